@@ -1,0 +1,1 @@
+"""Skykite: full-stack serverless for Python."""

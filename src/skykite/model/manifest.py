@@ -1,0 +1,178 @@
+"""`kite.manifest.json`: what the rest of Skykite knows about an app without importing aws_cdk.
+
+Written beside the cloud assembly's `manifest.json` by the constructs, read by everything after synth. Pure: bytes in,
+data out. Paths are relative POSIX paths; stack-relative ones say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import msgspec
+
+from skykite.errors import SkykiteError
+from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
+
+MANIFEST_FILE: Final = "kite.manifest.json"
+MANIFEST_VERSION: Final = 1
+
+Mode = Literal["deploy", "local", "live"]
+"""`deploy`: real code in the templates. `local`, `live`: live functions get a placeholder and run on this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLocation:
+    """Where the user's program made something: `stacks/notes.py:12`."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceEntry:
+    """One CloudFormation resource under the construct that made it."""
+
+    logical_id: LogicalId
+    path: ConstructPath
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetEntry:
+    """A file to put into the bootstrap bucket before its stack is deployed.
+
+    `packaging` is CDK's: `file` sends `source` as it is, `zip` zips the directory. `bundle` is ours: the zip of the
+    function source in `bundle`, built by `skykite.bundle` when it is not in the bucket yet. `bucket` may hold
+    `${AWS::AccountId}`-like placeholders.
+    """
+
+    key: str
+    bucket: str
+    packaging: Literal["file", "zip", "bundle"]
+    source: str  # relative to the assembly directory; for `bundle`, where the built zip goes
+    bundle: BundleEntry | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleEntry:
+    """What goes into a function's zip: the import root, and for which runtime its dependencies are resolved."""
+
+    import_root: str  # relative to the project root, `.` for the root itself
+    runtime: str
+    architecture: Literal["x86_64", "arm64"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackEntry:
+    """One CloudFormation stack. `dependencies` are deployed before it."""
+
+    name: StackName
+    path: ConstructPath
+    template: str  # file name inside the assembly directory
+    dependencies: tuple[StackName, ...] = ()
+    assets: tuple[AssetEntry, ...] = ()
+    resources: tuple[ResourceEntry, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionEntry:
+    """One Lambda function. `handler` and `import_root` are `None` for functions made by plain CDK: those always run
+    as deployed."""
+
+    id: FunctionId
+    stack: StackName
+    logical_id: LogicalId
+    runtime: str
+    memory_mb: int
+    timeout_s: int
+    architecture: Literal["x86_64", "arm64"]
+    live: bool
+    handler: str | None = None  # `functions/notes.get`, relative to the project root
+    import_root: str | None = None  # relative to the project root, `.` for the root itself
+    location: SourceLocation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cors:
+    """The `CorsConfiguration` of an HTTP API, field for field."""
+
+    allow_credentials: bool = False
+    allow_headers: tuple[str, ...] = ()
+    allow_methods: tuple[str, ...] = ()
+    allow_origins: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteEntry:
+    """One route of an HTTP API: `GET /notes/{id}`, `ANY /{proxy+}` or `$default`."""
+
+    key: str
+    function: FunctionId
+    payload_format: Literal["1.0", "2.0"] = "2.0"
+    timeout_ms: int = 30_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpApiEntry:
+    """One HTTP API, read from the templates, so that APIs made by plain CDK are served too."""
+
+    path: ConstructPath
+    stack: StackName
+    logical_id: LogicalId
+    name: str
+    stage: str = "$default"
+    cors: Cors | None = None
+    routes: tuple[RouteEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything after synth starts here."""
+
+    version: int
+    app: AppName
+    stage: StageName
+    region: str
+    mode: Mode
+    stacks: tuple[StackEntry, ...]
+    functions: tuple[FunctionEntry, ...] = ()
+    http_apis: tuple[HttpApiEntry, ...] = ()
+
+    def function(self, id: FunctionId) -> FunctionEntry:
+        """Raises KeyError if there is none of that id."""
+        for entry in self.functions:
+            if entry.id == id:
+                return entry
+        raise KeyError(id)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Stable, readable JSON."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
+
+
+def decode_manifest(data: bytes, *, source: str) -> Manifest:
+    """Parse what `encode_manifest` wrote. `source` is the file's name, for the complaint."""
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise SkykiteError(
+            "manifest-invalid",
+            f"`{source}` is not a Skykite manifest: {error}",
+            hint="run `kite synth` to write it again",
+            blame="skykite",
+        ) from error
+    if manifest.version != MANIFEST_VERSION:
+        raise SkykiteError(
+            "manifest-version",
+            f"`{source}` has version {manifest.version}; this Skykite reads version {MANIFEST_VERSION}",
+            hint="run `kite synth` to write it again",
+        )
+    return manifest

@@ -1,0 +1,80 @@
+"""What `kite.toml` says, and what one command works on. Pure: text in, data out."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from skykite.errors import SkykiteError
+from skykite.model.names import AppName, parse_app_name
+
+CONFIG_FILE: Final = "kite.toml"
+STATE_DIRECTORY: Final = ".kite"
+_KEYS: Final = ("name", "region", "main")
+_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """One Skykite project on disk. `main` is relative to `root`."""
+
+    root: Path
+    name: AppName
+    region: str
+    main: PurePosixPath
+
+    @property
+    def state(self) -> Path:
+        """`.kite/`, ignored by git: stages, assemblies, outputs, the embedded cloud's data."""
+        return self.root / STATE_DIRECTORY
+
+
+def parse_project(text: str, root: Path) -> Project:
+    """Read the text of `kite.toml`. Every complaint names the key and the line."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SkykiteError("config-invalid", f"`{CONFIG_FILE}` is not valid TOML: {error}") from error
+    for key in data:
+        if key not in _KEYS:
+            raise SkykiteError(
+                "config-unknown-key",
+                f"`{CONFIG_FILE}` line {_line_of(text, key)} has `{key}`, which Skykite does not know",
+                hint=f"the keys are {', '.join(f'`{known}`' for known in _KEYS)}",
+            )
+    name = _string(data, "name", text)
+    if name is None:
+        raise SkykiteError("config-missing-key", f"`{CONFIG_FILE}` has no `name`", hint='add name = "my-app"')
+    region = _string(data, "region", text) or "us-east-1"
+    if not _REGION.fullmatch(region):
+        raise SkykiteError(
+            "config-invalid",
+            f"`{CONFIG_FILE}` line {_line_of(text, 'region')}: `{region}` is not an AWS region",
+            hint='write it as AWS does, for instance region = "eu-west-1"',
+        )
+    main = PurePosixPath(_string(data, "main", text) or "stacks/app.py")
+    if main.is_absolute() or ".." in main.parts:
+        raise SkykiteError(
+            "config-invalid",
+            f"`{CONFIG_FILE}` line {_line_of(text, 'main')}: `{main}` leaves the project's folder",
+            hint='give a path inside the project, for instance main = "stacks/app.py"',
+        )
+    return Project(root=root, name=parse_app_name(name, source=CONFIG_FILE), region=region, main=main)
+
+
+def _string(data: dict[str, object], key: str, text: str) -> str | None:
+    value = data.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise SkykiteError(
+        "config-invalid",
+        f"`{CONFIG_FILE}` line {_line_of(text, key)}: `{key}` must be a string, not `{value}`",
+    )
+
+
+def _line_of(text: str, key: str) -> int:
+    pattern = re.compile(rf"""\s*(\[+\s*)?["']?{re.escape(key)}["']?\s*[=.\]]""")
+    return next((n for n, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)

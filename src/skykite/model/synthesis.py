@@ -1,0 +1,35 @@
+"""What the process that runs the user's stacks is told. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from skykite.model.manifest import Mode
+from skykite.model.names import AppName, StageName
+
+SYNTHESIS_VARIABLE: Final = "KITE_SYNTHESIS"
+"""Environment variable of the synth process; its value is a `Synthesis` as JSON. `skykite.App()` reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesis:
+    """One run of the user's program. Paths are absolute; `main` is relative to `project_root`."""
+
+    app: AppName
+    stage: StageName
+    region: str
+    mode: Mode
+    project_root: str
+    main: str
+    outdir: str
+
+
+def encode_synthesis(synthesis: Synthesis) -> str:
+    return msgspec.json.encode(synthesis).decode()
+
+
+def decode_synthesis(text: str) -> Synthesis:
+    return msgspec.json.decode(text, type=Synthesis)

@@ -1,0 +1,48 @@
+"""What rooms need of each other and of the world, as Protocols. `cli/compose.py` makes the real ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from skykite.model.events import Event
+from skykite.model.invocation import Invocation, Outcome
+from skykite.model.names import RequestId
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def monotonic(self) -> float:
+        """Seconds, for measuring."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+
+class Ids(Protocol):
+    """Chance."""
+
+    def request_id(self) -> RequestId:
+        """A fresh UUID in AWS's shape."""
+
+    def token(self) -> str:
+        """At least 128 bits nobody can guess, URL-safe."""
+
+
+class EventSink(Protocol):
+    """Where engines say what happens. Cheap, never blocks, never raises; callable from any thread."""
+
+    def emit(self, event: Event) -> None: ...
+
+
+class Invoker(Protocol):
+    """Run this event on this function, give me its outcome. Never raises for what the function did."""
+
+    async def invoke(self, invocation: Invocation) -> Outcome: ...
+
+
+class Asker(Protocol):
+    """Put a yes-or-no question to the user. Off a terminal it answers `default` at once."""
+
+    async def confirm(self, question: str, message: str, *, default: bool) -> bool: ...

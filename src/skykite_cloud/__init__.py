@@ -1,0 +1,1 @@
+"""The embedded cloud's own process: MiniStack with its seams replaced. Never imports `skykite`."""
