@@ -16,9 +16,7 @@ from skykite.errors import Blame, SkykiteError
 from skykite.model.invocation import Trigger
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, RequestId, StackName, StageName
 
-Step = Literal[
-    "environment", "cloud", "synth", "bundle", "deploy", "runtime", "gateway", "remove", "bootstrap"
-]
+Step = Literal["environment", "cloud", "synth", "bundle", "deploy", "runtime", "gateway", "remove", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,9 +64,7 @@ class FunctionConfig:
     runtime: str
     memory_mb: int
     timeout_s: float
-    environment: dict[
-        str, str
-    ]  # as deployed, plus what stands in for the role: region, credentials, endpoint
+    environment: dict[str, str]  # as deployed, plus what stands in for the role: region, credentials, endpoint
     region: str
     source: str | None = None  # where the user defined it: `stacks/notes.py:12`
 
