@@ -1,0 +1,99 @@
+"""The rule of which files are in a function's zip, on real folders."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from skykite.errors import SkykiteError
+from skykite.model.source import dependency_files, find_import_root, select, select_support, source_hash
+
+
+def write(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+
+
+def paths(import_root: Path, project: Path | None = None) -> list[str]:
+    return [file.path for file in select(import_root, project or import_root)]
+
+
+def test_code_and_data_are_in_and_tools_own_state_is_not(tmp_path: Path) -> None:
+    write(tmp_path, "functions/notes.py", "functions/data/words.txt", "lib/tests/cases.py", "requirements.txt")
+    write(tmp_path, ".git/HEAD", ".env", ".kite/a", "functions/__pycache__/a.pyc", "node_modules/x/y.js", "x.pyc")
+    write(tmp_path, "tests/test_notes.py", "kite.toml", "cdk.context.json", "cdk.out/a", "a.egg-info/PKG-INFO")
+    write(tmp_path, "env/pyvenv.cfg", "env/lib/site.py")
+    assert paths(tmp_path) == [
+        "functions/data/words.txt",
+        "functions/notes.py",
+        "lib/tests/cases.py",
+        "requirements.txt",
+    ]
+
+
+def test_every_zip_carries_what_resource_needs() -> None:
+    assert "skykite_lambda/__init__.py" in [file.path for file in select_support()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_within_the_project_are_followed_and_circles_end(tmp_path: Path) -> None:
+    write(tmp_path, "shared/words.py", "service/requirements.txt")
+    (tmp_path / "service/shared").symlink_to(tmp_path / "shared")
+    (tmp_path / "service/again").symlink_to(tmp_path / "service")
+    assert paths(tmp_path / "service", tmp_path) == ["requirements.txt", "shared/words.py"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_out_of_the_project_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "secret.txt", "project/a.py")
+    (tmp_path / "project/b.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(SkykiteError) as raised:
+        select(tmp_path / "project", tmp_path / "project")
+    assert raised.value.code == "source-link-outside"
+    (tmp_path / "project/b.txt").unlink()
+    (tmp_path / "project/b.txt").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SkykiteError) as raised:
+        select(tmp_path / "project", tmp_path / "project")
+    assert raised.value.code == "source-link-broken"
+
+
+def test_the_hash_changes_with_content_names_dependencies_and_target_and_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path, "a.py", "requirements.txt", "tests/test_a.py")
+
+    def digest(runtime: str = "python3.13", architecture: str = "arm64") -> str:
+        return source_hash(
+            select(tmp_path, tmp_path),
+            dependency_files(tmp_path, tmp_path),
+            runtime=runtime,
+            architecture=architecture,
+        )
+
+    first = digest()
+    write(tmp_path, "tests/test_a.py", "tests/test_b.py")
+    assert digest() == first
+    seen = {first, digest(runtime="python3.12"), digest(architecture="x86_64")}
+    (tmp_path / "a.py").write_text("changed")
+    seen.add(digest())
+    (tmp_path / "a.py").rename(tmp_path / "b.py")
+    seen.add(digest())
+    (tmp_path / "requirements.txt").write_text("requests")
+    seen.add(digest())
+    assert len(seen) == 6
+
+
+def test_the_import_root_is_the_nearest_folder_that_says_so(tmp_path: Path) -> None:
+    write(tmp_path, "functions/a.py", "services/orders/requirements.txt", "services/orders/deep/b.py")
+    write(tmp_path.parent, "pyproject.toml")
+    assert find_import_root(tmp_path / "functions/a.py", tmp_path) == tmp_path
+    assert find_import_root(tmp_path / "services/orders/deep/b.py", tmp_path) == tmp_path / "services/orders"
+
+
+def test_a_workspace_members_lock_is_found_above_it(tmp_path: Path) -> None:
+    write(tmp_path, "uv.lock", "services/orders/pyproject.toml")
+    assert [path.name for path in dependency_files(tmp_path / "services/orders", tmp_path)] == [
+        "pyproject.toml",
+        "uv.lock",
+    ]
