@@ -1,0 +1,41 @@
+"""The one place that calls AWS: a session, and a small typed client per service.
+
+In: calls with plain arguments. Out: frozen data, or an `AwsError`. I/O: HTTPS to AWS, or HTTP to an embedded cloud; the
+user's AWS configuration and credential files, unless the session was given credentials. Everything here blocks: call
+it through `AwsSession.run` from asynchronous code. botocore is imported at the first call, not at import.
+"""
+
+from skykite.aws.cloudformation import (
+    Change,
+    ChangeDetail,
+    ChangeSet,
+    CloudFormation,
+    StackEvent,
+    StackOutput,
+    StackResource,
+    StackState,
+)
+from skykite.aws.errors import AwsError
+from skykite.aws.lambda_ import FunctionState, InvokeResult, Lambda
+from skykite.aws.s3 import S3
+from skykite.aws.session import AwsSession
+from skykite.aws.sts import Identity, Sts
+
+__all__ = [
+    "S3",
+    "AwsError",
+    "AwsSession",
+    "Change",
+    "ChangeDetail",
+    "ChangeSet",
+    "CloudFormation",
+    "FunctionState",
+    "Identity",
+    "InvokeResult",
+    "Lambda",
+    "StackEvent",
+    "StackOutput",
+    "StackResource",
+    "StackState",
+    "Sts",
+]

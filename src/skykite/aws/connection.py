@@ -1,0 +1,193 @@
+"""botocore clients, made when first used and tuned once. I/O: the user's AWS configuration, botocore's data files."""
+
+from __future__ import annotations
+
+import gzip
+import ipaddress
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from skykite.aws.errors import Call, translate
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from botocore.session import Session
+
+MAX_THREADS: Final = 16
+_SERVICES: Final = ("cloudformation", "lambda", "s3", "sso", "sso-oidc", "signin", "sts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Which cloud, and as whom. Without an access key, botocore's own chain of providers finds the credentials."""
+
+    region: str
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    session_token: str | None = None
+    profile: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Target(region={self.region!r}, endpoint_url={self.endpoint_url!r}, profile={self.profile!r})"
+
+
+class Connector:
+    """Makes the clients of one target. Safe to use from several threads."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+
+    def client(self, service: str, *, read_timeout: int, attempts: int | None) -> Any:
+        """A botocore client. Making one takes tens of milliseconds; using one from many threads is fine."""
+        target = self.target
+        with self._lock:  # making clients is what botocore sessions do not allow from several threads
+            if self._session is None:
+                self._session = _make_session(target)
+            return self._session.create_client(
+                service,
+                region_name=target.region,
+                endpoint_url=target.endpoint_url,
+                aws_access_key_id=target.access_key_id,
+                aws_secret_access_key=target.secret_access_key,
+                aws_session_token=target.session_token,
+                config=_config(target, read_timeout=read_timeout, attempts=attempts),
+            )
+
+
+class Caller:
+    """Calls the operations of one service; every failure comes out as an `AwsError`."""
+
+    def __init__(
+        self, connector: Connector, service: str, *, read_timeout: int = 60, attempts: int | None = None
+    ) -> None:
+        self._connector = connector
+        self._service = service
+        self._read_timeout = read_timeout
+        self._attempts = attempts
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    @property
+    def target(self) -> Target:
+        return self._connector.target
+
+    def client(self, operation: str = "") -> Any:
+        """The botocore client itself, made now if need be."""
+        from botocore.exceptions import BotoCoreError
+
+        with self._lock:
+            if self._client is None:
+                try:
+                    self._client = self._connector.client(
+                        self._service, read_timeout=self._read_timeout, attempts=self._attempts
+                    )
+                except BotoCoreError as error:
+                    raise translate(error, self._call(operation)) from error
+            return self._client
+
+    def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Call an operation by AWS's name. Parameters that are `None` are left out."""
+        from botocore import xform_name
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        method = getattr(self.client(operation), xform_name(operation))
+        try:
+            answer: dict[str, Any] = method(**{key: value for key, value in parameters.items() if value is not None})
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, self._call(operation)) from error
+        return answer
+
+    def _call(self, operation: str) -> Call:
+        target = self.target
+        return Call(
+            service=self._service,
+            operation=operation,
+            region=target.region,
+            endpoint_url=target.endpoint_url,
+            profile=target.profile or (None if target.access_key_id else os.environ.get("AWS_PROFILE")),
+        )
+
+
+class _ModelFiles:
+    """botocore's file loader, several times faster: msgspec reads the 100,000-line service models."""
+
+    def exists(self, file_path: str) -> bool:
+        return Path(f"{file_path}.json").is_file() or Path(f"{file_path}.json.gz").is_file()
+
+    def load_file(self, file_path: str) -> Any:
+        try:
+            return msgspec.json.decode(Path(f"{file_path}.json").read_bytes())
+        except FileNotFoundError:
+            pass
+        try:
+            return msgspec.json.decode(gzip.decompress(Path(f"{file_path}.json.gz").read_bytes()))
+        except FileNotFoundError:
+            return None
+
+
+def _make_session(target: Target) -> Session:
+    from botocore import loaders
+    from botocore.session import Session
+
+    class Models(loaders.Loader):
+        def list_available_services(self, type_name: str) -> list[str]:
+            # The stock one lists the 400 folders of botocore's data, twice per process, to know names we know.
+            return list(_SERVICES)
+
+    session = Session(profile=target.profile, session_vars=_nobodys_configuration() if target.access_key_id else None)
+    session.register_component(
+        "data_loader",
+        Models(
+            file_loader=cast(loaders.JSONFileLoader, _ModelFiles()),
+            extra_search_paths=[path for path in os.environ.get("AWS_DATA_PATH", "").split(os.pathsep) if path],
+        ),
+    )
+    session.user_agent_extra = "skykite"
+    return session
+
+
+def _nobodys_configuration() -> dict[str, tuple[str | None, list[str] | None, str | None, None]]:
+    """With credentials given, the user's profile is somebody else's: a session for the embedded cloud must neither
+    fail on it nor pick up its settings."""
+    return {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+
+
+def _config(target: Target, *, read_timeout: int, attempts: int | None) -> Config:
+    from botocore.config import Config
+
+    # An address given by hand is near or wrong: trying for long helps nobody.
+    attempts = attempts or (3 if target.endpoint_url else 8)
+    options: dict[str, Any] = {}
+    if target.endpoint_url:
+        options["s3"] = {"addressing_style": "path"}
+        if _is_loopback(target.endpoint_url):
+            options["proxies"] = {}
+    return Config(
+        connect_timeout=10,
+        read_timeout=read_timeout,
+        max_pool_connections=MAX_THREADS,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        tcp_keepalive=True,
+        **options,
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

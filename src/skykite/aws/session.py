@@ -1,0 +1,74 @@
+"""One cloud as one identity: the clients of its services, and threads to call them from asynchronous code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from skykite.aws.cloudformation import CloudFormation
+from skykite.aws.connection import MAX_THREADS, Caller, Connector, Target
+from skykite.aws.lambda_ import Lambda
+from skykite.aws.s3 import S3
+from skykite.aws.sts import Sts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LONGEST_INVOCATION = 900  # seconds; Lambda's limit
+_PATIENCE = 20  # seconds beyond it
+
+
+class AwsSession:
+    """AWS in one region, or an embedded cloud at `endpoint_url`.
+
+    Credentials are those given, else those of `profile`, else what botocore's chain finds (environment, SSO,
+    instance, …). Making a session costs nothing: botocore is imported, and each service's client made, at its first
+    use. All clients may be used from several threads at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        endpoint_url: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        session_token: str | None = None,
+        profile: str | None = None,
+    ) -> None:
+        target = Target(
+            region=region,
+            endpoint_url=endpoint_url,
+            access_key_id=access_key_id,
+            secret_access_key=secret_access_key,
+            session_token=session_token,
+            profile=profile,
+        )
+        self._connector = Connector(target)
+        self._threads = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="aws")
+        self.region = region
+        self.endpoint_url = endpoint_url
+        self.cloudformation = CloudFormation(Caller(self._connector, "cloudformation"))
+        self.s3 = S3(Caller(self._connector, "s3"))
+        self.sts = Sts(Caller(self._connector, "sts"))
+        # A second try would run the function a second time, so an invocation has one attempt and the time it needs.
+        self.lambda_ = Lambda(
+            Caller(self._connector, "lambda"),
+            invoker=Caller(self._connector, "lambda", read_timeout=_LONGEST_INVOCATION + _PATIENCE, attempts=1),
+        )
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking call in one of the session's threads. Cancelling does not stop a call already sent."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(function, *args, **kwargs))
+
+    def warm(self) -> None:
+        """Import botocore and make the client every deploy needs first; worth doing beside other work."""
+        self.cloudformation.connect()
+
+    def close(self) -> None:
+        """Let the threads go. Calls already sent run to their end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
