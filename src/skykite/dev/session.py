@@ -24,6 +24,7 @@ from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.freshness import FreshnessGate, GatedInvoker, Mark, PolitelyAsking
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.lock import hold_stage
+from skykite.dev.ports import Ports
 from skykite.dev.watch import watch
 from skykite.errors import SkykiteError
 from skykite.gateway import Gateway, ServedApi
@@ -51,7 +52,7 @@ _CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevOptions:
-    """What the command line says. `port` is where the first API listens, the others follow; `None` is "your choice"."""
+    """What the command line says. `port` is where the first API listens, the others follow; 0 means any free one."""
 
     project: Project
     stage: StageName
@@ -78,6 +79,7 @@ class DevSession:
         self._watch_moved = asyncio.Event()
         self._gate = FreshnessGate(self._stale.set)
         self._asker = PolitelyAsking(self._gate, asker)
+        self._ports = Ports(options.port)
         self._applied = False  # whether the newest assembly is what runs
         self._environment: Mapping[str, str] = {}
         self._environment_files: tuple[Path, ...] = ()
@@ -198,16 +200,15 @@ class DevSession:
         assert self._aws is not None
         assert self._address is not None
         manifest, account = result.manifest, self._address.account
-        port = self._options.port
         endpoints = await self._gateway.serve(
             [
                 ServedApi(
                     entry=api,
                     api_id=deployed.physical[api.stack][api.logical_id],
                     account=account,
-                    port=0 if port is None else port + offset,
+                    port=self._ports.port_of(api.path),
                 )
-                for offset, api in enumerate(sorted(manifest.http_apis, key=lambda api: api.path))
+                for api in sorted(manifest.http_apis, key=lambda api: api.path)
             ]
         )
         urls = {

@@ -1,0 +1,1 @@
+"""One module per command, each with a `command: click.Command`. `skykite.cli.registry` lists them."""

@@ -1,0 +1,67 @@
+"""`kite cloud`: the embedded cloud seen from a shell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from typing import Final, Literal
+
+import click
+
+from skykite.cli.settings import Settings, pass_settings
+from skykite.errors import SkykiteError
+
+Format = Literal["sh", "powershell", "fish", "json"]
+_UNSET: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")  # they would win over, or clash with, the variables printed
+
+
+@click.group(short_help="Look at the embedded cloud behind `kite dev --local`")
+def command() -> None:
+    """The embedded cloud of this project."""
+
+
+@command.command()
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["sh", "powershell", "fish", "json"]),
+    default="powershell" if sys.platform == "win32" else "sh",
+    show_default=True,
+    help="Whose syntax to print.",
+)
+@pass_settings
+def env(settings: Settings, format_: Format) -> None:
+    """Print the variables that point an AWS CLI or SDK at the running embedded cloud.
+
+    Use it as  eval "$(kite cloud env)"
+    """
+    from pathlib import Path
+
+    from skykite.cli.project import find_project
+    from skykite.cloud import cloud_environment, read_address
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    address = read_address(project.state / "local")
+    if address is None:
+        raise SkykiteError(
+            "cloud-not-running",
+            f"no embedded cloud runs for `{project.name}`",
+            hint="start `kite dev --local` in another terminal",
+        )
+    click.echo(_written(cloud_environment(address), format_))
+
+
+def _written(variables: dict[str, str], format_: Format) -> str:
+    match format_:
+        case "json":
+            return json.dumps(variables, indent=2)
+        case "sh":
+            lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+            return "\n".join([*lines, f"unset {' '.join(_UNSET)}"])
+        case "fish":
+            lines = [f"set -gx {name} {shlex.quote(value)}" for name, value in variables.items()]
+            return "\n".join([*lines, *(f"set -e {name}" for name in _UNSET)])
+        case "powershell":
+            lines = [f"$env:{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in variables.items()]
+            return "\n".join([*lines, *(f"Remove-Item Env:{name} -ErrorAction SilentlyContinue" for name in _UNSET)])

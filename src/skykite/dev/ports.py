@@ -1,0 +1,51 @@
+"""Which port each HTTP API gets. Given once, a port stays with its API for the session.
+
+A port the user asked for is handed out as it is, and the gateway complains if it is taken. Without one, the first
+free port from `DEFAULT_PORT` upwards is taken, so that a lone project is always found at the same address.
+I/O: binds and closes sockets on loopback to see whether a port is free.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Final
+
+from skykite.model.names import ConstructPath
+
+DEFAULT_PORT: Final = 4000
+_TRIES: Final = 200
+
+
+class Ports:
+    """Hands out ports by API. `first` is the user's choice; 0 means any free one, `None` no choice."""
+
+    def __init__(self, first: int | None) -> None:
+        self._first = first
+        self._given: dict[ConstructPath, int] = {}
+
+    def port_of(self, api: ConstructPath) -> int:
+        if api not in self._given:
+            self._given[api] = self._next()
+        return self._given[api]
+
+    def _next(self) -> int:
+        taken = set(self._given.values())
+        if self._first == 0:
+            return 0
+        if self._first is not None:
+            return next(port for port in range(self._first, 65536) if port not in taken)
+        candidates = range(DEFAULT_PORT, DEFAULT_PORT + _TRIES)
+        return next((port for port in candidates if port not in taken and _is_free(port)), 0)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # there it would mean "take it from whoever has it"
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen(1)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import socket
+
+from skykite.dev.ports import DEFAULT_PORT, Ports
+from skykite.model.names import ConstructPath
+
+A, B = ConstructPath("S/A"), ConstructPath("S/B")
+
+
+def test_the_users_port_goes_to_the_first_api_and_the_next_one_to_the_second() -> None:
+    ports = Ports(7000)
+    assert (ports.port_of(A), ports.port_of(B), ports.port_of(A)) == (7000, 7001, 7000)
+
+
+def test_zero_leaves_the_choice_to_the_operating_system() -> None:
+    assert Ports(0).port_of(A) == 0
+
+
+def test_without_a_choice_a_taken_port_is_passed_over() -> None:
+    free = Ports(None).port_of(A)
+    assert free >= DEFAULT_PORT
+    with socket.create_server(("127.0.0.1", free)):
+        assert Ports(None).port_of(A) > free
