@@ -10,15 +10,17 @@ import os
 import secrets
 import signal
 import sys
-import time
 import uuid
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from skykite.cli.project import find_project, prepare_state, read_project
-from skykite.cli.render import open_console
+import click
+
+from skykite.cli.clock import SystemClock
+from skykite.cli.console import open_console
+from skykite.cli.environment import load_environment
+from skykite.cli.project import prepare_state, read_project
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError
@@ -28,20 +30,12 @@ from skykite.ports import Asker, EventSink
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
+    from skykite.cloud import CloudAddress
     from skykite.deploy import Deployer
     from skykite.dev.session import DevSession
+    from skykite.model.manifest import Manifest
 
 _T = TypeVar("_T")
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def monotonic(self) -> float:
-        return time.perf_counter()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
 
 
 class SystemIds:
@@ -63,11 +57,10 @@ def run_dev(settings: Settings, *, port: int | None) -> None:
     workspace = open_workspace(settings, local=True)
     prepare_state(workspace.project)
     with open_console(settings) as (events, asker):
-        _run(lambda stop: _dev_session(workspace, events, asker, port=port).run(stop))
+        _run(lambda stop: _dev_session(workspace, events, asker, port=port).run(stop), stoppable=True)
 
 
 def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port: int | None) -> DevSession:
-    from skykite.cli.environment import load_environment
     from skykite.dev.session import DevOptions, DevSession
     from skykite.runtime import detect_debugger
 
@@ -77,7 +70,7 @@ def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port:
             project=project,
             stage=workspace.stage,
             load_project=lambda: read_project(project.root),
-            load_environment=lambda: load_environment(project.root, workspace.stage, os.environ),
+            load_environment=lambda: _environment(workspace),
             port=port,
             debugger=detect_debugger(),
         ),
@@ -86,6 +79,11 @@ def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port:
         events=events,
         asker=asker,
     )
+
+
+def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, ...]]:
+    found = load_environment(workspace.project.root, workspace.stage, os.environ)
+    return found.variables, found.files
 
 
 def run_deploy(settings: Settings) -> None:
@@ -145,8 +143,117 @@ def run_remove(settings: Settings, *, local: bool) -> None:
 
 
 def run_invoke(settings: Settings, *, function: str, event: Path | None, local: bool) -> int:
-    """`kite invoke`; returns the exit code."""
-    raise NotImplementedError
+    """`kite invoke`; returns the exit code.
+
+    A running `kite dev --local` of this project takes the invocation, so that breakpoints and reload work; else it
+    goes to the function deployed on AWS, or with `local` to a session started for this one invocation.
+    """
+    from skykite.cloud import read_address
+
+    workspace = open_workspace(settings, local=True)
+    payload = _read_event(event)
+    address = read_address(workspace.project.state / "local")
+    with open_console(settings) as (events, asker):
+        if address is not None:
+            return _run(lambda _: _invoke(workspace, _session_at(address), function, payload))
+        if local:
+            return _run(lambda _: _invoke_alone(workspace, events, asker, function, payload))
+        manifest = _read_manifest(workspace)
+        if manifest.mode == "local":
+            raise SkykiteError(
+                "session-not-running",
+                f"no `kite dev --local` runs for `{manifest.app}`, and stage `{manifest.stage}` was only run locally",
+                hint="start `kite dev --local` in another terminal, or add --local",
+            )
+        return _run(lambda _: _invoke(workspace, _aws_session(workspace), function, payload))
+
+
+async def _invoke(workspace: Workspace, session: AwsSession, function: str, payload: bytes) -> int:
+    from skykite.cli.find_function import find_function
+
+    manifest = _read_manifest(workspace)
+    entry = find_function(manifest, function)
+    resources = await session.run(session.cloudformation.resources, entry.stack)
+    name = next((r.physical_id for r in resources if r.logical_id == entry.logical_id), None)
+    if name is None:
+        raise SkykiteError(
+            "function-not-deployed",
+            f"`{entry.id}` is not deployed on stage `{workspace.stage}` yet",
+            hint="run `kite deploy`, or `kite dev --local`",
+        )
+    result = await session.run(session.lambda_.invoke, name, payload, tail=True)
+    sys.stderr.buffer.write(result.log)
+    sys.stderr.flush()
+    sys.stdout.buffer.write(result.payload + b"\n")
+    sys.stdout.flush()
+    return 0 if result.function_error is None else 1
+
+
+async def _invoke_alone(workspace: Workspace, events: EventSink, asker: Asker, function: str, payload: bytes) -> int:
+    """A whole session for one invocation: it has what the function may call."""
+    session = _dev_session(workspace, events, asker, port=0)
+    stop = asyncio.Event()
+
+    async def invoke_when_ready() -> int:
+        try:
+            address = await session.wait_ready()
+            return await _invoke(workspace, _session_at(address), function, payload)
+        finally:
+            stop.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(session.run(stop))
+        invoking = tasks.create_task(invoke_when_ready())
+    return invoking.result()
+
+
+def _read_event(event: Path | None) -> bytes:
+    import json
+
+    if event is None:
+        return b"{}"
+    source = "stdin" if str(event) == "-" else f"`{event}`"
+    payload = sys.stdin.buffer.read() if str(event) == "-" else event.read_bytes()
+    try:
+        json.loads(payload)
+    except ValueError as error:
+        raise SkykiteError("event-invalid", f"{source} is not JSON: {error}") from error
+    return payload
+
+
+def _read_manifest(workspace: Workspace) -> Manifest:
+    from skykite.model.manifest import MANIFEST_FILE, decode_manifest
+
+    path = workspace.assembly / MANIFEST_FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise SkykiteError(
+            "stage-not-deployed",
+            f"stage `{workspace.stage}` of `{workspace.project.name}` was never run from here",
+            hint="run `kite dev --local` or `kite deploy` first",
+        ) from error
+    return decode_manifest(data, source=str(path))
+
+
+def _session_at(address: CloudAddress) -> AwsSession:
+    from skykite.aws import AwsSession
+
+    return AwsSession(
+        region=address.region,
+        endpoint_url=address.url,
+        access_key_id=address.access_key_id,
+        secret_access_key=address.secret_access_key,
+    )
+
+
+def _aws_session(workspace: Workspace) -> AwsSession:
+    """AWS as the user's environment says; a profile may come from a `.env` file."""
+    from skykite.aws import AwsSession
+
+    return AwsSession(
+        region=workspace.project.region, profile=workspace.environment.variables.get("AWS_PROFILE") or None
+    )
 
 
 def _deploy_synthesis(workspace: Workspace) -> Synthesis:
@@ -162,27 +269,34 @@ def _deploy_synthesis(workspace: Workspace) -> Synthesis:
     )
 
 
-def _run(main: Callable[[asyncio.Event], Coroutine[object, object, _T]]) -> _T:
-    """Run to the end, or until Ctrl-C or SIGTERM sets the event that `main` gets; a second Ctrl-C leaves at once.
+def _run(main: Callable[[asyncio.Event], Coroutine[object, object, _T]], *, stoppable: bool = False) -> _T:
+    """Run to the end, or until Ctrl-C or SIGTERM.
 
-    Leaving at once leaves no process behind: every child of ours ends when its parent does.
+    A `stoppable` main watches the event it gets and ends by itself; any other is cancelled, and the command ends as
+    interrupted. A second Ctrl-C leaves at once, which leaves no process behind: our children end with their parent.
     """
 
     async def supervised() -> _T:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        work = asyncio.ensure_future(main(stop))
 
         def on_signal() -> None:
             if stop.is_set():
                 os._exit(130)
             stop.set()
+            if not stoppable:
+                work.cancel()
 
         if sys.platform == "win32":
             signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(on_signal))
         else:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, on_signal)
-        return await main(stop)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            raise click.Abort from None
 
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if sys.platform != "win32":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import dataclass
 
-from skykite.aws import AwsSession
+import msgspec
+
+from skykite.aws import AwsError, AwsSession
 from skykite.model.invocation import Failed, Invocation, Outcome, Report, Succeeded
 from skykite.model.names import FunctionId
 from skykite.ports import Clock, Invoker
@@ -20,17 +22,34 @@ class LambdaInvoker:
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         started = self._clock.monotonic()
-        answer = await asyncio.to_thread(
-            self._session.lambda_.invoke, self._names[invocation.function], invocation.payload
-        )
+        name = self._names[invocation.function]
+        try:
+            answer = await self._session.run(
+                self._session.lambda_.invoke,
+                name,
+                invocation.payload,
+                client_context=invocation.client_context,
+                tail=True,
+            )
+        except AwsError as error:
+            report = Report(duration_ms=(self._clock.monotonic() - started) * 1000)
+            return Failed(
+                kind="unavailable",
+                error_type=error.aws_code or error.code,
+                message=error.message,
+                report=report,
+                request_id=invocation.request_id,
+                hint=error.hint,
+            )
         report = Report(duration_ms=(self._clock.monotonic() - started) * 1000, log=answer.log)
         if answer.function_error is None:
             return Succeeded(payload=answer.payload, report=report)
+        document = _ErrorDocument.parse(answer.payload)
         return Failed(
             kind="handled",
-            error_type=answer.error_type,
-            message=answer.error_message,
-            trace=answer.trace,
+            error_type=document.errorType,
+            message=document.errorMessage,
+            trace=document.stackTrace,
             report=report,
             request_id=invocation.request_id,
         )
@@ -53,3 +72,19 @@ class SplitInvoker:
         if invocation.function in self._elsewhere and self._deployed is not None:
             return await self._deployed.invoke(invocation)
         return await self._runtime.invoke(invocation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ErrorDocument:
+    """What Lambda answers for a failed invocation. Other runtimes than Python's may leave any of it out."""
+
+    errorType: str = "Unknown"  # noqa: N815  (AWS's name)
+    errorMessage: str = ""  # noqa: N815
+    stackTrace: tuple[str, ...] | None = None  # noqa: N815
+
+    @classmethod
+    def parse(cls, payload: bytes) -> _ErrorDocument:
+        try:
+            return msgspec.json.decode(payload, type=cls)
+        except msgspec.MsgspecError:
+            return cls(errorMessage=payload.decode(errors="replace"))

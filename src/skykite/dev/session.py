@@ -10,6 +10,7 @@ that three loops run: one reacts to saved files, one re-applies infrastructure, 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -85,6 +86,7 @@ class DevSession:
         self._environment_files: tuple[Path, ...] = ()
         self._infrastructure: frozenset[Path] = frozenset()
         self._address: CloudAddress | None = None
+        self._ready_once = asyncio.Event()
         self._aws: AwsSession | None = None
         interpreter = find_interpreter(self._root, os.environ)
         self._runtime = Runtime(
@@ -138,10 +140,17 @@ class DevSession:
             synthesis = tasks.create_task(self._synthesize())
             tasks.create_task(self._start_cloud())
             tasks.create_task(self._runtime.start())
-            tasks.create_task(asyncio.to_thread(AwsSession.preload))
+            tasks.create_task(asyncio.to_thread(importlib.import_module, "botocore.session"))
         result = synthesis.result()
         await self._apply(result, started)
         self._settle(result.inputs, marks, began_ns)
+        self._ready_once.set()
+
+    async def wait_ready(self) -> CloudAddress:
+        """Return once invocations are taken, with the address of the embedded cloud. Run beside `run`."""
+        await self._ready_once.wait()
+        assert self._address is not None
+        return self._address
 
     async def _start_cloud(self) -> None:
         await self._handoff.start()
@@ -152,6 +161,7 @@ class DevSession:
             access_key_id=address.access_key_id,
             secret_access_key=address.secret_access_key,
         )
+        await self._aws.run(self._aws.warm)
 
     async def _synthesize(self) -> SynthResult:
         return await synthesize(
@@ -259,7 +269,7 @@ class DevSession:
     async def _function_states(self, names: Mapping[FunctionId, str]) -> dict[FunctionId, FunctionState]:
         assert self._aws is not None
         get = self._aws.lambda_.get_configuration
-        states = await asyncio.gather(*(asyncio.to_thread(get, name) for name in names.values()))
+        states = await asyncio.gather(*(self._aws.run(get, name) for name in names.values()))
         return dict(zip(names, states, strict=True))
 
     # Saved files
@@ -369,6 +379,8 @@ class DevSession:
         await self._gateway.stop()
         await asyncio.gather(self._runtime.stop(), self._cloud.stop())
         await self._handoff.stop()
+        if self._aws is not None:
+            self._aws.close()
 
 
 def _credentials(address: CloudAddress) -> dict[str, str]:
