@@ -1,0 +1,21 @@
+"""The embedded cloud seen from outside: make its environment, start it, stop it, and take its invocations.
+
+The cloud itself is MiniStack in a child process (`skykite_cloud`), bound to loopback, in a virtual environment of its
+own. This room starts and watches that process, hands its Lambda invocations to an `Invoker`, and knows its address.
+"""
+
+from skykite.cloud.address import CloudAddress, cloud_environment, read_address
+from skykite.cloud.environment import ensure_environment
+from skykite.cloud.handoff import HandoffServer
+from skykite.cloud.process import EmbeddedCloud
+from skykite.cloud.urls import translate_urls
+
+__all__ = [
+    "CloudAddress",
+    "EmbeddedCloud",
+    "HandoffServer",
+    "cloud_environment",
+    "ensure_environment",
+    "read_address",
+    "translate_urls",
+]

@@ -1,0 +1,162 @@
+"""Takes the Lambda invocations of the embedded cloud and gives them to an `Invoker`.
+
+The cloud's process connects over loopback, shows a token, and then sends one invocation at a time on each connection
+and waits for its outcome; invocations that run at once use as many connections. Payloads pass as bytes, untouched.
+
+The wire: a frame is a header and a payload, each preceded by its length as four bytes, big-endian. The header is JSON.
+The first frame of a connection is `{"token"}`. A request is `{"function", "request_id", "invoked", "client_context",
+"trace_id"}` with the event as payload; an answer is `{"result": "succeeded" | "failed" | "unregistered", "log"}` with
+what the Lambda API returns as payload. `skykite_cloud.handoff` is the other end.
+
+I/O: one listening socket on 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Final, Literal, TypeVar, assert_never
+
+import msgspec
+
+from skykite.cloud.triggers import trigger_of
+from skykite.model.invocation import Failed, Invocation, Succeeded
+from skykite.model.names import FunctionId, RequestId
+from skykite.ports import Ids, Invoker
+
+_LENGTH: Final = struct.Struct(">I")
+_HEADER_LIMIT: Final = 1024 * 1024
+_PAYLOAD_LIMIT: Final = 64 * 1024 * 1024  # far above Lambda's own limits, which are the runtime's to enforce
+
+
+class _Hello(msgspec.Struct):
+    token: str
+
+
+class _Request(msgspec.Struct):
+    function: str
+    request_id: str
+    invoked: bool
+    client_context: str | None = None
+    trace_id: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    result: Literal["succeeded", "failed", "unregistered"]
+    log: str = ""  # base64
+
+
+_Header = TypeVar("_Header", _Hello, _Request)
+
+
+class _Refused(Exception):
+    """The peer is not our cloud or does not speak as agreed; the connection is dropped."""
+
+
+class HandoffServer:
+    """Listens for the embedded cloud. `register` says which functions run on this machine, by their Lambda names."""
+
+    def __init__(self, *, invoker: Invoker, ids: Ids) -> None:
+        self._invoker = invoker
+        self._token = ids.token()
+        self._functions: dict[str, FunctionId] = {}
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def token(self) -> str:
+        return self._token
+
+    @property
+    def port(self) -> int:
+        """Where it listens. Only while it runs."""
+        if self._server is None:
+            raise RuntimeError("the hand-off server is not running")
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    def register(self, functions: Mapping[str, FunctionId]) -> None:
+        """These functions, and no others, run on this machine from now on. Invocations in flight finish."""
+        self._functions = dict(functions)
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+
+    async def stop(self) -> None:
+        """Stop listening and drop the connections; invocations in flight are cancelled."""
+        if self._server is None:
+            return
+        self._server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        self._server = None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            raw: socket.socket = writer.get_extra_info("socket")
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await self._serve(reader, writer)
+        except (_Refused, asyncio.IncompleteReadError, ConnectionError):
+            pass  # a peer that leaves, or that is not ours, gets no answer
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hello, _ = await _read_frame(reader, _Hello)
+        if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
+            raise _Refused
+        while True:
+            request, payload = await _read_frame(reader, _Request)
+            answer, result = await self._invoke(request, payload)
+            header = msgspec.json.encode(answer)
+            writer.write(_LENGTH.pack(len(header)) + header + _LENGTH.pack(len(result)) + result)
+            await writer.drain()
+
+    async def _invoke(self, request: _Request, payload: bytes) -> tuple[_Answer, bytes]:
+        function = self._functions.get(request.function)
+        if function is None:
+            return _Answer(result="unregistered"), b""
+        context = request.client_context
+        outcome = await self._invoker.invoke(
+            Invocation(
+                request_id=RequestId(request.request_id),
+                function=function,
+                payload=payload,
+                trigger=trigger_of(payload, invoked=request.invoked),
+                client_context=base64.b64decode(context) if context else None,
+                trace_id=request.trace_id,
+            )
+        )
+        log = base64.b64encode(outcome.report.log).decode()
+        match outcome:
+            case Succeeded():
+                return _Answer(result="succeeded", log=log), outcome.payload
+            case Failed():
+                return _Answer(result="failed", log=log), outcome.payload
+            case _:
+                assert_never(outcome)
+
+
+async def _read_frame(reader: asyncio.StreamReader, kind: type[_Header]) -> tuple[_Header, bytes]:
+    header = await _read_part(reader, _HEADER_LIMIT)
+    try:
+        decoded = msgspec.json.decode(header, type=kind)
+    except msgspec.MsgspecError as error:
+        raise _Refused from error
+    return decoded, await _read_part(reader, _PAYLOAD_LIMIT)
+
+
+async def _read_part(reader: asyncio.StreamReader, limit: int) -> bytes:
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    if length > limit:
+        raise _Refused
+    return await reader.readexactly(length)

@@ -1,0 +1,89 @@
+"""Name what caused an invocation, for people: `sqs Orders`, `s3 uploads`, `rule nightly`. Pure.
+
+An event that a service sends says so itself; the shapes are in
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from skykite.model.invocation import Trigger
+
+
+class _Topic(msgspec.Struct):
+    TopicArn: str = ""
+
+
+class _Bucket(msgspec.Struct):
+    name: str = ""
+
+
+class _S3(msgspec.Struct):
+    bucket: _Bucket = msgspec.field(default_factory=_Bucket)
+
+
+class _Record(msgspec.Struct):
+    event_source: str = msgspec.field(default="", name="eventSource")
+    event_source_sns: str = msgspec.field(default="", name="EventSource")  # SNS alone writes it so
+    event_source_arn: str = msgspec.field(default="", name="eventSourceARN")
+    sns: _Topic = msgspec.field(default_factory=_Topic, name="Sns")
+    s3: _S3 = msgspec.field(default_factory=_S3)
+
+
+class _Event(msgspec.Struct):
+    records: list[_Record] = msgspec.field(default_factory=list, name="Records")
+    source: str = ""
+    detail_type: str = msgspec.field(default="", name="detail-type")
+    resources: list[str] = msgspec.field(default_factory=list)
+    route_key: str = msgspec.field(default="", name="routeKey")
+    http_method: str = msgspec.field(default="", name="httpMethod")
+    path: str = ""
+    request_type: str = msgspec.field(default="", name="RequestType")
+    logical_resource_id: str = msgspec.field(default="", name="LogicalResourceId")
+    trigger_source: str = msgspec.field(default="", name="triggerSource")
+
+
+def trigger_of(payload: bytes, *, invoked: bool) -> Trigger:
+    """What to call the cause of an invocation. `invoked` says that somebody called Lambda's Invoke with this payload,
+    so its shape proves nothing."""
+    if invoked:
+        return Trigger(kind="invoke")
+    try:
+        event = msgspec.json.decode(payload, type=_Event)
+    except msgspec.MsgspecError:
+        return Trigger(kind="event")
+    if event.records:
+        return Trigger(kind="event", label=_record_label(event.records[0]))
+    if event.detail_type:
+        return Trigger(kind="event", label=_rule_label(event))
+    if event.route_key:
+        return Trigger(kind="http", label=event.route_key)
+    if event.http_method:
+        return Trigger(kind="http", label=f"{event.http_method} {event.path}")
+    if event.logical_resource_id:
+        return Trigger(kind="event", label=f"cloudformation {event.request_type} {event.logical_resource_id}")
+    return Trigger(kind="event", label=event.trigger_source)
+
+
+def _record_label(record: _Record) -> str:
+    arn = record.event_source_arn
+    match record.event_source or record.event_source_sns:
+        case "aws:sqs":
+            return f"sqs {arn.rsplit(':', 1)[-1]}"
+        case "aws:sns":
+            return f"sns {record.sns.TopicArn.rsplit(':', 1)[-1]}"
+        case "aws:s3":
+            return f"s3 {record.s3.bucket.name}"
+        case "aws:dynamodb":  # …:table/Notes/stream/2026-01-01T00:00:00.000
+            return f"dynamodb {arn.partition('table/')[2].partition('/')[0]}"
+        case "aws:kinesis":
+            return f"kinesis {arn.rsplit('/', 1)[-1]}"
+        case source:
+            return source.removeprefix("aws:")
+
+
+def _rule_label(event: _Event) -> str:
+    if event.resources and ":rule/" in event.resources[0]:
+        return f"rule {event.resources[0].rsplit('/', 1)[-1]}"
+    return f"events {event.detail_type}"

@@ -1,0 +1,194 @@
+"""The Lambda executor: functions that Skykite runs are handed to it, the others run as MiniStack does it.
+
+MiniStack sends every invocation through `_execute_function_dispatch`, whatever its source: Invoke, event source
+mappings, topics, buckets, rules, Step Functions, custom resources. Replacing that one function catches them all.
+`_invoke`, the API, is wrapped as well, so that the bytes of the caller reach the function, and those of the function
+the caller, without being parsed and written anew.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import io
+import json
+import logging
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.core.responses import error_response_json
+from ministack.services import lambda_svc, sts
+
+from skykite_cloud.credentials import RoleCredentials
+from skykite_cloud.handoff import Answer, Call, HandoffClient, HandoffLost
+
+Record = dict[str, Any]
+
+_SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
+_ASYNCHRONOUS_LIMIT = 1024 * 1024
+PLACEHOLDER_ENTRY = "kite-placeholder.txt"
+"""A function whose zip holds this file has no code of its own: it lives on the developer's machine."""
+
+logger = logging.getLogger("skykite.executor")
+
+
+@dataclass(slots=True)
+class _ApiCall:
+    """One call of Lambda's Invoke: the bytes that came, the event parsed from them, and the bytes to answer with."""
+
+    payload: bytes
+    client_context: str | None
+    event: object = None
+    answer: bytes | None = field(default=None)
+
+
+_api_call: contextvars.ContextVar[_ApiCall | None] = contextvars.ContextVar("skykite_api_call", default=None)
+
+
+class Executor:
+    """Install with `install`, once, before the first request. `invoked` is called after each invocation, on any
+    thread: what a function did may have to be saved."""
+
+    def __init__(self, client: HandoffClient | None, *, invoked: Callable[[], None]) -> None:
+        self._client = client
+        self._invoked = invoked
+        self._own_executor = lambda_svc._execute_function_dispatch
+        self._handle_request = lambda_svc.handle_request
+        self._invoke = lambda_svc._invoke
+
+    def install(self) -> None:
+        lambda_svc._execute_function_dispatch = self._dispatch
+        lambda_svc.handle_request = self._answer_request
+        lambda_svc._invoke = self._answer_invoke
+        credentials = RoleCredentials(sts)
+        lambda_runtime.execution_credentials = credentials.of
+        lambda_svc.execution_credentials = credentials.of
+
+    # ------------------------------------------------------------------
+    # The API: keep the bytes
+
+    async def _answer_request(
+        self, method: str, path: str, headers: Record, body: bytes, query_params: Record
+    ) -> tuple[int, Record, bytes]:
+        if method != "POST" or not path.rstrip("/").endswith("/invocations"):
+            return await self._handle_request(method, path, headers, body, query_params)
+        if body:
+            try:
+                json.loads(body)
+            except ValueError as error:
+                message = f"Could not parse request body into json: {error}"
+                return error_response_json("InvalidRequestContentException", message, 400)
+        token = _api_call.set(_ApiCall(payload=body or b"{}", client_context=headers.get("x-amz-client-context")))
+        try:
+            return await self._handle_request(method, path, headers, body, query_params)
+        finally:
+            _api_call.reset(token)
+
+    async def _answer_invoke(
+        self,
+        name: str,
+        event: object,
+        headers: Record,
+        path_qualifier: str | None = None,
+        query_params: Record | None = None,
+    ) -> tuple[int, Record, bytes]:
+        call = _api_call.get()
+        assert call is not None
+        asynchronous = headers.get("x-amz-invocation-type") == "Event"
+        limit = _ASYNCHRONOUS_LIMIT if asynchronous else _SYNCHRONOUS_LIMIT
+        if len(call.payload) > limit:
+            return error_response_json(
+                "RequestEntityTooLargeException",
+                f"Request must be smaller than {limit} bytes for the InvokeFunction operation",
+                413,
+            )
+        call.event = event
+        status, response_headers, payload = await self._invoke(name, event, headers, path_qualifier, query_params)
+        if call.answer is not None and status == 200:
+            payload = call.answer
+        return status, response_headers, payload
+
+    # ------------------------------------------------------------------
+    # The seam: any thread, any source
+
+    def _dispatch(self, function: Record, config: Record, event: object, request_id: str, started: float) -> Record:
+        try:
+            result = self._hand_off(function, config, event, request_id, started)
+            if result is not None:
+                return result
+            if _is_placeholder(function):
+                return _nobody_runs_it(config)
+            return self._own_executor(function, config, event, request_id, started)
+        finally:
+            self._invoked()
+
+    def _hand_off(
+        self, function: Record, config: Record, event: object, request_id: str, started: float
+    ) -> Record | None:
+        if self._client is None:
+            return None
+        api_call = _api_call.get()
+        if api_call is not None and api_call.event is not event:
+            api_call = None  # an invocation that this call caused, with an event of its own
+        call = Call(
+            function=config["FunctionName"],
+            request_id=request_id,
+            payload=api_call.payload if api_call else json.dumps(event, ensure_ascii=False).encode(),
+            invoked=api_call is not None,
+            client_context=api_call.client_context if api_call else None,
+            trace_id=lambda_svc._xray_trace_id_for_invocation(config),
+        )
+        try:
+            answer = self._client.invoke(call)
+        except HandoffLost as error:
+            return _failed("Skykite.Disconnected", f"kite went away while the function ran: {error}")
+        if answer is None:
+            return None
+        if api_call is not None:
+            api_call.answer = answer.payload
+        self._log(function, answer, request_id, started)
+        return _result(answer)
+
+    def _log(self, function: Record, answer: Answer, request_id: str, started: float) -> None:
+        text = answer.log.decode(errors="replace")
+        elapsed_ms = int((time.time() - started) * 1000)
+        lambda_svc._emit_lambda_logs(function, request_id, text, answer.failed, elapsed_ms)
+
+
+def _result(answer: Answer) -> Record:
+    """What MiniStack's callers expect of an executor: parsed, since event sources look into it."""
+    result: Record = {"body": json.loads(answer.payload), "log": answer.log.decode(errors="replace")}
+    if answer.failed:
+        result |= {"error": True, "function_error": "Unhandled"}
+    return result
+
+
+def _failed(error_type: str, message: str) -> Record:
+    return {
+        "body": {"errorMessage": message, "errorType": error_type},
+        "error": True,
+        "function_error": "Unhandled",
+        "log": "",
+    }
+
+
+def _nobody_runs_it(config: Record) -> Record:
+    name = config.get("FunctionName", "")
+    return _failed(
+        "Skykite.NotRunning",
+        f"function {name} runs on the developer's machine, and no kite dev that has it is connected",
+    )
+
+
+def _is_placeholder(function: Record) -> bool:
+    code = function.get("code_zip")
+    if not isinstance(code, bytes):
+        return False
+    try:
+        with zipfile.ZipFile(io.BytesIO(code)) as archive:
+            return PLACEHOLDER_ENTRY in archive.namelist()
+    except zipfile.BadZipFile:
+        return False
