@@ -1,0 +1,219 @@
+"""Turns the events of many invocations at once into one block each: a line, and what the function wrote under it.
+
+In: invocation and HTTP events with their monotonic time, and ticks. Out: lines. Pure. Blocks never interleave: what a
+request writes is kept until it is answered, or, once it has run for a second, shown as it comes behind the start of
+its request id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from skykite.cli.render.lines import Line, Span, Symbols, Tone, clean, duration, line
+from skykite.model.events import HttpFinished, InvocationError, InvocationFinished, InvocationLog, InvocationStarted
+from skykite.model.invocation import Trigger
+from skykite.model.names import FunctionId, RequestId
+
+PATIENCE_S: Final = 1.0
+"""After this, what a running function writes is shown as it comes; an answer nobody reports is no longer awaited."""
+_INDENT: Final = "    "
+_METHOD_WIDTH: Final = 6
+_LABEL_WIDTH: Final = 24
+_FUNCTION_WIDTH: Final = 28
+_SHORTEST: Final = 12
+
+
+@dataclass(slots=True)
+class _Request:
+    """One invocation that has not been shown to its end."""
+
+    function: FunctionId
+    trigger: Trigger
+    started: float
+    text: list[str] = field(default_factory=list)  # written, not shown
+    streaming: bool = False
+    answered: bool = False  # its HTTP response went out before the function was done
+    finished: InvocationFinished | None = None
+    finished_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    """The parts of an invocation's line."""
+
+    method: str
+    label: str
+    function: str
+    status: str
+    tone: Tone
+    times: str
+
+
+class Invocations:
+    """`width` is the terminal's, or None where lines may be as long as they are."""
+
+    def __init__(self, *, width: int | None, symbols: Symbols, colour: bool) -> None:
+        self.width = width
+        self._symbols = symbols
+        self._colour = colour
+        self._open: dict[RequestId, _Request] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a tick could show something."""
+        return any(
+            request.text or request.finished or (request.trigger.kind == "http") for request in self._open.values()
+        )
+
+    def started(self, event: InvocationStarted, at: float) -> list[Line]:
+        self._open[event.request_id] = _Request(event.function, event.trigger, at)
+        return []
+
+    def log(self, event: InvocationLog, at: float) -> list[Line]:
+        request = self._open.get(event.request_id)
+        if request is None:  # a thread the function left behind, heard after its invocation was shown
+            return self._tagged(event.request_id, self._split(event.text))
+        request.text.append(event.text)
+        return self._stream(event.request_id, request) if request.streaming else []
+
+    def finished(self, event: InvocationFinished, at: float) -> list[Line]:
+        request = self._open.get(event.request_id)
+        if request is None:
+            request = self._open[event.request_id] = _Request(event.function, event.trigger, at)
+        request.finished, request.finished_at = event, at
+        if event.trigger.kind == "http" and not request.answered:
+            return []
+        return self._close(event.request_id, request, self._function_head(request, event))
+
+    def http(self, event: HttpFinished, at: float) -> list[Line]:
+        request = self._open.get(event.request_id)
+        head = _Head(
+            method=event.method,
+            label=event.path,
+            function=event.function or "",
+            status=str(event.status),
+            tone="bad" if event.status >= 500 else "warn" if event.status >= 400 else "good",
+            times=duration(event.duration_ms) + _cold(request.finished if request else None),
+        )
+        if request is None:
+            return [self._head(head)]
+        if request.finished is None and event.function is not None:
+            # Answered for the function (a timeout of the gateway, a client that hung up); it still runs.
+            request.answered = True
+            request.streaming = True
+            return [self._head(head, event.request_id), *self._stream(event.request_id, request)]
+        return self._close(event.request_id, request, head)
+
+    def tick(self, at: float) -> list[Line]:
+        lines: list[Line] = []
+        for key, request in list(self._open.items()):
+            if request.finished is not None:
+                if at - request.finished_at >= PATIENCE_S:
+                    lines.extend(self._close(key, request, self._function_head(request, request.finished)))
+            elif request.text and at - request.started >= PATIENCE_S:
+                if not request.streaming:
+                    request.streaming = True
+                    lines.append(self._head(self._running_head(request), key))
+                lines.extend(self._stream(key, request))
+        return lines
+
+    def _close(self, id: RequestId, request: _Request, head: _Head) -> list[Line]:
+        del self._open[id]
+        text = "".join(request.text)
+        if request.streaming:
+            lines = [*self._tagged(id, self._split(text)), self._head(head, id)]
+        else:
+            lines = [self._head(head), *(line(_INDENT, self._log(part)) for part in self._split(text))]
+        if request.finished is not None and request.finished.error is not None:
+            lines.extend(self._error(request.finished.error))
+        return lines
+
+    def _stream(self, id: RequestId, request: _Request) -> list[Line]:
+        """Whole lines only; the rest waits for its end."""
+        text, end, rest = "".join(request.text).rpartition("\n")
+        request.text = [rest] if rest else []
+        return self._tagged(id, self._split(text)) if end else []
+
+    def _tagged(self, id: RequestId, parts: list[str]) -> list[Line]:
+        return [line(Span(f"{_short(id)} {self._symbols.bar} ", "dim"), self._log(part)) for part in parts]
+
+    def _split(self, text: str) -> list[str]:
+        return clean(text, colour=self._colour).removesuffix("\n").split("\n") if text else []
+
+    def _log(self, text: str) -> Span:
+        return Span(text + "\x1b[0m" if "\x1b" in text else text)
+
+    def _error(self, error: InvocationError) -> list[Line]:
+        message = clean(error.message, colour=False).split("\n")
+        lines = [line(_INDENT, Span(f"{error.type}: {message[0]}", "bad"))]
+        lines.extend(line(_INDENT, Span(part, "bad")) for part in message[1:])
+        for frame in error.trace:
+            lines.extend(line(_INDENT, Span(part, "dim")) for part in self._split(frame))
+        if error.hint is not None:
+            lines.append(line(_INDENT, Span("hint: ", "accent"), error.hint))
+        return lines
+
+    def _running_head(self, request: _Request) -> _Head:
+        method, label = _caption(request.trigger)
+        return _Head(method=method, label=label, function=request.function, status="running", tone="accent", times="")
+
+    def _function_head(self, request: _Request, event: InvocationFinished) -> _Head:
+        method, label = _caption(request.trigger)
+        failed = event.error is not None
+        return _Head(
+            method=method,
+            label=label,
+            function=event.function,
+            status="failed" if failed else "ok",
+            tone="bad" if failed else "good",
+            times=duration(event.duration_ms) + _cold(event),
+        )
+
+    def _head(self, head: _Head, id: RequestId | None = None) -> Line:
+        tag = f"{_short(id)} " if id is not None else ""
+        method = head.method.ljust(_METHOD_WIDTH)
+        label, function = head.label, head.function
+        if self.width is not None:
+            label, function = self._fitted(label, function, len(tag) + len(method) + len(head.status) + len(head.times))
+        spans = [Span(tag, "dim")] if tag else []
+        spans += [Span(method, "bold"), Span(" " + label.ljust(_LABEL_WIDTH if self.width else 0))]
+        if function:
+            spans.append(Span("  " + function, "dim"))
+        spans.append(Span("  " + head.status, head.tone))
+        if head.times:
+            spans.append(Span("  " + head.times, "dim"))
+        return Line(tuple(spans))
+
+    def _fitted(self, label: str, function: str, taken: int) -> tuple[str, str]:
+        """Align in columns where there is room; where there is not, shorten the function, then the path."""
+        assert self.width is not None
+        room = self.width - taken - len("    ") - 3
+        if len(label) <= _LABEL_WIDTH and _LABEL_WIDTH + max(len(function), _FUNCTION_WIDTH) <= room:
+            return label, function.ljust(_FUNCTION_WIDTH) if function else " " * _FUNCTION_WIDTH
+        if max(len(label), _LABEL_WIDTH) + len(function) > room:
+            function = self._cut(function, max(room - max(len(label), _LABEL_WIDTH), _SHORTEST), keep="end")
+        if max(len(label), _LABEL_WIDTH) + len(function) > room:
+            label = self._cut(label, max(room - len(function), _SHORTEST), keep="start")
+        return label, function
+
+    def _cut(self, text: str, length: int, *, keep: str) -> str:
+        if len(text) <= length:
+            return text
+        kept = length - len(self._symbols.cut)
+        return text[:kept] + self._symbols.cut if keep == "start" else self._symbols.cut + text[-kept:]
+
+
+def _short(id: RequestId) -> str:
+    return id[:8]
+
+
+def _caption(trigger: Trigger) -> tuple[str, str]:
+    method, space, path = trigger.label.partition(" ")
+    if trigger.kind == "http" and space:
+        return method, path
+    return trigger.kind, trigger.label
+
+
+def _cold(event: InvocationFinished | None) -> str:
+    return f" + {duration(event.init_ms)} init" if event is not None and event.init_ms is not None else ""

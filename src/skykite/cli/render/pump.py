@@ -1,0 +1,129 @@
+"""Carries events from any thread to the one thread that writes them, so that `emit` costs a queue's append.
+
+In: events, stamped with their time. Out: calls of `write` with batches, in order, never two at once. I/O: a daemon
+thread. Under load it wakes 50 times a second; with nothing to do it sleeps.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from skykite.model.events import Event
+from skykite.ports import Clock
+
+PAUSE_S: Final = 0.02  # between two batches: longer than a burst, shorter than an eye sees
+TICK_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """An event and when it was emitted. `at` is monotonic."""
+
+    event: Event
+    at: float
+    time: datetime
+
+
+class Pump:
+    """`write` gets each batch; `tick` is called ten times a second while it says that more ticks are wanted."""
+
+    def __init__(
+        self,
+        *,
+        write: Callable[[Sequence[Stamped]], None],
+        tick: Callable[[float], bool],
+        clock: Clock,
+    ) -> None:
+        self._write = write
+        self._tick = tick
+        self._clock = clock
+        self._waiting: deque[Stamped] = deque()
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._wants_ticks = False
+        self._broken = False
+        self._thread: threading.Thread | None = None
+
+    def emit(self, event: Event) -> None:
+        self._waiting.append(Stamped(event, self._clock.monotonic(), self._clock.now()))
+        if not self._wake.is_set():
+            self._wake.set()
+        if self._stopping.is_set():
+            self.flush()
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="skykite-render", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left. Returns when nothing will be written any more by the thread."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.flush()
+
+    def flush(self) -> None:
+        """Write everything emitted so far, on the calling thread."""
+        with self._lock:
+            self._drain()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Everything emitted so far is written; nothing more until the context ends."""
+        with self._lock:
+            self._drain()
+            yield
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(TICK_S if self._wants_ticks else None)
+            self._wake.clear()
+            with self._lock:
+                self._drain()
+                self._guarded(self._ticked)
+            self._stopping.wait(PAUSE_S)
+
+    def _ticked(self) -> None:
+        self._wants_ticks = self._tick(self._clock.monotonic())
+
+    def _drain(self) -> None:
+        batch = []
+        while self._waiting:
+            batch.append(self._waiting.popleft())
+        if batch:
+            self._guarded(lambda: self._write(batch))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        if self._broken:
+            return
+        try:
+            act()
+        except OSError:
+            # Whoever read our output has gone. A program without threads would have died by SIGPIPE: stop like that.
+            self._broken = True
+            if not self._stopping.is_set():
+                interrupt_main_thread()
+
+
+def interrupt_main_thread() -> None:
+    """As if Ctrl-C was pressed; a real signal, so that a sleeping event loop wakes."""
+    if sys.platform == "win32":
+        import _thread
+
+        _thread.interrupt_main()
+        return
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGINT)

@@ -1,0 +1,232 @@
+"""Turns the event stream into what a person reads. Pure: events and ticks in, blocks out.
+
+`live` says that running steps show elsewhere (a spinner), so that only what stays is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, assert_never
+
+from skykite.cli.error_text import format_error
+from skykite.cli.output_rows import output_rows
+from skykite.cli.render.invocations import Invocations
+from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line
+from skykite.model.events import (
+    DebuggerAttached,
+    DeployFinished,
+    DeployPlanned,
+    DeployResource,
+    DeployStack,
+    DevReady,
+    DevStarted,
+    DevStopped,
+    ErrorRaised,
+    Event,
+    HttpFinished,
+    InvocationFinished,
+    InvocationLog,
+    InvocationStarted,
+    Notice,
+    QuestionAnswered,
+    QuestionAsked,
+    ReloadFailed,
+    ReloadFinished,
+    ReloadStarted,
+    ResourceChange,
+    StepFinished,
+    StepProgress,
+    StepStarted,
+)
+
+_WHOLE_STACK: Final = 8
+"""A new stack with more resources than this is one line of the diff."""
+_STACK_TONES: Final[Mapping[str, Tone]] = {"failed": "bad", "unchanged": "dim", "skipped": "dim"}
+
+
+class Transcript:
+    """Feed it every event in order; it remembers what it must to say nothing twice."""
+
+    def __init__(self, *, width: int | None, symbols: Symbols, live: bool, colour: bool) -> None:
+        self._invocations = Invocations(width=width, symbols=symbols, colour=colour)
+        self._symbols = symbols
+        self._live = live
+        self._dev = False
+        self._ready: DevReady | None = None
+        self._statuses: dict[tuple[str, str], str] = {}
+
+    @property
+    def width(self) -> int | None:
+        return self._invocations.width
+
+    @width.setter
+    def width(self, width: int | None) -> None:
+        self._invocations.width = width
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a tick could show something."""
+        return self._invocations.waiting
+
+    def tick(self, at: float) -> list[Block]:
+        return [*self._invocations.tick(at)]
+
+    def feed(self, event: Event, at: float) -> list[Block]:
+        match event:
+            case InvocationStarted():
+                return [*self._invocations.started(event, at)]
+            case InvocationLog():
+                return [*self._invocations.log(event, at)]
+            case InvocationFinished():
+                return [*self._invocations.finished(event, at)]
+            case HttpFinished():
+                return [*self._invocations.http(event, at)]
+            case StepStarted() | StepProgress():
+                return [] if self._live else [line(Span(f"{event.step}: ", "dim"), event.message)]
+            case StepFinished():
+                return [self._step_finished(event)]
+            case DevStarted():
+                self._dev = True
+                return [line(Span(self._place(event), "bold"), Span(f"  {event.mode}, process {event.pid}", "dim"))]
+            case DevReady():
+                return self._dev_ready(event)
+            case DevStopped():
+                return [line(Span(f"stopped in {duration(event.elapsed_ms)}", "dim"))]
+            case ReloadStarted():
+                return []
+            case ReloadFinished():
+                return [self._reload_finished(event)]
+            case ReloadFailed():
+                return [line(self._bad(), _files(event.files), Span(f"  {event.reason}", "bad"))]
+            case DeployPlanned():
+                return [*self._planned(event)]
+            case DeployResource():
+                return [*self._resource(event)]
+            case DeployStack():
+                return [self._stack(event)]
+            case DeployFinished():
+                return [] if self._dev else [*self._deployed(event)]
+            case QuestionAsked():
+                return [line(Span("? ", "accent"), event.message)]
+            case QuestionAnswered():
+                by = {"user": "", "yes": " (--yes)", "default": " (nobody to ask)"}[event.by]
+                return [line(Span("  answered ", "dim"), ("yes" if event.answer else "no") + by)]
+            case DebuggerAttached():
+                what = f"debugger attached to process {event.pid}"
+                return [line(Span(f"{what}, {event.function}" if event.function else what, "dim"))]
+            case Notice():
+                return [*self._notice(event)]
+            case ErrorRaised():
+                return [*self._error(event)]
+            case _:
+                assert_never(event)
+
+    def _good(self) -> Span:
+        return Span(f"{self._symbols.good} ", "good")
+
+    def _bad(self) -> Span:
+        return Span(f"{self._symbols.bad} ", "bad")
+
+    def _place(self, event: DevStarted | DevReady) -> str:
+        return f"{event.app} {self._symbols.dot} {event.stage}"
+
+    def _step_finished(self, event: StepFinished) -> Line:
+        tone: Tone = "dim" if event.skipped else ""
+        mark = Span(f"{self._symbols.good} ", tone or "good") if self._live else Span(f"{event.step}: ", "dim")
+        return line(mark, Span(event.message, tone), Span(f"  {duration(event.elapsed_ms)}", "dim"))
+
+    def _dev_ready(self, event: DevReady) -> list[Block]:
+        before, self._ready = self._ready, event
+        if before is not None and (before.endpoints, before.outputs) == (event.endpoints, event.outputs):
+            return []
+        urls = {endpoint.url.rstrip("/") for endpoint in event.endpoints}
+        rows: list[tuple[str, str]] = [(endpoint.path, endpoint.url) for endpoint in event.endpoints]
+        outputs = output_rows(event.outputs)
+        rows += outputs
+        named = {value.rstrip("/") for _, value in outputs}
+        if urls <= named:  # the outputs say it all, under the names the user gave
+            rows = outputs
+        footer = f"ready in {duration(event.elapsed_ms)}, Ctrl-C stops"
+        return [
+            Panel(title=self._place(event), rows=tuple(rows), footer=footer),
+            *(Line((Span(f"{name}={value}"),), data=True) for name, value in outputs),
+        ]
+
+    def _reload_finished(self, event: ReloadFinished) -> Line:
+        count = len(event.functions)
+        what = f"  {count} {'function' if count == 1 else 'functions'}" if event.kind == "code" else ""
+        return line(
+            Span(f"{self._symbols.reload} ", "accent"),
+            _files(event.files),
+            Span(f"{what}  {duration(event.elapsed_ms)}", "dim"),
+        )
+
+    def _planned(self, event: DeployPlanned) -> list[Line]:
+        by_stack: dict[str, list[ResourceChange]] = {}
+        for change in event.changes:
+            by_stack.setdefault(change.stack, []).append(change)
+        lines = []
+        for stack, changes in by_stack.items():
+            if len(changes) > _WHOLE_STACK and all(change.action == "add" for change in changes):
+                lines.append(line(Span("  + ", "good"), stack, Span(f"  {len(changes)} new resources", "dim")))
+            else:
+                lines.extend(self._change(change) for change in changes)
+        return lines
+
+    def _change(self, change: ResourceChange) -> Line:
+        marks: dict[str, Span] = {
+            "add": Span("  + ", "good"),
+            "modify": Span("  ~ ", "accent"),
+            "replace": Span(f"  {self._symbols.replace} ", "warn"),
+            "remove": Span("  - ", "bad"),
+        }
+        what = f"  {change.type}" + (f"  {', '.join(change.properties)}" if change.properties else "")
+        lost = {"replace": "  replaced, its data is lost", "remove": "  its data is lost"}
+        warning = lost.get(change.action, "") if change.destructive else ""
+        return line(marks[change.action], change.path, Span(what, "dim"), Span(warning, "bad"))
+
+    def _resource(self, event: DeployResource) -> list[Line]:
+        key = (event.stack, event.logical_id)
+        if self._statuses.get(key) == event.status:
+            return []
+        self._statuses[key] = event.status
+        failed = event.status.endswith("_FAILED")
+        if self._live and not failed:
+            return []
+        status = Span(f"  {event.status}", "bad" if failed else "dim")
+        lines = [line("  ", event.path, Span(f"  {event.type}", "dim"), status)]
+        if failed and event.reason:
+            lines.append(line("    ", Span(event.reason, "bad")))
+        return lines
+
+    def _stack(self, event: DeployStack) -> Line:
+        mark = self._bad() if event.result == "failed" else self._good()
+        tone = _STACK_TONES.get(event.result, "good")
+        return line(mark, event.stack, Span(f"  {event.result}", tone), Span(f"  {duration(event.elapsed_ms)}", "dim"))
+
+    def _deployed(self, event: DeployFinished) -> list[Line]:
+        self._statuses.clear()
+        done = line(self._good(), "deployed", Span(f"  {duration(event.elapsed_ms)}", "dim"))
+        outputs = output_rows(event.outputs)
+        return [done, *(Line((Span(f"{name}={value}"),), data=True) for name, value in outputs)]
+
+    def _notice(self, event: Notice) -> list[Line]:
+        lines = [line(Span("note: ", "accent"), event.message)]
+        if event.hint:
+            lines.append(line(Span("hint: ", "accent"), event.hint))
+        return lines
+
+    def _error(self, event: ErrorRaised) -> list[Line]:
+        lines = [line("")]
+        for text in format_error(event, width=self.width).split("\n"):
+            label, colon, rest = text.partition(":")
+            if colon and label in ("error", "hint", "more"):
+                lines.append(line(Span(f"{label}:", "bad" if label == "error" else "accent"), rest))
+            else:
+                lines.append(line(text))
+        return [*lines, line("")]
+
+
+def _files(files: tuple[str, ...]) -> str:
+    shown = ", ".join(files[:3])
+    return shown if len(files) <= 3 else f"{shown} and {len(files) - 3} more"
