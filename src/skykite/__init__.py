@@ -1,1 +1,41 @@
-"""Skykite: full-stack serverless for Python."""
+"""Skykite: full-stack serverless for Python.
+
+The constructs load when they are first named: importing this package costs nothing and needs neither aws_cdk nor Node.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skykite.constructs.api import Api
+    from skykite.constructs.app import App
+    from skykite.constructs.function import Function
+    from skykite.constructs.stack import Stack
+    from skykite.constructs.table import Table
+    from skykite.errors import SkykiteError
+
+__all__ = ["Api", "App", "Function", "SkykiteError", "Stack", "Table"]
+
+_HOMES = {
+    "Api": "skykite.constructs.api",
+    "App": "skykite.constructs.app",
+    "Function": "skykite.constructs.function",
+    "SkykiteError": "skykite.errors",
+    "Stack": "skykite.constructs.stack",
+    "Table": "skykite.constructs.table",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,70 @@
+"""What `Function`, `Api` and `Table` have in common: a place in the tree, the program, and errors that name both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from constructs import Construct
+
+from skykite.constructs.blame import refuse
+from skykite.constructs.program import Program, program_of
+from skykite.constructs.props import PropProblem
+from skykite.errors import SkykiteError
+from skykite.model.names import ConstructPath
+
+
+class SkykiteConstruct(Construct):
+    """A construct that knows its path (`path`) without asking the kernel, and its program."""
+
+    def __init__(self, scope: Construct, id: str, *, kind: str) -> None:
+        if not isinstance(id, str) or not id:
+            raise refuse("construct-id", f"a {kind} needs an id, a non-empty string; it was given `{id!r}`")
+        self._kite_program = program_of(scope)
+        with construct_errors(f"{kind} `{id}`", self._kite_program):
+            super().__init__(scope, id)
+        self.path = path_of(self)
+        self._kind = kind
+
+    @property
+    def title(self) -> str:
+        """How errors call it: ``table `NotesStack/Notes```."""
+        return f"{self._kind} `{self.path}`"
+
+    @contextmanager
+    def _checking(self) -> Iterator[None]:
+        """Turn what is wrong with a prop into an error that names this construct and the user's line."""
+        try:
+            with construct_errors(self.title, self._kite_program):
+                yield
+        except PropProblem as problem:
+            raise self.refuse(
+                problem.code, f"{self.title} {problem.message}", hint=problem.hint, link=problem.link
+            ) from None
+
+    def refuse(self, code: str, message: str, *, hint: str | None = None, link: str | None = None) -> SkykiteError:
+        return refuse(code, message, hint=hint, link=link, root=self._kite_program.root)
+
+
+def path_of(construct: Any) -> ConstructPath:
+    return ConstructPath(construct.node.path)
+
+
+@contextmanager
+def construct_errors(title: str, program: Program) -> Iterator[None]:
+    """jsii's errors carry a JavaScript stack and no line of the user's; say both things better."""
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error).__module__.partition(".")[0] not in ("builtins", "jsii"):
+            raise
+        text = str(error).strip()
+        if "There is already a Construct with name" in text:
+            raise refuse(
+                "construct-exists",
+                f"{title} is made twice: its scope already holds a construct of that id",
+                hint="give one of them another id",
+                root=program.root,
+            ) from None
+        raise refuse("cdk-error", f"{title}: {text}", root=program.root) from error

@@ -1,0 +1,90 @@
+"""Where a function's code comes from: the placeholder while developing, else a bundle built after synth.
+
+In: a construct, the program, what to bundle. Out: a CDK `Code`. I/O: writes the placeholder zip into the assembly;
+hashes the import root's files when there is something to bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aws_cdk
+from aws_cdk import aws_lambda as lambda_
+
+from skykite.constructs.program import Program
+from skykite.model.manifest import BundleEntry
+from skykite.model.source import dependency_files, select, select_support, source_hash
+
+PLACEHOLDER_HANDLER: Final = "skykite_placeholder.handler"
+_PLACEHOLDER_SOURCE: Final = '''\
+"""Stands in for a function that runs on a developer's machine."""
+
+
+def handler(event, context):
+    raise RuntimeError("this function runs on a developer's machine while `kite dev` is running, and it is not")
+'''
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCode:
+    """`handler` is set where the code says what to call, whatever the user's handler is."""
+
+    code: Any
+    handler: str | None
+
+
+def code_of(scope: Any, program: Program, bundle: BundleEntry | None) -> FunctionCode:
+    """The placeholder if `bundle` is None: constant, so that editing a handler changes no template.
+
+    CDK wants the file of an asset to be there when the asset is declared. A bundle is built after synth, so an empty
+    file holds its place until `discard_unbuilt`.
+    """
+    data = placeholder_zip() if bundle is None else b""
+    content = hashlib.sha256(data).hexdigest() if bundle is None else _bundle_hash(program, bundle)
+    asset = hashlib.sha256(content.encode()).hexdigest()  # as CDK derives it from a given hash
+    stack = aws_cdk.Stack.of(scope)
+    place = (str(stack.node.addr), asset)
+    if place not in program.codes:
+        file = Path(scope.node.root.outdir).resolve() / f"asset.{asset}.zip"
+        if bundle is not None:
+            program.bundles[asset] = bundle
+        if not file.exists() or bundle is None:
+            file.write_bytes(data)
+        program.codes[place] = lambda_.Code.from_asset(str(file), asset_hash=content)
+    return FunctionCode(code=program.codes[place], handler=PLACEHOLDER_HANDLER if bundle is None else None)
+
+
+def discard_unbuilt(directory: Path, program: Program) -> None:
+    """Remove the empty files that stood in for bundles, so that nothing ever deploys one."""
+    for asset in program.bundles:
+        file = directory / f"asset.{asset}.zip"
+        if file.is_file() and file.stat().st_size == 0:
+            file.unlink()
+
+
+def placeholder_zip() -> bytes:
+    """Byte for byte the same everywhere: fixed time, stored, no file system's modes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        entry = zipfile.ZipInfo(f"{PLACEHOLDER_HANDLER.partition('.')[0]}.py", (1980, 1, 1, 0, 0, 0))
+        entry.create_system = 3  # Unix, also when written on Windows
+        entry.external_attr = 0o644 << 16
+        archive.writestr(entry, _PLACEHOLDER_SOURCE)
+    return buffer.getvalue()
+
+
+def _bundle_hash(program: Program, bundle: BundleEntry) -> str:
+    if bundle not in program.hashes:
+        import_root = program.root / bundle.import_root
+        program.hashes[bundle] = source_hash(
+            (*select(import_root, program.root), *select_support()),
+            dependency_files(import_root, program.root),
+            runtime=bundle.runtime,
+            architecture=bundle.architecture,
+        )
+    return program.hashes[bundle]

@@ -1,0 +1,107 @@
+"""From a handler's name to the file it is in.
+
+In: `functions/notes.get` and the project root. Out: its import root and the handler as Lambda will call it, or a
+PropProblem that names what the file does define. I/O: reads the handler's file.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+from skykite.constructs.props import PropProblem, listed, shown
+from skykite.errors import SkykiteError
+from skykite.model.code_frame import code_frame
+from skykite.model.handlers import Definitions, read_definitions
+from skykite.model.invocation import Handler, parse_handler
+from skykite.model.source import excluded, find_import_root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocatedHandler:
+    """`import_root` is relative to the project root, `deployed_handler` to the import root."""
+
+    import_root: str
+    deployed_handler: str
+
+
+def locate(text: object, root: Path) -> LocatedHandler:
+    """Raises PropProblem."""
+    if not isinstance(text, str):
+        raise PropProblem("prop-type", f"was given handler={shown(text)}, which is not a string")
+    try:
+        handler = parse_handler(text)
+    except SkykiteError as error:
+        raise PropProblem(error.code, f"has a bad handler: {error.message}", hint=error.hint) from None
+    file = root / handler.file
+    if not file.is_file():
+        raise _file_missing(handler, root)
+    definitions = _read(handler, file)
+    if not definitions.may_define(handler.function):
+        defined = definitions.functions
+        near = difflib.get_close_matches(handler.function, defined, n=1) or list(defined[:1])
+        raise PropProblem(
+            "handler-not-found",
+            f"points to `{handler.path.rpartition('/')[2]}.{handler.function}`, but `{handler.file}` "
+            + (f"defines {_and(defined)}" if defined else "defines no function"),
+            hint=f'set handler="{handler.path}.{near[0]}"'
+            if near
+            else f"add `def {handler.function}(event, context)` to it",
+        )
+    import_root = find_import_root(file, root)
+    inside = file.relative_to(import_root)
+    for depth, part in enumerate(inside.parts):
+        if excluded(part, at_root=depth == 0):
+            raise PropProblem(
+                "handler-excluded",
+                f"points to `{handler.file}`, and `{part}` is left out of what is deployed",
+                hint="move the file out of it",
+            )
+    return LocatedHandler(
+        import_root=import_root.relative_to(root).as_posix(),
+        deployed_handler=f"{inside.with_suffix('').as_posix()}.{handler.function}",
+    )
+
+
+def _read(handler: Handler, file: Path) -> Definitions:
+    source = file.read_bytes()
+    try:
+        return read_definitions(source)
+    except SyntaxError as error:
+        frame = code_frame(
+            source.decode("utf-8", "replace"), file=handler.file, line=error.lineno or 1, column=error.offset
+        )
+        raise PropProblem(
+            "handler-syntax", f"points to `{handler.file}`, which Python cannot read: {error.msg}\n\n{frame}"
+        ) from None
+
+
+def _file_missing(handler: Handler, root: Path) -> PropProblem:
+    folder = (root / handler.file).parent
+    shown_folder = folder.relative_to(root).as_posix()
+    if folder.is_dir():
+        files = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+        name = handler.path.rpartition("/")[2]
+        near = difflib.get_close_matches(name, files, n=1)
+        if near:
+            better = (Path(handler.path).parent / near[0]).as_posix()
+            hint = f'did you mean "{better}.{handler.function}"?'
+        elif files:
+            hint = f"`{shown_folder}` holds {listed([f'{file}.py' for file in files[:8]])}"
+        else:
+            hint = f"`{shown_folder}` holds no Python file"
+    else:
+        hint = f"there is no folder `{shown_folder}`; handlers are relative to the folder of kite.toml"
+    return PropProblem(
+        "handler-not-found",
+        f"points to `{handler}`, but there is no file `{handler.file}`",
+        hint=hint,
+    )
+
+
+def _and(names: tuple[str, ...]) -> str:
+    quoted = [f"`{name}`" for name in names[:8]]
+    if len(names) > 8:
+        quoted.append(f"{len(names) - 8} more")
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

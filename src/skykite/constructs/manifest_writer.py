@@ -1,0 +1,211 @@
+"""From CDK's assembly on disk to `kite.manifest.json` beside it.
+
+In: the assembly directory and what the program declared. Out: the manifest file. I/O: reads the assembly's JSON files,
+writes one. Everything is read from files, not asked of the kernel: that is faster, and it sees what aspects changed
+and what plain CDK made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, cast
+
+from skykite.constructs.http_apis import read_http_apis
+from skykite.constructs.program import Program
+from skykite.errors import SkykiteError
+from skykite.model.manifest import (
+    MANIFEST_FILE,
+    MANIFEST_VERSION,
+    AssetEntry,
+    FunctionEntry,
+    Manifest,
+    ResourceEntry,
+    StackEntry,
+    encode_manifest,
+)
+from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+
+_RESOURCE_LIMIT: Final = (
+    500  # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+)
+_PLUMBING_IDS: Final = ("Resource", "Default")  # CDK hides these parts of a path, too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stack:
+    """A stack as the assembly has it; `folder` is its (nested) assembly, relative to the outermost."""
+
+    folder: PurePosixPath
+    artifact: str
+    document: Mapping[str, Any]
+    template: Mapping[str, Any]
+
+
+def write_manifest(directory: Path, program: Program) -> None:
+    """Raises SkykiteError for what Skykite cannot deploy: missing context, nested stacks, too many resources."""
+    stacks = list(_read_stacks(directory, PurePosixPath(), program.root))
+    names = {stack.artifact: _stack_name(stack) for stack in stacks}
+    functions = tuple(entry for stack in stacks for entry in _functions(stack, program))
+    manifest = Manifest(
+        version=MANIFEST_VERSION,
+        app=program.synthesis.app,
+        stage=program.synthesis.stage,
+        region=program.synthesis.region,
+        mode=program.synthesis.mode,
+        stacks=tuple(_stack_entry(stack, names, directory, program) for stack in stacks),
+        functions=functions,
+        http_apis=tuple(
+            entry
+            for stack in stacks
+            for entry in read_http_apis(
+                _stack_name(stack),
+                stack.template,
+                {function.logical_id: function.id for function in functions if function.stack == _stack_name(stack)},
+                paths=lambda resource: path_of_resource(resource),
+            )
+        ),
+    )
+    (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
+
+
+def path_of_resource(resource: Mapping[str, Any]) -> ConstructPath:
+    """A resource's construct path without the parts that CDK adds: `NotesStack/Api`, not `NotesStack/Api/Resource`."""
+    path = str(resource.get("Metadata", {}).get("aws:cdk:path", ""))
+    return ConstructPath("/".join(part for part in path.split("/") if part not in _PLUMBING_IDS))
+
+
+def _read_stacks(directory: Path, folder: PurePosixPath, root: Path) -> Iterator[_Stack]:
+    document = json.loads((directory / folder / "manifest.json").read_text(encoding="utf-8"))
+    if document.get("missing"):
+        raise _missing_context(document["missing"])
+    for name, artifact in document.get("artifacts", {}).items():
+        if artifact["type"] == "cdk:cloud-assembly":
+            yield from _read_stacks(directory, folder / artifact["properties"]["directoryName"], root)
+        elif artifact["type"] == "aws:cloudformation:stack":
+            file = directory / folder / artifact["properties"]["templateFile"]
+            template = json.loads(file.read_text(encoding="utf-8"))
+            yield _Stack(folder=folder, artifact=name, document=artifact, template=template)
+
+
+def _stack_name(stack: _Stack) -> StackName:
+    return StackName(stack.document["properties"].get("stackName", stack.artifact))
+
+
+def _stack_entry(stack: _Stack, names: Mapping[str, StackName], directory: Path, program: Program) -> StackEntry:
+    properties = stack.document["properties"]
+    path = ConstructPath(stack.document.get("displayName", stack.artifact).partition(" (")[0])
+    resources = stack.template.get("Resources", {})
+    if len(resources) > _RESOURCE_LIMIT:
+        raise SkykiteError(
+            "stack-too-large",
+            f"stack `{path}` has {len(resources)} resources; CloudFormation takes {_RESOURCE_LIMIT}",
+            hint="divide it into several stacks",
+        )
+    for resource in resources.values():
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            raise SkykiteError(
+                "nested-stack",
+                f"`{path_of_resource(resource)}` is a nested stack, which Skykite does not deploy",
+                hint="make it a `Stack` of its own: Skykite deploys stacks in order of what they need, and in parallel",
+            )
+    return StackEntry(
+        name=_stack_name(stack),
+        path=path,
+        template=(stack.folder / properties["templateFile"]).as_posix(),
+        dependencies=tuple(sorted(names[name] for name in stack.document.get("dependencies", ()) if name in names)),
+        assets=tuple(_assets(stack, directory, program)),
+        resources=tuple(
+            ResourceEntry(logical_id=LogicalId(logical_id), path=path_of_resource(resource), type=resource["Type"])
+            for logical_id, resource in resources.items()
+        ),
+        tags=dict(properties.get("tags", {})),
+    )
+
+
+def _assets(stack: _Stack, directory: Path, program: Program) -> Iterator[AssetEntry]:
+    """The files of the asset manifest this stack depends on; its own template is not one to send."""
+    manifest = directory / stack.folder / f"{stack.artifact}.assets.json"
+    if not manifest.is_file():
+        return
+    document = json.loads(manifest.read_text(encoding="utf-8"))
+    if document.get("dockerImages"):
+        raise SkykiteError(
+            "image-asset",
+            f"stack `{_stack_name(stack)}` holds a container image built from a folder, which Skykite does not build",
+            hint="push the image to a registry and name it there",
+        )
+    for digest, file in document.get("files", {}).items():
+        source = file["source"]
+        if source.get("path") == stack.document["properties"]["templateFile"]:
+            continue
+        if "path" not in source:
+            raise SkykiteError(
+                "executable-asset",
+                f"stack `{_stack_name(stack)}` holds an asset made by running a command, which Skykite does not do",
+                hint="make the file first and give its path",
+            )
+        for destination in file["destinations"].values():
+            bundle = program.bundles.get(digest)
+            yield AssetEntry(
+                key=destination["objectKey"],
+                bucket=destination["bucketName"],
+                packaging="bundle" if bundle else source.get("packaging", "file"),
+                source=_inside(stack.folder, source["path"]),
+                bundle=bundle,
+            )
+
+
+def _inside(folder: PurePosixPath, path: str) -> str:
+    """`../asset.x.zip` from a nested assembly is `asset.x.zip` from the outermost."""
+    parts: list[str] = []
+    for part in (folder / path).parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _functions(stack: _Stack, program: Program) -> Iterator[FunctionEntry]:
+    for logical_id, resource in stack.template.get("Resources", {}).items():
+        if resource["Type"] != "AWS::Lambda::Function":
+            continue
+        properties = resource.get("Properties", {})
+        path = path_of_resource(resource) or ConstructPath(f"{_stack_name(stack)}/{logical_id}")
+        declared = program.functions.get(path)
+        yield FunctionEntry(
+            id=FunctionId(path),
+            stack=_stack_name(stack),
+            logical_id=LogicalId(logical_id),
+            runtime=_literal(properties, "Runtime", ""),
+            memory_mb=_number(properties, "MemorySize", 128),
+            timeout_s=_number(properties, "Timeout", 3),
+            architecture=cast("Any", (properties.get("Architectures") or ["x86_64"])[0]),
+            live=declared.live if declared else False,
+            handler=declared.handler if declared else None,
+            import_root=declared.import_root if declared else None,
+            location=declared.location if declared else None,
+        )
+
+
+def _literal(properties: Mapping[str, Any], name: str, default: str) -> str:
+    value = properties.get(name, default)
+    return value if isinstance(value, str) else default
+
+
+def _number(properties: Mapping[str, Any], name: str, default: int) -> int:
+    value = properties.get(name, default)
+    return value if isinstance(value, int) else default
+
+
+def _missing_context(missing: list[Mapping[str, Any]]) -> SkykiteError:
+    wanted = "\n".join(f"  {item['provider']}: {item['key']}" for item in missing)
+    return SkykiteError(
+        "context-missing",
+        f"the stacks look up what only an AWS account knows:\n{wanted}",
+        hint="write the values into cdk.context.json under these keys (`cdk synth` of the CDK CLI looks them up), or "
+        "pass them to the constructs",
+    )

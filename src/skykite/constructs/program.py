@@ -1,0 +1,71 @@
+"""What one run of the user's program has declared so far, kept beside the construct tree.
+
+Constructs add to it while the program runs; `manifest_writer` reads it once after synthesis. It lives on the `App`, so
+that several apps in one process (users' tests) never meet. No I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from skykite.constructs.blame import refuse
+from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
+from skykite.model.names import ConstructPath, FunctionId
+from skykite.model.synthesis import Synthesis
+
+_ATTRIBUTE: Final = "_kite_program"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredFunction:
+    """A Skykite function, before its logical id is known."""
+
+    id: FunctionId
+    handler: str
+    import_root: str
+    live: bool
+    location: SourceLocation | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Program:
+    """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack."""
+
+    synthesis: Synthesis
+    functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
+    bundles: dict[str, BundleEntry] = field(default_factory=dict)
+    codes: dict[tuple[str, str], Any] = field(default_factory=dict)
+    hashes: dict[BundleEntry, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return Path(self.synthesis.project_root)
+
+    @property
+    def produces_live(self) -> bool:
+        """Whether live functions get the placeholder."""
+        return self.synthesis.mode != "deploy"
+
+
+def remember_program(app: Any, program: Program) -> None:
+    """Make `program_of` find it from anywhere in the app's tree."""
+    setattr(app, _ATTRIBUTE, program)
+
+
+def program_of(scope: Any) -> Program:
+    """The program a construct belongs to. Every Skykite construct keeps it too, which saves asking the kernel."""
+    program = getattr(scope, _ATTRIBUTE, None)
+    if program is None:
+        program = getattr(scope.node.root, _ATTRIBUTE, None)
+    if not isinstance(program, Program):
+        raise refuse(
+            "app-missing",
+            f"`{scope.node.path or scope.node.id or type(scope).__name__}` is not part of a Skykite app",
+            hint="make `skykite.App` the root of the construct tree; it is an `aws_cdk.App`",
+        )
+    return program
+
+
+__all__ = ["DeclaredFunction", "FunctionEntry", "Program", "program_of", "remember_program"]

@@ -1,0 +1,161 @@
+"""The props of the constructs, as types for editors, and the check that says at once what is wrong with them.
+
+In: the keyword arguments a user gave. Out: nothing, or a `PropProblem`. Pure; `blame` adds the user's line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
+
+if TYPE_CHECKING:
+    from aws_cdk import Duration, RemovalPolicy
+    from aws_cdk import aws_lambda as lambda_
+    from aws_cdk.aws_iam import PolicyStatement
+    from constructs import IConstruct
+
+Runtime = Literal["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
+Architecture = Literal["x86_64", "arm64"]
+FieldType = Literal["string", "number", "binary"]
+StreamView = Literal["new-image", "old-image", "new-and-old-images", "keys-only"]
+Permission = Union[str, "PolicyStatement", "IConstruct", tuple["IConstruct", str]]
+Permissions = Literal["*"] | Sequence[Permission]
+"""`"*"`, or a list of: an action (`"s3:GetObject"`), a construct, `(construct, "grant_read_data")`, a statement."""
+
+
+class FunctionProps(TypedDict, total=False):
+    """What a `Function` takes beside its handler. Units and limits are Lambda's."""
+
+    runtime: Runtime  # default "python3.13"
+    memory_size: int  # MB, 128–10240; default 1024
+    timeout: int | Duration  # seconds, 1–900; default 10
+    environment: Mapping[str, str]
+    permissions: Permissions
+    link: Sequence[IConstruct]
+    architecture: Architecture  # default "x86_64"
+    live: bool  # default True; False keeps the function deployed while developing
+    description: str
+
+
+class RouteFunctionProps(FunctionProps, total=False):
+    """A route's function as a dict: its props and its handler."""
+
+    handler: str
+
+
+class ApiDefaults(TypedDict, total=False):
+    """What all functions of an `Api` share; see `Api` for how it merges."""
+
+    function: FunctionProps
+
+
+class CorsProps(TypedDict, total=False):
+    """An HTTP API's CORS configuration, in API Gateway's words."""
+
+    allow_credentials: bool
+    allow_headers: Sequence[str]
+    allow_methods: Sequence[str]
+    allow_origins: Sequence[str]
+    expose_headers: Sequence[str]
+    max_age: int | Duration  # seconds
+
+
+Route = Union[str, RouteFunctionProps, "lambda_.IFunction", "IConstruct"]
+
+
+class ApiProps(TypedDict, total=False):
+    """What an `Api` takes."""
+
+    routes: Mapping[str, Route]
+    defaults: ApiDefaults
+    cors: bool | CorsProps  # default True: any origin
+    description: str
+
+
+class PrimaryIndex(TypedDict, total=False):
+    """A table's primary key."""
+
+    partition_key: str
+    sort_key: str
+
+
+class GlobalIndex(TypedDict, total=False):
+    """A global secondary index. `projection` is "all" (default), "keys_only", or the attributes to include."""
+
+    partition_key: str
+    sort_key: str
+    projection: Literal["all", "keys_only"] | Sequence[str]
+
+
+class LocalIndex(TypedDict, total=False):
+    """A local secondary index: the table's partition key under another sort key."""
+
+    sort_key: str
+    projection: Literal["all", "keys_only"] | Sequence[str]
+
+
+class TableProps(TypedDict, total=False):
+    """What a `Table` takes."""
+
+    fields: Mapping[str, FieldType]
+    primary_index: PrimaryIndex
+    global_indexes: Mapping[str, GlobalIndex]
+    local_indexes: Mapping[str, LocalIndex]
+    time_to_live: str
+    stream: bool | StreamView
+    removal_policy: Literal["retain", "destroy"] | RemovalPolicy
+
+
+class PropProblem(Exception):  # noqa: N818  (it becomes a SkykiteError as soon as the construct's path is known)
+    """One thing wrong with one prop. `message` continues “<construct> …”."""
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None, link: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.link = link
+
+
+def check_known(props: Mapping[str, Any], known: Sequence[str], *, within: str = "") -> None:
+    """Refuse keywords nobody reads. `within` says which dict: `defaults["function"]`."""
+    for name in props:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            place = f" in {within}" if within else ""
+            raise PropProblem(
+                "prop-unknown",
+                f"was given `{name}`{place}, which it does not know",
+                hint=f"did you mean `{near[0]}`?" if near else f"it takes {listed(known)}",
+            )
+
+
+def check_type(name: str, value: object, kind: type | tuple[type, ...], words: str) -> None:
+    """`words` says what is wanted: “a string”. A bool is never taken for a number."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+        raise PropProblem("prop-type", f"was given {name}={shown(value)}, which is not {words}")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f"did you mean `{near[0]}`? It is one of" if near else "it is one of"
+        raise PropProblem("prop-value", f"was given {name}={shown(value)}", hint=f"{hint} {listed(choices)}")
+
+
+def check_strings(name: str, value: object, words: str) -> tuple[str, ...]:
+    """A list of strings, and not one string by mistake."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+        raise PropProblem("prop-type", f"was given {name}={shown(value)}, which is not {words}")
+    return tuple(value)
+
+
+def shown(value: object) -> str:
+    """A value as the user wrote it, or nearly, in backticks."""
+    text = repr(value)
+    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
+
+
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,256 @@
+"""`Table`: a DynamoDB table, on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Unpack, cast
+
+import aws_cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from constructs import Construct
+
+from skykite.constructs.base import SkykiteConstruct
+from skykite.constructs.props import (
+    GlobalIndex,
+    LocalIndex,
+    PrimaryIndex,
+    PropProblem,
+    TableProps,
+    check_choice,
+    check_known,
+    check_strings,
+    check_type,
+    listed,
+    shown,
+)
+from skykite.model.synthesis import Synthesis
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
+
+_TYPES: Final = {
+    "string": dynamodb.AttributeType.STRING,
+    "number": dynamodb.AttributeType.NUMBER,
+    "binary": dynamodb.AttributeType.BINARY,
+}
+_STREAMS: Final = {
+    "new-image": dynamodb.StreamViewType.NEW_IMAGE,
+    "old-image": dynamodb.StreamViewType.OLD_IMAGE,
+    "new-and-old-images": dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
+    "keys-only": dynamodb.StreamViewType.KEYS_ONLY,
+}
+_LOCAL_LIMIT: Final = 5
+_GLOBAL_LIMIT: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableCdk:
+    """The CDK objects of a `Table`."""
+
+    table: dynamodb.Table
+
+
+class Table(SkykiteConstruct):
+    """A DynamoDB table, billed per request.
+
+    ```python
+    Table(self, "Notes",
+        fields={"id": "string", "owner": "string", "created": "number"},
+        primary_index={"partition_key": "id"},
+        global_indexes={"byOwner": {"partition_key": "owner", "sort_key": "created"}},
+    )
+    ```
+
+    - `fields`: the attributes that keys use, to `"string"`, `"number"` or `"binary"`
+    - `primary_index`: `partition_key` and, if wanted, `sort_key`
+    - `global_indexes`: by name, `partition_key`, `sort_key`, `projection` (`"all"`, `"keys_only"`, or attributes)
+    - `local_indexes`: by name, `sort_key`, `projection`
+    - `time_to_live`: the attribute that holds when an item expires, in seconds since 1970
+    - `stream`: `"new-and-old-images"` (also `True`), `"new-image"`, `"old-image"`, `"keys-only"`
+    - `removal_policy`: `"retain"` or `"destroy"`. By default the table is kept when its stack goes in the stages `prod`
+      and `production` and those that start with `prod-` or `production-`, and deleted with it in all others.
+
+    Raises SkykiteError at once if any of it is wrong.
+    """
+
+    def __init__(self, scope: Construct, id: str, **props: Unpack[TableProps]) -> None:
+        super().__init__(scope, id, kind="table")
+        given = cast("dict[str, Any]", props)
+        with self._checking():
+            self._table = _make_table(self, given, self._kite_program.synthesis)
+        self._cdk = TableCdk(table=self._table)
+
+    @property
+    def cdk(self) -> TableCdk:
+        """The CDK objects behind it."""
+        return self._cdk
+
+    @property
+    def cdk_resource(self) -> Any:
+        """What `(table, "grant_read_data")` asks."""
+        return self._table
+
+    @property
+    def name(self) -> str:
+        """The physical name, a token until it is deployed."""
+        return cast("str", self._table.table_name)
+
+    @property
+    def arn(self) -> str:
+        return cast("str", self._table.table_arn)
+
+    def link_properties(self) -> Mapping[str, str]:
+        """What `resource.<id>` offers of it."""
+        return {"type": "Table", "name": self.name, "arn": self.arn}
+
+    def grant_to(self, grantee: iam.IGrantable) -> None:
+        """Allow reading and writing it and its indexes."""
+        self._table.grant_read_write_data(grantee)
+
+
+def kept_when_removed(synthesis: Synthesis) -> bool:
+    """Whether data outlives its stack: in production, on AWS."""
+    stage = synthesis.stage
+    return synthesis.mode != "local" and (stage in ("prod", "production") or stage.startswith(("prod-", "production-")))
+
+
+def _make_table(scope: Table, given: dict[str, Any], synthesis: Synthesis) -> Any:
+    check_known(given, tuple(TableProps.__annotations__))
+    fields = given.get("fields", {})
+    check_type("fields", fields, Mapping, 'a dict such as {"id": "string"}')
+    for name, kind in fields.items():
+        check_choice(f'fields["{name}"]', kind, tuple(_TYPES))
+    used: set[str] = set()
+    primary = given.get("primary_index")
+    if primary is None:
+        raise PropProblem(
+            "table-key", "has no primary_index", hint='add primary_index={"partition_key": "id"} and the field `id`'
+        )
+    partition, sort = _keys("primary_index", primary, tuple(PrimaryIndex.__annotations__), fields, used)
+    global_indexes = _indexes("global_indexes", given.get("global_indexes", {}), _GLOBAL_LIMIT)
+    local_indexes = _indexes("local_indexes", given.get("local_indexes", {}), _LOCAL_LIMIT)
+    for name in global_indexes.keys() & local_indexes.keys():
+        raise PropProblem("table-index", f"has a global and a local index named `{name}`", hint="rename one of them")
+    if local_indexes and sort is None:
+        raise PropProblem(
+            "table-index",
+            "has local_indexes but no sort key",
+            hint="DynamoDB allows local indexes only where primary_index has a sort_key",
+        )
+    time_to_live = given.get("time_to_live")
+    if time_to_live is not None:
+        check_type("time_to_live", time_to_live, str, "the name of an attribute")
+        if fields.get(time_to_live, "number") != "number":
+            raise PropProblem(
+                "table-field",
+                f"has time_to_live=`{time_to_live}`, which `fields` calls a {fields[time_to_live]}",
+                hint="DynamoDB expires items by a number, seconds since 1970",
+            )
+    table = dynamodb.Table(
+        scope,
+        "Resource",
+        partition_key=_attribute(partition, fields),
+        sort_key=_attribute(sort, fields) if sort is not None else None,
+        billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+        time_to_live_attribute=time_to_live,
+        stream=_stream(given.get("stream")),
+        removal_policy=_removal_policy(given.get("removal_policy"), synthesis),
+    )
+    for name, index in global_indexes.items():
+        where = f'global_indexes["{name}"]'
+        index_partition, index_sort = _keys(where, index, tuple(GlobalIndex.__annotations__), fields, used)
+        table.add_global_secondary_index(
+            index_name=name,
+            partition_key=_attribute(index_partition, fields),
+            sort_key=_attribute(index_sort, fields) if index_sort is not None else None,
+            **_projection(where, index),
+        )
+    for name, index in local_indexes.items():
+        where = f'local_indexes["{name}"]'
+        check_known(index, tuple(LocalIndex.__annotations__), within=where)
+        if index.get("sort_key") is None:
+            raise PropProblem("table-key", f"has no `sort_key` in {where}")
+        table.add_local_secondary_index(
+            index_name=name,
+            sort_key=_attribute(_key(where, "sort_key", index["sort_key"], fields, used), fields),
+            **_projection(where, index),
+        )
+    for name in fields:
+        if name not in used and name != time_to_live:
+            raise PropProblem(
+                "table-field",
+                f"has the field `{name}`, which no index uses",
+                hint="leave it out: DynamoDB wants to know only the attributes that are keys",
+            )
+    return table
+
+
+def _keys(
+    where: str, index: object, known: tuple[str, ...], fields: Mapping[str, str], used: set[str]
+) -> tuple[str, str | None]:
+    check_type(where, index, Mapping, 'a dict such as {"partition_key": "id"}')
+    data = cast("Mapping[str, Any]", index)
+    check_known(data, known, within=where)
+    if data.get("partition_key") is None:
+        raise PropProblem("table-key", f"has no `partition_key` in {where}")
+    partition = _key(where, "partition_key", data["partition_key"], fields, used)
+    sort = data.get("sort_key")
+    if sort is None:
+        return partition, None
+    if sort == partition:
+        raise PropProblem("table-key", f"uses `{sort}` for both keys in {where}")
+    return partition, _key(where, "sort_key", sort, fields, used)
+
+
+def _key(where: str, role: str, name: object, fields: Mapping[str, str], used: set[str]) -> str:
+    if not isinstance(name, str) or name not in fields:
+        raise PropProblem(
+            "table-field",
+            f"has {role}={shown(name)} in {where}, which `fields` does not name",
+            hint=f'add "{name}": "string" to fields' if not fields else f"the fields are {listed(tuple(fields))}",
+        )
+    used.add(name)
+    return name
+
+
+def _attribute(name: str, fields: Mapping[str, str]) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=_TYPES[fields[name]])
+
+
+def _indexes(prop: str, given: object, limit: int) -> Mapping[str, Mapping[str, Any]]:
+    check_type(prop, given, Mapping, "a dict of index names to indexes")
+    indexes = cast("Mapping[str, Mapping[str, Any]]", given)
+    for name, index in indexes.items():
+        check_type(f'{prop}["{name}"]', index, Mapping, "a dict")
+    if len(indexes) > limit:
+        raise PropProblem("table-index", f"has {len(indexes)} {prop}", hint=f"DynamoDB takes {limit}")
+    return indexes
+
+
+def _projection(where: str, index: Mapping[str, Any]) -> dict[str, Any]:
+    projection = index.get("projection", "all")
+    if projection == "all":
+        return {"projection_type": dynamodb.ProjectionType.ALL}
+    if projection == "keys_only":
+        return {"projection_type": dynamodb.ProjectionType.KEYS_ONLY}
+    names = check_strings(f"projection in {where}", projection, 'a list of attributes, "all" or "keys_only"')
+    return {"projection_type": dynamodb.ProjectionType.INCLUDE, "non_key_attributes": list(names)}
+
+
+def _stream(given: object) -> Any:
+    if given is None or given is False:
+        return None
+    if given is True:
+        return dynamodb.StreamViewType.NEW_AND_OLD_IMAGES
+    check_choice("stream", given, tuple(_STREAMS))
+    return _STREAMS[str(given)]
+
+
+def _removal_policy(given: object, synthesis: Synthesis) -> Any:
+    if isinstance(given, aws_cdk.RemovalPolicy):
+        return given
+    if given is not None:
+        check_choice("removal_policy", given, ("retain", "destroy"))
+    kept = given == "retain" or (given is None and kept_when_removed(synthesis))
+    return aws_cdk.RemovalPolicy.RETAIN if kept else aws_cdk.RemovalPolicy.DESTROY
