@@ -52,6 +52,13 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
     return (Path(shared) if os.path.isabs(shared) else Path.home() / ".cache") / "skykite"
 
 
+def find_environment() -> Path | None:
+    """The Python of the embedded cloud's environment if it is there and whole. Makes nothing."""
+    directory = cache_directory(os.environ) / "cloud" / _environment_name()
+    python = _python_of(directory)
+    return python if _is_whole(directory, python) else None
+
+
 async def ensure_environment(events: EventSink, clock: Clock) -> Path:
     """The Python of the embedded cloud's environment, which is made if it is not there or not whole.
 

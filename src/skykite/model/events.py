@@ -260,6 +260,17 @@ class DebuggerAttached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorChecked:
+    """`kite doctor` looked at one thing. `fail` keeps Skykite from working, `warn` limits it."""
+
+    code: ClassVar = "doctor.checked"
+    check: str
+    status: Literal["ok", "warn", "fail"]
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something worth a line that is no error. `notice` is a stable kebab-case name for it."""
 
@@ -314,6 +325,7 @@ Event = (
     | QuestionAsked
     | QuestionAnswered
     | DebuggerAttached
+    | DoctorChecked
     | Notice
     | ErrorRaised
 )

@@ -31,10 +31,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """Something to find again after scrolling: a title, rows of name and value, and a line under it."""
+    """Something to find again after scrolling: a title, rows of name and value, and a line under it.
+
+    `data` are the rows that also belong on stdout.
+    """
 
     title: str
     rows: tuple[tuple[str, str], ...]
+    data: tuple[tuple[str, str], ...]
     footer: str
 
 

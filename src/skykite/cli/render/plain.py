@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from itertools import groupby
+from operator import itemgetter
 from typing import TextIO
 
 from skykite.cli.render.lines import Block, Panel, symbols_for
@@ -42,15 +44,16 @@ class PlainRenderer:
         return self._transcript.waiting
 
     def _print(self, blocks: Iterable[Block]) -> None:
-        talk: list[str] = []
-        data: list[str] = []
+        """In order, also between the two streams, which may lead to the same place."""
+        lines: list[tuple[TextIO, str]] = []
         for block in blocks:
             if isinstance(block, Panel):
-                talk.append(f"{block.title}: {block.footer}\n")
-                talk.extend(f"  {name}: {value}\n" for name, value in block.rows)
+                talk = [f"{name}: {value}" for name, value in block.rows if (name, value) not in block.data]
+                lines.append((self._stderr, f"{block.title}: {block.footer}\n"))
+                lines.extend((self._stderr, f"  {row}\n") for row in talk)
+                lines.extend((self._stdout, f"{name}={value}\n") for name, value in block.data)
             else:
-                (data if block.data else talk).append(f"{block.text}\n")
-        for stream, lines in ((self._stderr, talk), (self._stdout, data)):
-            if lines:
-                stream.write("".join(lines))
-                stream.flush()
+                lines.append((self._stdout if block.data else self._stderr, f"{block.text}\n"))
+        for stream, run in groupby(lines, key=itemgetter(0)):
+            stream.write("".join(text for _, text in run))
+            stream.flush()

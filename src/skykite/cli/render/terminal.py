@@ -161,12 +161,18 @@ class TerminalRenderer:
                 self._print_lines(lines)
                 lines = []
                 self._console.print(self._panel(block))
-            elif not block.data:
+                self._print_data(f"{name}={value}" for name, value in block.data)
+            elif not block.data or self._data is None:
                 lines.append(block)
-            elif self._data is not None:
-                self._data.write(f"{block.text}\n")
-                self._data.flush()
+            else:
+                self._print_data([block.text])
         self._print_lines(lines)
+
+    def _print_data(self, lines: Iterable[str]) -> None:
+        """Where stdout is the same terminal, everything has been shown already."""
+        if self._data is not None:
+            self._data.write("".join(f"{line}\n" for line in lines))
+            self._data.flush()
 
     def _print_lines(self, lines: Sequence[Line]) -> None:
         if lines:

@@ -21,6 +21,7 @@ from skykite.model.events import (
     DevReady,
     DevStarted,
     DevStopped,
+    DoctorChecked,
     ErrorRaised,
     Event,
     HttpFinished,
@@ -114,6 +115,8 @@ class Transcript:
             case DebuggerAttached():
                 what = f"debugger attached to process {event.pid}"
                 return [line(Span(f"{what}, {event.function}" if event.function else what, "dim"))]
+            case DoctorChecked():
+                return [*self._checked(event)]
             case Notice():
                 return [*self._notice(event)]
             case ErrorRaised():
@@ -147,10 +150,7 @@ class Transcript:
         if urls <= named:  # the outputs say it all, under the names the user gave
             rows = outputs
         footer = f"ready in {duration(event.elapsed_ms)}, Ctrl-C stops"
-        return [
-            Panel(title=self._place(event), rows=tuple(rows), footer=footer),
-            *(Line((Span(f"{name}={value}"),), data=True) for name, value in outputs),
-        ]
+        return [Panel(title=self._place(event), rows=tuple(rows), data=tuple(outputs), footer=footer)]
 
     def _reload_finished(self, event: ReloadFinished) -> Line:
         count = len(event.functions)
@@ -209,6 +209,13 @@ class Transcript:
         done = line(self._good(), "deployed", Span(f"  {duration(event.elapsed_ms)}", "dim"))
         outputs = output_rows(event.outputs)
         return [done, *(Line((Span(f"{name}={value}"),), data=True) for name, value in outputs)]
+
+    def _checked(self, event: DoctorChecked) -> list[Line]:
+        marks = {"ok": self._good(), "warn": Span("! ", "warn"), "fail": self._bad()}
+        lines = [line(marks[event.status], event.message)]
+        if event.hint:
+            lines.append(line(Span("  hint: ", "accent"), event.hint))
+        return lines
 
     def _notice(self, event: Notice) -> list[Line]:
         lines = [line(Span("note: ", "accent"), event.message)]

@@ -1,0 +1,65 @@
+"""`kite synth`: the cloud assembly, without deploying it. Its path goes to stdout."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from skykite.cli.settings import Settings, pass_settings
+
+if TYPE_CHECKING:
+    from skykite.cli.workspace import Workspace
+    from skykite.errors import SkykiteError
+    from skykite.model.manifest import Mode
+    from skykite.ports import EventSink
+
+
+@click.command()
+@click.option(
+    "--mode",
+    type=click.Choice(["deploy", "local"]),
+    default="deploy",
+    show_default=True,
+    help="`local` writes the templates `kite dev --local` deploys.",
+)
+@pass_settings
+def command(settings: Settings, mode: Mode) -> None:
+    """Run the app's stacks and write their CloudFormation templates; print the folder they are in.
+
+    The templates are checked too. `cdk` can read the folder: cdk diff --app "$(kite synth)"
+    """
+    from skykite.cli.project import prepare_state
+    from skykite.cli.render import open_console
+    from skykite.cli.workspace import open_workspace
+
+    workspace = open_workspace(settings, local=True)
+    prepare_state(workspace.project)
+    with open_console(settings) as (events, _):
+        findings = asyncio.run(_synthesize(workspace, mode, events))
+    if settings.output != "json":
+        click.echo(workspace.assembly)
+    if findings:
+        raise ExceptionGroup("the templates have mistakes", findings)
+
+
+async def _synthesize(workspace: Workspace, mode: Mode, events: EventSink) -> tuple[SkykiteError, ...]:
+    from skykite.cli.clock import SystemClock
+    from skykite.model.synthesis import Synthesis
+    from skykite.synth import synthesize, validate
+
+    project = workspace.project
+    synthesis = Synthesis(
+        app=project.name,
+        stage=workspace.stage,
+        region=project.region,
+        mode=mode,
+        project_root=str(project.root),
+        main=str(project.main),
+        outdir=str(workspace.assembly),
+    )
+    result = await synthesize(
+        synthesis, environment=workspace.environment.variables, events=events, clock=SystemClock()
+    )
+    return await validate(result.assembly)
