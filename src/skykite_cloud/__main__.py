@@ -13,7 +13,8 @@ if not __package__:
     spec = importlib.util.spec_from_file_location(
         "skykite_cloud", here / "__init__.py", submodule_search_locations=[str(here)]
     )
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules["skykite_cloud"] = package
     spec.loader.exec_module(package)

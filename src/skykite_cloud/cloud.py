@@ -1,40 +1,97 @@
-"""Put the parts together: MiniStack's application with its seams replaced, behind the guard."""
+"""Put the parts together: MiniStack's application with its seams replaced, behind the guard, its state kept."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from typing import Any
 
 import ministack.app
 
-from skykite_cloud import endpoints
+from skykite_cloud import deployments, endpoints
+from skykite_cloud.activity import changes_state
 from skykite_cloud.executor import Executor
 from skykite_cloud.handoff import HandoffClient
 from skykite_cloud.settings import Settings
+from skykite_cloud.snapshotfile import SnapshotFiles
+from skykite_cloud.snapshots import Snapshots
+from skykite_cloud.state import StateOfServices
 
 Say = Callable[[dict[str, Any]], None]
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Cloud:
-    """One per process, as MiniStack's state is the process's."""
+    """One per process, as MiniStack's state is the process's. `say` tells the owner."""
 
     def __init__(self, settings: Settings, port: int, *, say: Say) -> None:
+        logging.getLogger("lambda").setLevel(logging.WARNING)  # it would log what functions print, which kite shows
         self._say = say
+        self._files = SnapshotFiles(settings.directory, version=version("ministack"))
+        self._state = StateOfServices()
+        self._snapshots = Snapshots(self._state, self._files, failed=self._saving_fails)
+        self._background: set[asyncio.Task[None]] = set()
         endpoints.install(port)
+        deployments.install(self._snapshots.changed)
         client = HandoffClient(settings.handoff) if settings.handoff else None
-        Executor(client, invoked=self._changed).install()
+        Executor(client, invoked=self._snapshots.changed).install()
 
-    async def application(self, scope: dict[str, Any], receive: Any, send: Callable[..., Awaitable[None]]) -> None:
+    async def application(self, scope: Scope, receive: Any, send: Send) -> None:
+        """The ASGI application."""
         await ministack.app.app(scope, receive, send)
+        if changes_state(scope):
+            self._snapshots.changed()
 
     def start(self) -> None:
-        pass
+        """Restore what was saved. Called once the server's life has begun, before it answers."""
+        state, problem = self._files.read()
+        refused = self._state.restore(state) if state else []
+        if problem:
+            self._notice(
+                "cloud-state-damaged",
+                f"the last saved state of the embedded cloud cannot be read: {problem}",
+                "the one before it is used" if state else "the embedded cloud starts empty",
+            )
+        if refused:
+            self._notice(
+                "cloud-state-refused",
+                f"the embedded cloud could not take up its saved state of {', '.join(refused)}",
+                "what it held is lost; its log says why",
+            )
+        self._snapshots.start()
+        deployments.resume_interrupted()
 
-    def snapshot_soon(self, request: int) -> None:
-        self._say({"event": "snapshot", "id": request})
+    def snapshot_soon(self, request: str) -> None:
+        """Save now, then tell the owner that this request is done."""
+
+        async def save() -> None:
+            try:
+                await self._snapshots.now()
+            except OSError as error:
+                self._say({"event": "snapshot", "id": request, "error": str(error)})
+            else:
+                self._say({"event": "snapshot", "id": request})
+
+        task = asyncio.get_running_loop().create_task(save())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def save(self) -> None:
-        pass
+        """The last act."""
+        try:
+            self._snapshots.save_and_close()
+        except OSError as error:
+            self._saving_fails(str(error))
 
-    def _changed(self) -> None:
-        pass
+    def _saving_fails(self, reason: str) -> None:
+        self._notice(
+            "cloud-state-unsaved",
+            f"the state of the embedded cloud cannot be saved: {reason}",
+            "it is kept in memory until it can be",
+        )
+
+    def _notice(self, notice: str, message: str, hint: str) -> None:
+        self._say({"event": "notice", "notice": notice, "message": message, "hint": hint})

@@ -14,7 +14,7 @@ _LOCK_BYTE = 1 << 30  # far behind the text: Windows locks forbid reading what t
 _PATIENCE_S = 3.0
 
 
-class DirectoryTaken(Exception):
+class DirectoryTakenError(Exception):
     """Another cloud runs on the directory; `owner` is the process id of its kite."""
 
     def __init__(self, owner: int) -> None:
@@ -29,7 +29,7 @@ class DirectoryLock:
         self._file = directory / "lock"
 
     def take(self, owner: int) -> None:
-        """Raises `DirectoryTaken`. A cloud whose owner has just died gets a moment to save and leave."""
+        """Raises `DirectoryTakenError`. A cloud whose owner has just died gets a moment to save and leave."""
         handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + _PATIENCE_S
         while True:
@@ -39,7 +39,7 @@ class DirectoryLock:
             except OSError:
                 holder = _owner_in(handle)
                 if time.monotonic() > deadline or (holder != owner and _is_alive(holder)):
-                    raise DirectoryTaken(holder) from None
+                    raise DirectoryTakenError(holder) from None
             time.sleep(0.02)  # the kernel tells nobody when a lock is let go
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)

@@ -9,11 +9,8 @@ the caller, without being parsed and written anew.
 from __future__ import annotations
 
 import contextvars
-import io
 import json
-import logging
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,16 +20,15 @@ from ministack.core.responses import error_response_json
 from ministack.services import lambda_svc, sts
 
 from skykite_cloud.credentials import RoleCredentials
-from skykite_cloud.handoff import Answer, Call, HandoffClient, HandoffLost
+from skykite_cloud.handoff import Answer, Call, HandoffClient, HandoffLostError
 
 Record = dict[str, Any]
 
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT = 1024 * 1024
-PLACEHOLDER_ENTRY = "kite-placeholder.txt"
-"""A function whose zip holds this file has no code of its own: it lives on the developer's machine."""
-
-logger = logging.getLogger("skykite.executor")
+PLACEHOLDER_HANDLER = "skykite_placeholder.handler"
+"""A function with this handler has no code of its own: `skykite.constructs` gives it to those that run on the
+developer's machine."""
 
 
 @dataclass(slots=True)
@@ -119,7 +115,7 @@ class Executor:
             result = self._hand_off(function, config, event, request_id, started)
             if result is not None:
                 return result
-            if _is_placeholder(function):
+            if config.get("Handler") == PLACEHOLDER_HANDLER:
                 return _nobody_runs_it(config)
             return self._own_executor(function, config, event, request_id, started)
         finally:
@@ -143,7 +139,7 @@ class Executor:
         )
         try:
             answer = self._client.invoke(call)
-        except HandoffLost as error:
+        except HandoffLostError as error:
             return _failed("Skykite.Disconnected", f"kite went away while the function ran: {error}")
         if answer is None:
             return None
@@ -181,14 +177,3 @@ def _nobody_runs_it(config: Record) -> Record:
         "Skykite.NotRunning",
         f"function {name} runs on the developer's machine, and no kite dev that has it is connected",
     )
-
-
-def _is_placeholder(function: Record) -> bool:
-    code = function.get("code_zip")
-    if not isinstance(code, bytes):
-        return False
-    try:
-        with zipfile.ZipFile(io.BytesIO(code)) as archive:
-            return PLACEHOLDER_ENTRY in archive.namelist()
-    except zipfile.BadZipFile:
-        return False

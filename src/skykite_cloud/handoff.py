@@ -21,7 +21,7 @@ _LENGTH = struct.Struct(">I")
 _IDLE_LIMIT = 16  # connections kept for later; a burst closes what it does not need
 
 
-class HandoffLost(Exception):
+class HandoffLostError(Exception):
     """Skykite went away before it answered."""
 
 
@@ -55,7 +55,7 @@ class HandoffClient:
         self._lock = threading.Lock()
 
     def invoke(self, call: Call) -> Answer | None:
-        """The outcome, `None` if Skykite does not run this function. Raises `HandoffLost`."""
+        """The outcome, `None` if Skykite does not run this function. Raises `HandoffLostError`."""
         header = {
             "function": call.function,
             "request_id": call.request_id,
@@ -72,7 +72,7 @@ class HandoffClient:
                 connection.close()
                 raise
         except OSError as error:
-            raise HandoffLost(str(error)) from error
+            raise HandoffLostError(str(error)) from error
         self._give_back(connection)
         if answer["result"] == "unregistered":
             return None

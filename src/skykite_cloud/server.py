@@ -17,7 +17,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from skykite_cloud.directory import DirectoryLock, DirectoryTaken
+from skykite_cloud.directory import DirectoryLock, DirectoryTakenError
 from skykite_cloud.owner import Message, Owner
 from skykite_cloud.settings import Settings, ministack_environment, parse_settings
 
@@ -41,7 +41,7 @@ def main() -> None:
     lock = DirectoryLock(settings.directory)
     try:
         lock.take(settings.owner)
-    except DirectoryTaken as taken:
+    except DirectoryTakenError as taken:
         owner.say({"event": "locked", "pid": taken.owner})
         sys.exit(1)
     listener = _listen(settings.port)
@@ -79,10 +79,10 @@ async def _serve(settings: Settings, owner: Owner, listener: socket.socket, port
             return
 
         async def started(message: dict[str, Any]) -> None:
-            await send(message)
             if message["type"] == "lifespan.startup.complete":
                 cloud.start()
-                owner.say({"event": "ready", "port": port})
+                owner.say({"event": "ready", "port": port})  # connections wait at the socket until it is served
+            await send(message)
 
         await cloud.application(scope, receive, started)
 

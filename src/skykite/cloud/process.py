@@ -204,7 +204,10 @@ class EmbeddedCloud:
             case "snapshot":
                 waiting = self._snapshots.get(message["id"])
                 if waiting and not waiting.done():
-                    waiting.set_result(None)
+                    if "error" in message:
+                        waiting.set_exception(self._unsaved(message["error"]))
+                    else:
+                        waiting.set_result(None)
             case "notice":
                 self._events.emit(
                     Notice(notice=message["notice"], message=message["message"], hint=message.get("hint"))
@@ -234,6 +237,13 @@ class EmbeddedCloud:
         if process.stdin is not None:
             process.stdin.close()
         self._process = None
+
+    def _unsaved(self, reason: str) -> SkykiteError:
+        return SkykiteError(
+            "cloud-state-unsaved",
+            f"the state of the embedded cloud cannot be saved in `{cloud_directory(self._directory)}`: {reason}",
+            hint="make room, or make the folder writable",
+        )
 
     def _in_use(self, pid: int) -> SkykiteError:
         return SkykiteError(

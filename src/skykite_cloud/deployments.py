@@ -1,0 +1,101 @@
+"""Stack operations that were under way when the cloud was killed: undo them on the next start, as AWS would.
+
+MiniStack keeps what a rollback needs only in the running operation. Here it is noted on the stack's record before the
+operation begins, so that a snapshot carries it. After a restart an interrupted create ends in ROLLBACK_COMPLETE, an
+interrupted update in UPDATE_ROLLBACK_COMPLETE, and an interrupted delete is carried on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ministack.core.responses import request_scope
+from ministack.services import cloudformation
+from ministack.services.cloudformation import changesets, handlers, stacks
+
+Record = dict[str, Any]
+
+_NOTE = "_skykite_operation"
+_REASON = "The embedded cloud was stopped during this operation"
+
+
+def install(changed: Callable[[], None]) -> None:
+    """Note every operation. `changed` is called after each, since much of it happens outside of requests."""
+    deploy, delete = stacks._deploy_stack_async, stacks._delete_stack_async
+
+    # Not coroutine functions: what they note must be there before the request that starts them is answered.
+    def noting_deploy(
+        stack_name: str,
+        stack_id: str,
+        template: Record,
+        param_values: Record,
+        disable_rollback: bool,
+        tags: list[Record],
+        is_update: bool = False,
+        previous_stack: Record | None = None,
+        retain_except_on_create: bool = False,
+        imports: Record | None = None,
+    ) -> Coroutine[Any, Any, None]:
+        stack = cloudformation._stacks[stack_name]
+        stack[_NOTE] = {
+            "is_update": is_update,
+            "previous_stack": previous_stack,
+            "template": template,
+            "param_values": param_values,
+            "retain_except_on_create": retain_except_on_create,
+            "stack_tags": list(stack.get("Tags") or []),
+            "previous_tags": list((previous_stack or {}).get("Tags") or []),
+            "imports": dict(imports or {}),
+        }
+        return _noted(
+            deploy(
+                stack_name, stack_id, template, param_values, disable_rollback, tags, is_update, previous_stack,
+                retain_except_on_create, imports,
+            ),
+            stack,
+            changed,
+        )  # fmt: skip
+
+    async def noting_delete(stack_name: str, stack_id: str, *args: Any, **options: Any) -> None:
+        try:
+            await delete(stack_name, stack_id, *args, **options)
+        finally:
+            changed()
+
+    for module in (stacks, changesets, handlers):
+        for name, function in (("_deploy_stack_async", noting_deploy), ("_delete_stack_async", noting_delete)):
+            if hasattr(module, name):
+                setattr(module, name, function)
+
+
+def resume_interrupted() -> None:
+    """Start to undo what was under way. After the state is restored, when requests are answered."""
+    for (account, region, name), stack in list(cloudformation._stacks.all_items()):
+        if not stack.get("StackStatus", "").endswith("_IN_PROGRESS") or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+            continue
+        with request_scope(account, region):
+            asyncio.get_running_loop().create_task(_resume(name, stack))
+
+
+async def _noted(operation: Coroutine[Any, Any, None], stack: Record, changed: Callable[[], None]) -> None:
+    try:
+        await operation
+    finally:
+        stack.pop(_NOTE, None)
+        changed()
+
+
+async def _resume(name: str, stack: Record) -> None:
+    stack_id = stack["StackId"]
+    if stack["StackStatus"] == "DELETE_IN_PROGRESS":
+        await stacks._delete_stack_async(name, stack_id)
+        return
+    note = stack.pop(_NOTE, None)
+    if note is None:
+        return
+    previous = (note["previous_stack"] or {}).get("_resources", {})
+    touched = [key for key, record in stack.get("_resources", {}).items() if previous.get(key) != record]
+    operation = {**note, "created": touched, "failed_update": None, "failed_logical_id": None, "replaced_ids": []}
+    await stacks._roll_back_operation(name, stack_id, stack, operation, reason_override=_REASON)
