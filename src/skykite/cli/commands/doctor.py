@@ -40,7 +40,7 @@ def run_checks(settings: Settings, environment: Mapping[str, str], *, online: bo
 
     yield from checks.check_python()
     yield from checks.check_packages()
-    yield from checks.check_node()
+    yield from checks.check_node(environment)
     yield from checks.check_uv()
     yield from checks.check_cache(cache_directory(environment))
     yield from checks.check_cloud(find_environment())
