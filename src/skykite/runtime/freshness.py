@@ -1,0 +1,126 @@
+"""Whether what a worker has loaded is still what is on disk: promise 3.
+
+In: the observations of `skykite_lambda.tracking`. Out: yes or no, in a few microseconds per file. A file is the same if
+its stat is; one that changed so recently that a further change might have left the same stat is compared by content
+until its timestamp is old enough to trust, as git does. A folder whose stat changed is listed again, and only names
+that the worker looked up there count. I/O: `os.stat`; rarely `os.listdir` and reading files.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib.machinery import all_suffixes
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from skykite_lambda.tracking import EVERY_NAME, RACY_NS, Stat, digest_of, listing_of, stat_of
+
+_SUFFIXES: Final = tuple({*all_suffixes(), ".py", ".pyc", ".pyd", ".so"})
+_MODULE_INDEX: Final = "__init__.py"
+
+
+class Observed(msgspec.Struct):
+    """What a worker saw since its last report. Paths are absolute."""
+
+    files: list[tuple[str, Stat | None, str | None]] = []  # path, stat before it was read, digest if that is needed
+    folders: list[tuple[str, Stat | None, list[str] | None]] = []  # path, stat, names in it
+    names: dict[str, list[str]] = {}  # folder: what was looked up there
+    written: list[str] = []
+    modules: list[str] = []  # installed ones
+    packages: list[tuple[str, Stat | None]] = []  # folders of installed packages
+
+
+class _Folder(msgspec.Struct):
+    stat: Stat | None
+    listing: frozenset[str] | None
+    names: set[str]
+    trusted: bool  # the stat is old enough that any change shows
+
+
+class Dependencies:
+    """Everything one worker has read."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, Stat | None] = {}
+        self._digests: dict[str, str] = {}  # of files whose stat is not to be trusted yet
+        self._folders: dict[str, _Folder] = {}
+        self._packages: dict[str, Stat | None] = {}
+        self._written: set[str] = set()
+
+    def add(self, observed: Observed) -> None:
+        for path, stat, digest in observed.files:
+            self._files[path] = stat
+            if digest is not None:
+                self._digests[path] = digest
+        for path, stat, names in observed.folders:
+            listing = None if names is None else frozenset(names)
+            self._folders[path] = _Folder(stat=stat, listing=listing, names=set(), trusted=False)
+        for path, names in observed.names.items():
+            if path in self._folders:
+                self._folders[path].names.update(names)
+        for path in observed.written:
+            self._written.add(path)
+            self._files.pop(path, None)
+            self._digests.pop(path, None)
+        self._packages.update(observed.packages)
+
+    def is_fresh(self) -> bool:
+        """Compare with the disk now."""
+        stat = os.stat
+        for path, known in self._files.items():
+            try:
+                status = stat(path)  # noqa: PTH116  (hot: every file before every invocation)
+            except OSError:
+                if known is not None:
+                    return False
+                continue
+            if known != (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino):
+                return False
+        for path, entry in self._folders.items():
+            if (not entry.trusted or stat_of(path) != entry.stat) and not self._same_folder(path, entry):
+                return False
+        return all(stat_of(path) == known for path, known in self._packages.items()) and self._same_contents()
+
+    def changed_since(self, seconds: float) -> bool:
+        """Whether any file was written in the last `seconds`: somebody may be in the middle of saving."""
+        earliest = time.time_ns() - int(seconds * 1e9)
+        found = [stat_of(path) for path in (*self._files, *self._folders)]
+        return any(stat is not None and stat[0] >= earliest for stat in found)
+
+    def paths(self) -> frozenset[Path]:
+        """Files to watch; each folder that was searched stands in for itself by the file that would make it a package."""
+        return frozenset(map(Path, self._files)) | {Path(folder, _MODULE_INDEX) for folder in self._folders}
+
+    def _same_contents(self) -> bool:
+        for path, known in list(self._digests.items()):
+            now = time.time_ns()
+            if digest_of(path) != known:
+                return False
+            stat = self._files[path]
+            if stat is None or now - stat[0] > RACY_NS:
+                del self._digests[path]
+        return True
+
+    def _same_folder(self, path: str, entry: _Folder) -> bool:
+        now = time.time_ns()
+        stat = stat_of(path)
+        names = listing_of(path)
+        listing = None if names is None else frozenset(names)
+        if listing is None or entry.listing is None:
+            return listing is entry.listing
+        if any(self._matters(path, entry, name) for name in listing ^ entry.listing):
+            return False
+        entry.stat, entry.listing = stat, listing
+        entry.trusted = stat is not None and now - stat[0] > RACY_NS
+        return True
+
+    def _matters(self, folder: str, entry: _Folder, name: str) -> bool:
+        if str(Path(folder, name)) in self._written:
+            return False
+        if EVERY_NAME in entry.names:
+            return True
+        stem = name.partition(".")[0]
+        return stem in entry.names and (stem == name or name.endswith(_SUFFIXES))

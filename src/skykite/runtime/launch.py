@@ -1,0 +1,203 @@
+"""Start worker processes, each in a session of its own, and know when they end.
+
+In: an interpreter, an environment. Out: a `Process`: its channel, its output, its end. I/O: starts processes, makes
+sockets and pipes. On POSIX the channel is a socket pair that the child inherits; on Windows it connects to a loopback
+port and proves itself with a token. Everywhere stdin is the lifeline: when this process is gone, so are its workers.
+On Windows the processes that a worker started are ended through `taskkill`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import skykite_lambda
+from skykite.errors import SkykiteError
+
+ENTRY: Final = Path(skykite_lambda.__file__).with_name("worker.py")
+_CONNECT_TIMEOUT: Final = 30.0  # seconds, for a process that has to find its way to a port
+Role = Literal["worker", "zygote"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Process:
+    """A started process. Whoever gets it closes `channel` and `output`."""
+
+    pid: int
+    channel: socket.socket
+    output: int  # descriptor to read from: stdout and stderr
+    lifeline: int  # descriptor to hold open
+    ended: asyncio.Future[int | None]  # exit status, negative for a signal, None if nobody knows
+    end: Callable[[], None]  # kill it and what it started; safe to call again
+
+    def kill(self) -> None:
+        """End the process and everything in its group, at once."""
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+            self.lifeline = -1
+        if not self.ended.done():
+            self.end()
+
+
+class SpawnLauncher:
+    """A new interpreter per worker: works everywhere, costs what Python's start costs."""
+
+    def __init__(self, interpreter: Path, *, channel: Literal["inherited", "loopback"] | None = None) -> None:
+        self._interpreter = interpreter
+        self._channel = channel or ("loopback" if sys.platform == "win32" else "inherited")
+
+    async def launch(self, environment: Mapping[str, str], *, role: Role = "worker", isolated: bool = True) -> Process:
+        flags = ["-I"] if isolated else []
+        command = [str(self._interpreter), *flags, "-X", "utf8", str(ENTRY)]
+        if self._channel == "inherited":
+            return _start_with_pair(command, environment, role)
+        return await _start_with_port(command, environment, role)
+
+
+def _start_with_pair(command: Sequence[str], environment: Mapping[str, str], role: Role) -> Process:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            popen = _popen(command, environment, inherited=(theirs.fileno(),))
+        except BaseException:
+            ours.close()
+            raise
+        ours.setblocking(False)
+        return _process(popen, ours, {"role": role, "fd": theirs.fileno()})
+
+
+async def _start_with_port(command: Sequence[str], environment: Mapping[str, str], role: Role) -> Process:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        token = secrets.token_hex(32)
+        popen = _popen(command, environment, inherited=())
+        port = listener.getsockname()[1]
+        orders = {"role": role, "port": port, "token": token}
+        assert popen.stdin is not None
+        popen.stdin.write(json.dumps(orders).encode() + b"\n")
+        popen.stdin.flush()
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT):
+                while True:
+                    stream, _ = await loop.sock_accept(listener)
+                    stream.setblocking(False)
+                    if hmac.compare_digest(await _receive_exactly(stream, len(token)), token.encode()):
+                        break
+                    stream.close()
+        except (TimeoutError, OSError) as error:
+            popen.kill()
+            popen.wait()
+            raise SkykiteError(
+                "worker-unreachable",
+                f"a worker of `{command[0]}` started but did not connect within {_CONNECT_TIMEOUT:.0f} seconds",
+                hint="see whether something on this machine blocks connections to 127.0.0.1",
+            ) from error
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return _process(popen, stream, None)
+
+
+async def _receive_exactly(stream: socket.socket, length: int) -> bytes:
+    data = b""
+    while len(data) < length:
+        more = await asyncio.get_running_loop().sock_recv(stream, length - len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _popen(
+    command: Sequence[str], environment: Mapping[str, str], *, inherited: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
+    try:
+        if sys.platform == "win32":
+            return subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+            )
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=inherited,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SkykiteError(
+            "interpreter-missing",
+            f"cannot start `{command[0]}`: {error.strerror}",
+            hint="functions run in the project's own Python: create its environment again, for instance with `uv venv`",
+        ) from error
+
+
+def _process(popen: subprocess.Popen[bytes], channel: socket.socket, orders: Mapping[str, object] | None) -> Process:
+    assert popen.stdin is not None
+    assert popen.stdout is not None
+    # The descriptors are ours from here on: the Popen object must not close them when it is collected.
+    lifeline, output = os.dup(popen.stdin.fileno()), os.dup(popen.stdout.fileno())
+    popen.stdin.close()
+    popen.stdout.close()
+    if orders is not None:
+        with contextlib.suppress(BrokenPipeError):  # it died at once; its end tells why
+            os.write(lifeline, json.dumps(orders).encode() + b"\n")
+    ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+    _watch(popen, ended)
+    return Process(
+        pid=popen.pid, channel=channel, output=output, lifeline=lifeline, ended=ended, end=lambda: _end(popen)
+    )
+
+
+def _end(popen: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(popen.pid)], capture_output=True, check=False)
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(popen.pid, signal.SIGKILL)
+
+
+def _watch(popen: subprocess.Popen[bytes], ended: asyncio.Future[int | None]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def tell(status: int) -> None:
+        if not ended.done():
+            ended.set_result(status)
+
+    if sys.platform == "linux":
+        handle = os.pidfd_open(popen.pid)
+
+        def reap() -> None:
+            loop.remove_reader(handle)
+            os.close(handle)
+            _end(popen)  # what it started and left behind; not yet reaped, so the number is still its own
+            tell(popen.wait())
+
+        loop.add_reader(handle, reap)
+        return
+
+    def wait() -> None:
+        status = popen.wait()
+        _end(popen)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            loop.call_soon_threadsafe(tell, status)
+
+    threading.Thread(target=wait, name=f"worker-{popen.pid}", daemon=True).start()

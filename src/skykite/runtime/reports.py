@@ -1,0 +1,81 @@
+"""What Lambda says around an invocation: how a process ended, START, END and REPORT, the error in the log. Pure."""
+
+from __future__ import annotations
+
+import math
+import signal
+from typing import Final
+
+from skykite.model.invocation import FunctionConfig
+from skykite.model.names import RequestId
+from skykite.runtime.logs import TAIL
+
+# Go's names, for Lambda's supervisor is written in it.
+_SIGNALS: Final = {
+    "SIGABRT": "aborted",
+    "SIGALRM": "alarm clock",
+    "SIGBUS": "bus error",
+    "SIGFPE": "floating point exception",
+    "SIGHUP": "hangup",
+    "SIGILL": "illegal instruction",
+    "SIGINT": "interrupt",
+    "SIGKILL": "killed",
+    "SIGPIPE": "broken pipe",
+    "SIGQUIT": "quit",
+    "SIGSEGV": "segmentation fault",
+    "SIGTERM": "terminated",
+    "SIGTRAP": "trace/breakpoint trap",
+}
+
+
+def exit_message(request_id: RequestId, status: int | None) -> str:
+    """`status` is negative for a signal, None if nobody knows."""
+    return f"RequestId: {request_id} Error: {_exit_reason(status)}"
+
+
+def _exit_reason(status: int | None) -> str:
+    if status is None or status == 0:
+        return "Runtime exited without providing a reason"
+    if status > 0:
+        return f"Runtime exited with error: exit status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        return f"Runtime exited with error: signal: signal {-status}"
+    return f"Runtime exited with error: signal: {_SIGNALS.get(name, f'signal {-status}')}"
+
+
+def timeout_message(request_id: RequestId, timeout_s: float) -> str:
+    return f"RequestId: {request_id} Error: Task timed out after {timeout_s:.2f} seconds"
+
+
+def error_lines(error_type: str, message: str, trace: tuple[str, ...]) -> str:
+    """How an error shows in a function's log."""
+    head = f"[ERROR] {error_type}" + (f": {message}" if message else "")
+    lines = [line.replace(" ", "\u00a0", _indent(line)) for part in trace for line in part.splitlines()]
+    return "\n".join([head, "Traceback (most recent call last):", *lines]) + "\n"
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def log_tail(
+    request_id: RequestId,
+    config: FunctionConfig,
+    output: bytes,
+    *,
+    duration_ms: float,
+    init_ms: float | None,
+    max_memory_mb: int | None,
+) -> bytes:
+    """The last 4 KB of the log of one invocation, as `LogType=Tail` gives it."""
+    memory = "" if max_memory_mb is None else f"\tMax Memory Used: {max_memory_mb} MB"
+    init = "" if init_ms is None else f"\tInit Duration: {init_ms:.2f} ms"
+    newline = b"" if not output or output.endswith(b"\n") else b"\n"
+    report = (
+        f"END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {duration_ms:.2f} ms"
+        f"\tBilled Duration: {math.ceil(duration_ms)} ms\tMemory Size: {config.memory_mb} MB{memory}{init}\t\n"
+    ).encode()
+    start = f"START RequestId: {request_id} Version: $LATEST\n".encode()
+    return (start + output + newline + report)[-TAIL:]

@@ -1,0 +1,568 @@
+"""The Lambda runtime on this machine: an `Invoker` over a pool of worker processes.
+
+`pool` decides, this does: it starts and ends workers, hands them invocations, keeps time, checks before every dispatch
+that what the worker loaded is what is on disk, and turns what comes back into outcomes and events.
+I/O: processes, sockets and pipes through `launch` and `worker`; `os.stat` through `freshness`.
+
+Longer than most modules: it is one state, and each method is one thing that happens to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, assert_never
+
+from skykite.errors import SkykiteError
+from skykite.model.events import InvocationError, InvocationFinished, InvocationLog, InvocationStarted, Notice
+from skykite.model.invocation import PAYLOAD_LIMIT, Failed, FunctionConfig, Invocation, Outcome, Report
+from skykite.model.names import FunctionId
+from skykite.ports import Clock, EventSink
+from skykite.runtime.clock import Allowance
+from skykite.runtime.debugger import DebuggerEndpoint
+from skykite.runtime.environment import function_environment, process_environment
+from skykite.runtime.freshness import Dependencies
+from skykite.runtime.starter import Starter
+from skykite.runtime.logs import TAIL, LogText
+from skykite.runtime.messages import (
+    Answer,
+    Hello,
+    InitFailed,
+    Ready,
+    Unintelligible,
+    WorkerError,
+    configure_frame,
+    invoke_frame,
+    parse_error,
+    parse_message,
+    trace_id_of,
+)
+from skykite.runtime.outcomes import Ending, Returned, exited, outcome_of, raised, timed_out
+from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, TicketId, WorkerId
+from skykite.runtime.worker import Worker
+from skykite_lambda import frames
+
+INIT_LIMIT: Final = 10.0  # seconds, Lambda's; after that the function's own timeout runs too
+SETTLE: Final = 0.1  # seconds after a save in which a failing import may be half a save
+SETTLE_STEP: Final = 0.01
+TRIES: Final = 5  # workers in a row that found their files changed while loading them
+STOP_LIMIT: Final = 0.9  # seconds until workers that were killed must be gone
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Call:
+    """One invocation on its way."""
+
+    ticket: TicketId
+    invocation: Invocation
+    config: FunctionConfig
+    arrived: float
+    outcome: asyncio.Future[Outcome]
+    started: float = 0.0
+    init_ms: float | None = None
+    memory_mb: int | None = None
+    tail: bytes = b""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Task:
+    """What a worker is busy with: loading its function, or one call."""
+
+    call: _Call | None
+    allowance: Allowance
+    timer: asyncio.TimerHandle | None = None
+    timed_out: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Function:
+    config: FunctionConfig
+    tries: int = 0  # consecutive workers whose files changed while they loaded
+    failed: Dependencies | None = None  # of the last worker that could not load the function
+
+
+class Runtime:
+    """Use `start` and `stop` once each, on one event loop."""
+
+    def __init__(
+        self,
+        *,
+        interpreter: Path,
+        events: EventSink,
+        clock: Clock,
+        freshness: Callable[[], Awaitable[None]] | None = None,
+        debugger: DebuggerEndpoint | None = None,
+        max_workers: int = 32,
+        starter: Starter | None = None,
+    ) -> None:
+        self._interpreter = interpreter
+        self._events = events
+        self._clock = clock
+        self._freshness = freshness
+        self._debugger = None if debugger is None else debugger.encode()
+        self._pool = Pool(max_workers)
+        self._starter = starter or Starter(interpreter, events)
+        self._functions: dict[FunctionId, _Function] = {}
+        self._workers: dict[WorkerId, Worker] = {}
+        self._tasks: dict[WorkerId, _Task] = {}  # of workers that load or run
+        self._calls: dict[TicketId, _Call] = {}
+        self._last_ticket = 0
+        self._background: asyncio.TaskGroup | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
+        self._wake: asyncio.TimerHandle | None = None
+        self._moved = asyncio.Event()  # some worker became ready or failed
+        self._home: Path | None = None
+        self._process_environment: dict[str, str] = {}
+
+    # The Invoker
+
+    async def invoke(self, invocation: Invocation) -> Outcome:
+        """Run the function on the event. Never raises for what the function did."""
+        if self._freshness is not None:
+            await self._freshness()
+        function = self._functions.get(invocation.function)
+        if function is None or self._background is None:
+            return _refused(
+                invocation, "unavailable", "ResourceNotFoundException", f"Function not found: {invocation.function}"
+            )
+        if len(invocation.payload) > PAYLOAD_LIMIT:
+            return _refused(
+                invocation,
+                "too-large",
+                "RequestTooLargeException",
+                f"Request must be smaller than {PAYLOAD_LIMIT} bytes for the InvokeFunction operation",
+            )
+        self._last_ticket += 1
+        now = self._clock.monotonic()
+        call = _Call(
+            ticket=TicketId(self._last_ticket),
+            invocation=invocation,
+            config=function.config,
+            arrived=now,
+            outcome=asyncio.get_running_loop().create_future(),
+        )
+        self._calls[call.ticket] = call
+        self._events.emit(
+            InvocationStarted(
+                request_id=invocation.request_id, function=invocation.function, trigger=invocation.trigger
+            )
+        )
+        self._do(self._pool.arrive(call.ticket, invocation.function, now))
+        try:
+            return await call.outcome
+        except asyncio.CancelledError:
+            # As in Lambda, a function that runs is not stopped by a caller who hangs up.
+            if call.ticket in self._calls and self._pool.abandon(call.ticket):
+                self._finish(call, exited(None, hint="the caller went away before the function was started"))
+            raise
+
+    # Life
+
+    async def start(self) -> None:
+        """Be ready to invoke."""
+        self._home = Path(tempfile.mkdtemp(prefix="kite-home-"))
+        self._process_environment = process_environment(os.environ, interpreter=self._interpreter, home=self._home)
+        started = asyncio.Event()
+        self._running = asyncio.create_task(self._run(started), name="runtime")
+        await started.wait()
+        await self._starter.start(self._process_environment, self._background_group())
+
+    async def _run(self, started: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._background = group
+            started.set()
+            await self._stopped.wait()
+
+    def _background_group(self) -> asyncio.TaskGroup:
+        assert self._background is not None
+        return self._background
+
+    async def stop(self) -> None:
+        """End every worker; what still runs or waits fails as unavailable."""
+        if self._running is None:
+            return
+        self._background = None
+        self._functions.clear()
+        for call in list(self._calls.values()):
+            self._finish(call, exited(None, hint="Skykite was stopped", kind="unavailable"))
+        workers = list(self._workers.values())
+        for worker in workers:
+            self._end(worker)
+        self._starter.stop()
+        if self._wake is not None:
+            self._wake.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_LIMIT):
+                await asyncio.gather(*(worker.ended for worker in workers), self._starter.stopped())
+        self._stopped.set()
+        await self._running
+        self._running = None
+        if self._home is not None:
+            shutil.rmtree(self._home, ignore_errors=True)
+
+    async def configure(self, functions: Sequence[FunctionConfig]) -> None:
+        """Have exactly these functions. Workers of changed ones end after what they do."""
+        wanted = {config.id: config for config in functions}
+        changed = [id for id, function in self._functions.items() if id not in wanted or wanted[id] != function.config]
+        for id, config in wanted.items():
+            if id in self._functions:
+                self._functions[id].config = config
+            else:
+                self._functions[id] = _Function(config=config)
+        now = self._clock.monotonic()
+        for id in self._functions.keys() - wanted.keys():
+            del self._functions[id]
+            for ticket in self._pool.waiting_since_before(id, now):
+                self._pool.abandon(ticket)
+                self._finish(self._calls[ticket], exited(None, hint="the function was removed", kind="unavailable"))
+        self._starter.expect(self._functions[id].config for id in wanted)
+        for id in changed:
+            self._do(self._pool.outdate(id, now))
+
+    # Files
+
+    def watched(self) -> frozenset[Path]:
+        """Files whose change makes a worker stale; some of them need not exist."""
+        found: set[Path] = set()
+        for worker in self._workers.values():
+            found |= worker.dependencies.paths()
+        for function in self._functions.values():
+            if function.failed is not None:
+                found |= function.failed.paths()
+        return frozenset(found)
+
+    async def files_changed(self, paths: Collection[Path]) -> tuple[FunctionId, ...]:
+        """Start fresh workers ahead of the next invocation. Returns the functions concerned, once they are loaded.
+
+        Only a hint: staleness is found by stat before every dispatch, whatever is said here.
+        """
+        if not paths:
+            return ()
+        affected: set[FunctionId] = set()
+        for id in self._pool.idle_workers():
+            worker = self._workers[id]
+            if not worker.dependencies.is_fresh():
+                affected.add(worker.config.id)
+                self._do(self._pool.stale(id, self._clock.monotonic()))
+        for name, function in self._functions.items():
+            if function.failed is not None and not function.failed.is_fresh():
+                affected.add(name)
+        for name in affected:
+            self._do(self._pool.warm(name, self._clock.monotonic()))
+        while any(self._loads(name) for name in affected):
+            self._moved.clear()
+            await self._moved.wait()
+        return tuple(sorted(affected))
+
+    def _loads(self, function: FunctionId) -> bool:
+        return any(task.call is None and self._workers[id].config.id == function for id, task in self._tasks.items())
+
+    # Decisions
+
+    def _do(self, decisions: Iterable[Decision]) -> None:
+        for decision in decisions:
+            match decision:
+                case Dispatch(worker=id, ticket=ticket):
+                    self._dispatch(self._workers[id], self._calls[ticket])
+                case Launch(worker=id, function=function):
+                    self._launch(id, function)
+                case Retire(worker=id):
+                    self._end(self._workers[id])
+                case _:
+                    assert_never(decision)
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        wake = self._pool.next_wake()
+        if wake is not None and self._background is not None:
+            delay = max(0.0, wake - self._clock.monotonic())
+            self._wake = asyncio.get_running_loop().call_later(delay, self._time_passed)
+
+    def _time_passed(self) -> None:
+        self._do(self._pool.wake(self._clock.monotonic()))
+
+    def _dispatch(self, worker: Worker, call: _Call) -> None:
+        now = self._clock.monotonic()
+        # A worker started after the invocation arrived is fresh by construction.
+        if not (worker.started >= call.arrived and not worker.used) and not worker.dependencies.is_fresh():
+            self._do(self._pool.stale(worker.id, now))
+            return
+        call.config = worker.config
+        call.started = now
+        if not worker.used:
+            call.init_ms = worker.init_ms
+        worker.used = True
+        for piece in worker.take_early_output():
+            self._log(call, piece)
+        timeout = call.config.timeout_s
+        task = self._tasks[worker.id] = _Task(call=call, allowance=Allowance(timeout, now))
+        self._arm_timeout(worker, task)
+        trace_id = trace_id_of(call.invocation, self._clock.now().timestamp())
+        worker.send(invoke_frame(call.invocation, timeout, trace_id))
+
+    def _launch(self, id: WorkerId, function: FunctionId) -> None:
+        now = self._clock.monotonic()
+        config = self._functions[function].config
+        worker = Worker(id=id, config=config, nonce=secrets.token_hex(8), started=now, listener=self)
+        self._workers[id] = worker
+        task = self._tasks[id] = _Task(call=None, allowance=Allowance(INIT_LIMIT + config.timeout_s, now))
+        self._arm_timeout(worker, task)
+        self._background_group().create_task(self._start_process(worker))
+
+    async def _start_process(self, worker: Worker) -> None:
+        environment = function_environment(
+            worker.config, self._process_environment, now=self._clock.now(), worker=secrets.token_hex(16)
+        )
+        try:
+            process = await self._starter.launch(worker.config, environment)
+        except SkykiteError as error:
+            worker.never_started()
+            self._cannot_load(
+                worker, WorkerError(type=error.code, message=error.message, hint=error.hint), "unavailable"
+            )
+            return
+        await worker.attach(process, mark=self._starter.end_mark(worker.nonce))
+        worker.send(
+            configure_frame(
+                worker.config,
+                environment,
+                nonce=worker.nonce,
+                end_mark=self._starter.marks_ends,
+                debugger=self._debugger,
+            )
+        )
+
+    def _end(self, worker: Worker) -> None:
+        """Kill it; nothing more is expected of it."""
+        worker.retired = True
+        task = self._tasks.pop(worker.id, None)
+        if task is not None and task.timer is not None:
+            task.timer.cancel()
+        worker.kill()
+        self._moved.set()
+
+    # What workers do
+
+    def frame_received(self, worker: Worker, kind: int, body: bytes) -> None:
+        if worker.retired:
+            return
+        try:
+            message = parse_message(kind, body)
+            task = self._tasks.get(worker.id)
+            match message:
+                case Answer() if task is not None and task.call is not None:
+                    self._answered(worker, task, task.call, kind, message)
+                case Ready() if task is not None and task.call is None:
+                    self._ready(worker, task, message)
+                case InitFailed() if task is not None and task.call is None:
+                    worker.dependencies.add(message.observed)
+                    self._background_group().create_task(self._settle_failure(worker, message.error))
+                case Hello():
+                    self._greeted(worker, message)
+                case None:
+                    self._held(worker, task, suspended=kind == frames.SUSPENDED)
+                case _:
+                    raise Unintelligible  # noqa: TRY301  (the same end for all that is not ours)
+        except Unintelligible:
+            worker.kill()
+
+    def _greeted(self, worker: Worker, hello: Hello) -> None:
+        if hello.protocol != frames.PROTOCOL:
+            self._events.emit(
+                Notice(
+                    notice="skykite-changed",
+                    message="the installed Skykite changed while this one runs",
+                    hint="stop `kite` and start it again",
+                )
+            )
+            worker.kill()
+
+    def _held(self, worker: Worker, task: _Task | None, *, suspended: bool) -> None:
+        if task is None:
+            return
+        now = self._clock.monotonic()
+        if suspended:
+            task.allowance.suspend(now)
+        else:
+            task.allowance.resume(now)
+        self._arm_timeout(worker, task)
+
+    def _ready(self, worker: Worker, task: _Task, ready: Ready) -> None:
+        now = self._clock.monotonic()
+        worker.dependencies.add(ready.observed)
+        self._starter.learn(ready.observed.modules)
+        function = self._functions[worker.config.id]
+        if not worker.dependencies.is_fresh() and function.tries < TRIES:
+            function.tries += 1
+            self._do(self._pool.stale(worker.id, now))
+            return
+        function.tries = 0
+        function.failed = None
+        worker.init_ms = (now - worker.started) * 1000
+        self._done(worker, task)
+        self._do(self._pool.ready(worker.id, now))
+
+    def _done(self, worker: Worker, task: _Task) -> None:
+        del self._tasks[worker.id]
+        if task.timer is not None:
+            task.timer.cancel()
+        self._moved.set()
+
+    async def _settle_failure(self, worker: Worker, error: WorkerError) -> None:
+        """Fail those who wait for this worker, unless it only read a file in the middle of being saved."""
+        function = self._functions.get(worker.config.id)
+        while (
+            not worker.retired
+            and function is not None
+            and function.tries < TRIES
+            and worker.dependencies.changed_since(SETTLE)
+        ):
+            if not worker.dependencies.is_fresh():
+                function.tries += 1
+                self._do(self._pool.stale(worker.id, self._clock.monotonic()))
+                return
+            await asyncio.sleep(SETTLE_STEP)
+        if not worker.retired:
+            self._cannot_load(worker, error)
+
+    def _cannot_load(self, worker: Worker, error: WorkerError, kind: str = "import") -> None:
+        self._fail_waiting(worker, raised(error, unavailable=kind == "unavailable", during_init=True))
+
+    def _fail_waiting(self, worker: Worker, ending: Ending) -> None:
+        """Everybody who has waited for the function since before this worker was started gets its failure."""
+        function = self._functions.get(worker.config.id)
+        if function is not None:
+            function.tries = 0
+            function.failed = worker.dependencies
+        pieces = [*worker.take_early_output(), *worker.drain_output()]
+        for ticket in self._pool.waiting_since_before(worker.config.id, worker.started):
+            call = self._calls[ticket]
+            self._pool.abandon(ticket)
+            for piece in pieces:
+                self._log(call, piece)
+            pieces = []
+            self._finish(call, ending)
+        self._end(worker)
+        self._do(self._pool.gone(worker.id, self._clock.monotonic()))
+
+    def _answered(self, worker: Worker, task: _Task, call: _Call, kind: int, answer: Answer) -> None:
+        ending: Ending = Returned(payload=answer.payload)
+        if kind == frames.ERROR:
+            ending = raised(parse_error(answer.payload))
+        now = self._clock.monotonic()
+        self._done(worker, task)
+        if answer.observed is not None:
+            worker.dependencies.add(answer.observed)
+            self._starter.learn(answer.observed.modules)
+        call.memory_mb = -(-answer.memory_kb // 1024) or None
+        for piece in worker.drain_output():
+            self._log(call, piece)
+        self._finish(call, ending, now)
+        self._do(self._pool.finished(worker.id, now))
+
+    def output_received(self, worker: Worker, pieces: list[LogText]) -> None:
+        task = self._tasks.get(worker.id)
+        if task is None or task.call is None:
+            worker.keep_output(pieces)
+            return
+        for piece in pieces:
+            self._log(task.call, piece)
+
+    def worker_ended(self, worker: Worker, status: int | None) -> None:
+        task = self._tasks.get(worker.id)
+        if task is not None and task.call is not None:
+            call = task.call
+            for piece in worker.drain_output():
+                self._log(call, piece)
+            self._done(worker, task)
+            self._finish(call, timed_out(call.config.timeout_s) if task.timed_out else exited(status))
+        elif task is not None and not worker.retired:
+            limit = worker.config.timeout_s
+            self._fail_waiting(worker, timed_out(limit) if task.timed_out else exited(status))
+        worker.retired = True
+        del self._workers[worker.id]
+        self._moved.set()
+        self._do(self._pool.gone(worker.id, self._clock.monotonic()))
+
+    # Time
+
+    def _arm_timeout(self, worker: Worker, task: _Task) -> None:
+        if task.timer is not None:
+            task.timer.cancel()
+            task.timer = None
+        ends = task.allowance.ends()
+        if ends is not None:
+            delay = max(0.0, ends - self._clock.monotonic())
+            task.timer = asyncio.get_running_loop().call_later(delay, self._check_timeout, worker, task)
+
+    def _check_timeout(self, worker: Worker, task: _Task) -> None:
+        if task.allowance.used_up(self._clock.monotonic()):
+            task.timed_out = True
+            worker.kill()
+        else:
+            self._arm_timeout(worker, task)
+
+    # Endings
+
+    def _log(self, call: _Call, piece: LogText) -> None:
+        call.tail = (call.tail + piece.text.encode())[-TAIL:]
+        self._events.emit(
+            InvocationLog(
+                request_id=call.invocation.request_id,
+                function=call.invocation.function,
+                stream=piece.stream,
+                text=piece.text,
+            )
+        )
+
+    def _finish(self, call: _Call, ending: Ending, now: float | None = None) -> None:
+        finished = self._clock.monotonic() if now is None else now
+        outcome = outcome_of(
+            call.invocation,
+            call.config,
+            ending,
+            duration_ms=(finished - call.started) * 1000 if call.started else 0.0,
+            init_ms=call.init_ms,
+            max_memory_mb=call.memory_mb,
+            output=call.tail,
+        )
+        del self._calls[call.ticket]
+        error = None
+        if isinstance(outcome, Failed):
+            error = InvocationError(
+                type=outcome.error_type, message=outcome.message, trace=outcome.trace or (), hint=outcome.hint
+            )
+        self._events.emit(
+            InvocationFinished(
+                request_id=call.invocation.request_id,
+                function=call.invocation.function,
+                trigger=call.invocation.trigger,
+                duration_ms=outcome.report.duration_ms,
+                init_ms=outcome.report.init_ms,
+                max_memory_mb=outcome.report.max_memory_mb,
+                error=error,
+            )
+        )
+        if not call.outcome.done():
+            call.outcome.set_result(outcome)
+
+
+def _refused(invocation: Invocation, kind: str, error_type: str, message: str) -> Failed:
+    return Failed(
+        kind="too-large" if kind == "too-large" else "unavailable",
+        error_type=error_type,
+        message=message,
+        report=Report(duration_ms=0.0),
+        request_id=invocation.request_id,
+    )

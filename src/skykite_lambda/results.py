@@ -1,0 +1,96 @@
+"""A handler's return value as the JSON text that Lambda would send. Pure.
+
+Lambda's runtime encodes with simplejson, so more than the standard library's JSON goes through: `Decimal` as a number,
+named tuples as objects, bytes as text. From Python 3.12 on text is not escaped to ASCII.
+"""
+
+from __future__ import annotations
+
+import decimal
+import json
+import math
+import os
+import re
+from typing import Any, Dict, List, Set
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+class ResultEncoder:
+    """`encode` for one Python version's runtime, named as in AWS_EXECUTION_ENV."""
+
+    def __init__(self, execution_environment: str) -> None:
+        version = re.match(r"AWS_Lambda_python3\.(\d+)$", execution_environment)
+        self._ascii = version is None or int(version.group(1)) < 12
+        self._encode = json.JSONEncoder(ensure_ascii=self._ascii).encode
+
+    def encode(self, value: object) -> bytes:
+        """Raises TypeError, ValueError, RecursionError or UnicodeError for what JSON cannot hold."""
+        if isinstance(value, bytes):
+            return value
+        if _is_plain(value):
+            return self._encode(value).encode()
+        return self._encode_unusual(value)
+
+    def _encode_unusual(self, value: object) -> bytes:
+        # The C encoder cannot emit a number it is given as text: decimals go through as marked strings, and the
+        # marks are taken off afterwards. The mark is random, so that no text of the user's looks like one.
+        mark = "decimal-" + os.urandom(16).hex() + ":"
+
+        def default(item: object) -> object:
+            if isinstance(item, decimal.Decimal):
+                return math.nan if item.is_nan() else mark + str(item)
+            raise TypeError(f"Object of type {type(item).__name__} is not JSON serializable")
+
+        text = json.dumps(_as_simplejson_sees(value, []), ensure_ascii=self._ascii, default=default)
+        return re.sub(f'"{mark}([^"]*)"', r"\1", text).encode()
+
+
+def _is_plain(value: object) -> bool:
+    """Whether the standard library's encoder does the same as Lambda's with `value`."""
+    todo = [value]
+    seen: Set[int] = set()
+    while todo:
+        item = todo.pop()
+        kind = type(item)
+        if kind in _PLAIN:
+            continue
+        if kind is not dict and kind is not list and kind is not tuple:
+            return False
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, dict):
+            if bytes in set(map(type, item)):
+                return False
+            todo.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            todo.extend(item)
+    return True
+
+
+def _as_simplejson_sees(value: Any, parents: List[int]) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, (str, int, float)) or value is None:
+        return value
+    as_dict = getattr(value, "_asdict", None)
+    if not isinstance(value, (dict, list, tuple)) and not (as_dict is not None and callable(as_dict)):
+        return value
+    if id(value) in parents:
+        raise ValueError("Circular reference detected")
+    parents.append(id(value))
+    try:
+        if isinstance(value, dict):
+            converted: Dict[Any, Any] = {}
+            for key, item in value.items():
+                name = key.decode() if isinstance(key, bytes) else key
+                converted[name] = _as_simplejson_sees(item, parents)
+            return converted
+        if isinstance(value, list):
+            return [_as_simplejson_sees(item, parents) for item in value]
+        if as_dict is not None and callable(as_dict):
+            return _as_simplejson_sees(as_dict(), parents)
+        return [_as_simplejson_sees(item, parents) for item in value]
+    finally:
+        parents.pop()
