@@ -1,0 +1,205 @@
+"""One TCP port on 127.0.0.1 and the API behind it. I/O: the listening socket, and calls to the invoker.
+
+Requests come from `connection`, decisions from `api`; here they meet the invoker, the clock and the event stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from dataclasses import dataclass
+from typing import Final
+
+from skykite.errors import SkykiteError
+from skykite.gateway.api import Answer, Call, CompiledApi, ServedApi, timeout_s
+from skykite.gateway.connection import Connection, Limits, Reply
+from skykite.gateway.occupant import find_occupant
+from skykite.gateway.request import Arrival, Request, decode_path, format_time
+from skykite.gateway.response import HttpResponse
+from skykite.model.events import ErrorRaised, HttpFinished
+from skykite.model.names import FunctionId, RequestId
+from skykite.ports import Clock, EventSink, Ids, Invoker
+
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What every door of a gateway works with."""
+
+    invoker: Invoker
+    events: EventSink
+    clock: Clock
+    ids: Ids
+    integration_timeouts: bool
+    limits: Limits
+
+
+class Door:
+    """One port. `api` is swapped whole; each request lives with the one it began with."""
+
+    def __init__(self, equipment: Equipment, api: CompiledApi) -> None:
+        self.api = api
+        self.port = 0
+        self.equipment = equipment
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._port_text = ""
+
+    async def open(self, port: int) -> None:
+        try:
+            self._server = await self._loop.create_server(
+                lambda: Connection(self, self.equipment.limits, self._loop), HOST, port, backlog=1024
+            )
+        except OSError as error:
+            raise await _explain(error, port, self.api.served) from error
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._port_text = str(self.port)
+
+    async def close(self, *, grace_s: float) -> None:
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._connections):
+            connection.finish()
+        if self.tasks and grace_s:
+            await asyncio.wait(self.tasks, timeout=grace_s)
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            await asyncio.wait(self.tasks)
+        await asyncio.sleep(0)  # lets the last answers out
+        for connection in tuple(self._connections):
+            connection.abort()
+
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+
+    def begin(self, request: Request, source_ip: str, reply: Reply) -> None:
+        request_id = self.equipment.ids.request_id()
+        exchange = _Exchange(self, request, request_id, reply)
+        now = self.equipment.clock.now().timestamp()
+        decision = self.api.decide(
+            request,
+            Arrival(
+                request_id=request_id,
+                time=format_time(int(now)),
+                epoch_ms=int(now * 1000),
+                source_ip=source_ip,
+                port=self._port_text,
+            ),
+        )
+        if isinstance(decision, Answer):
+            exchange.answer(decision)
+            return
+        exchange.call(decision)
+
+    def refuse(self, method: str, path: str, response: HttpResponse) -> str:
+        request_id = self.equipment.ids.request_id()
+        self.finished(request_id, method, path, response.status, 0.0, None)
+        return request_id
+
+    def finished(
+        self, request_id: RequestId, method: str, path: str, status: int, duration_s: float, function: FunctionId | None
+    ) -> None:
+        self.equipment.events.emit(
+            HttpFinished(
+                request_id=request_id,
+                method=method,
+                path=path,
+                status=status,
+                duration_ms=duration_s * 1000,
+                function=function,
+            )
+        )
+
+
+class _Exchange:
+    """One request and its answer. It is answered once, by the function or by the clock, whichever comes first."""
+
+    __slots__ = ("_answered", "_api", "_door", "_function", "_reply", "_request", "_request_id", "_since", "_timer")
+
+    def __init__(self, door: Door, request: Request, request_id: RequestId, reply: Reply) -> None:
+        self._door = door
+        self._api = door.api
+        self._request = request
+        self._request_id = request_id
+        self._reply = reply
+        self._since = door.equipment.clock.monotonic()
+        self._answered = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._function: FunctionId | None = None
+
+    def call(self, call: Call) -> None:
+        door = self._door
+        loop = asyncio.get_running_loop()
+        self._function = call.route.function
+        if door.equipment.integration_timeouts:
+            self._timer = loop.call_later(
+                timeout_s(call.route), lambda: self.answer(self._api.time_out(self._request, call))
+            )
+        task = loop.create_task(self._invoke(call))
+        door.tasks.add(task)
+        task.add_done_callback(door.tasks.discard)
+
+    async def _invoke(self, call: Call) -> None:
+        try:
+            outcome = await self._door.equipment.invoker.invoke(call.invocation)
+        except asyncio.CancelledError:
+            self.answer(self._api.stop(self._request))
+            raise
+        except SkykiteError as error:
+            self._door.equipment.events.emit(ErrorRaised.of(error))
+            self.answer(self._api.fail(self._request))
+        except Exception as error:  # noqa: BLE001  (whatever it is, one request must not take the server down)
+            self._door.equipment.events.emit(
+                ErrorRaised(
+                    error="invocation-failed",
+                    message=f"`{call.route.function}` could not be asked: {type(error).__name__}: {error}",
+                    blame="skykite",
+                )
+            )
+            self.answer(self._api.fail(self._request))
+        else:
+            self.answer(self._api.conclude(self._request, call, outcome))
+
+    def answer(self, answer: Answer) -> None:
+        if self._answered:
+            return
+        self._answered = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if answer.notice is not None:
+            self._door.equipment.events.emit(answer.notice)
+        self._reply(answer.response, self._request_id)
+        self._door.finished(
+            self._request_id,
+            self._request.method,
+            decode_path(self._request.path),
+            answer.response.status,
+            self._door.equipment.clock.monotonic() - self._since,
+            self._function,
+        )
+
+
+async def _explain(error: OSError, port: int, served: ServedApi) -> SkykiteError:
+    path = served.entry.path
+    windows = getattr(error, "winerror", None)
+    if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL) or windows == 10048:
+        occupant = await asyncio.to_thread(find_occupant, port)
+        return SkykiteError(
+            "port-in-use",
+            f"`{path}` cannot be served on port `{port}`: {occupant or 'another process'} listens there",
+            hint="stop that process, or choose another port with `--port`",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM) or windows == 10013:
+        return SkykiteError(
+            "port-forbidden",
+            f"`{path}` cannot be served on port `{port}`: the system does not allow it",
+            hint="choose a port above 1023 with `--port`",
+        )
+    return SkykiteError("port-unusable", f"`{path}` cannot be served on port `{port}`: {error}", blame="skykite")
