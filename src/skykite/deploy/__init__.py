@@ -1,0 +1,10 @@
+"""From an assembly to CloudFormation: diff, plan, change sets, assets, events; and back to nothing.
+
+In: a manifest, its assembly, an `AwsSession`. Out: outputs and physical ids. I/O: AWS or an embedded cloud through the
+session; the files of the assembly; `outputs.json` of the stage. Whether the session is local is nowhere asked.
+"""
+
+from skykite.deploy.assets import Build
+from skykite.deploy.deployer import Deployed, Deployer, RemovedStacks
+
+__all__ = ["Build", "Deployed", "Deployer", "RemovedStacks"]

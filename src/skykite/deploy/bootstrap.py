@@ -1,0 +1,103 @@
+"""The stack every app of an account and region shares: the bucket that templates and function code go through.
+
+In: what CloudFormation has. Out: whether there is something to do, and the template. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from skykite.aws import StackState
+from skykite.errors import SkykiteError
+from skykite.model.bootstrap import (
+    BOOTSTRAP_BUCKET,
+    BOOTSTRAP_STACK,
+    BOOTSTRAP_VERSION,
+    BOOTSTRAP_VERSION_OUTPUT,
+)
+
+BUCKET_ID: Final = "AssetBucket"
+_SETTLED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+
+
+def bootstrap_template() -> dict[str, Any]:
+    """A bucket that is private, versioned and encrypted, reached over TLS only, and that forgets what is superseded."""
+    bucket_arn = {"Fn::GetAtt": [BUCKET_ID, "Arn"]}
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "What Skykite needs once per account and region. Shared by all apps; made by `kite deploy`.",
+        "Resources": {
+            BUCKET_ID: {
+                "Type": "AWS::S3::Bucket",
+                "DeletionPolicy": "Delete",  # CloudFormation deletes no bucket that holds anything
+                "UpdateReplacePolicy": "Retain",
+                "Properties": {
+                    "BucketName": {"Fn::Sub": BOOTSTRAP_BUCKET},
+                    "VersioningConfiguration": {"Status": "Enabled"},
+                    "BucketEncryption": {
+                        "ServerSideEncryptionConfiguration": [
+                            {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+                        ]
+                    },
+                    "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+                    "PublicAccessBlockConfiguration": {
+                        "BlockPublicAcls": True,
+                        "BlockPublicPolicy": True,
+                        "IgnorePublicAcls": True,
+                        "RestrictPublicBuckets": True,
+                    },
+                    "LifecycleConfiguration": {
+                        "Rules": [
+                            {
+                                "Id": "ForgetSuperseded",
+                                "Status": "Enabled",
+                                "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+                                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+                            }
+                        ]
+                    },
+                },
+            },
+            "AssetBucketPolicy": {
+                "Type": "AWS::S3::BucketPolicy",
+                "Properties": {
+                    "Bucket": {"Ref": BUCKET_ID},
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Sid": "OnlyOverTls",
+                                "Effect": "Deny",
+                                "Principal": {"AWS": "*"},
+                                "Action": "s3:*",
+                                "Resource": [bucket_arn, {"Fn::Join": ["/", [bucket_arn, "*"]]}],
+                                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                            }
+                        ],
+                    },
+                },
+            },
+        },
+        "Outputs": {
+            BOOTSTRAP_VERSION_OUTPUT: {
+                "Description": "Skykite creates or upgrades this stack when its own version is higher",
+                "Value": str(BOOTSTRAP_VERSION),
+            },
+            "BucketName": {"Description": "Templates and function code", "Value": {"Ref": BUCKET_ID}},
+        },
+    }
+
+
+def judge_bootstrap(state: StackState | None) -> Literal["ready", "apply"]:
+    """Whether the stack serves this Skykite, or must be made or upgraded first."""
+    if state is None or state.status not in _SETTLED:
+        return "apply"
+    version = next((output.value for output in state.outputs if output.key == BOOTSTRAP_VERSION_OUTPUT), "0")
+    number = int(version) if version.isdigit() else 0
+    if number > BOOTSTRAP_VERSION:
+        raise SkykiteError(
+            "bootstrap-newer",
+            f"the stack `{BOOTSTRAP_STACK}` has version {number}; this Skykite knows version {BOOTSTRAP_VERSION}",
+            hint="upgrade Skykite: somebody deployed to this account and region with a newer one",
+        )
+    return "ready" if number == BOOTSTRAP_VERSION else "apply"

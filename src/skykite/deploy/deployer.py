@@ -1,0 +1,417 @@
+"""Deploys an assembly, and removes what was deployed.
+
+In: a manifest and its assembly. Out: outputs and physical ids, or a SkykiteError. I/O: CloudFormation, S3 and STS
+through the session given; the assembly; two files under `.kite/<stage>/`. CloudFormation is the only state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, assert_never
+
+from skykite.aws import AwsSession, StackState
+from skykite.deploy.assets import AssetPublisher, Build, Place
+from skykite.deploy.bootstrap import bootstrap_template, judge_bootstrap
+from skykite.deploy.consent import Consent, describe_removal
+from skykite.deploy.execute import Broken, Done, Skipped, execute
+from skykite.deploy.operation import Applied, Removed, StackFailedError, StackOperator
+from skykite.deploy.planner import abandoned, leaving_exports, plan_deploy, plan_removal
+from skykite.deploy.state import KnownResources, StageFiles, freshness
+from skykite.deploy.templates import (
+    MARK,
+    DeployedResource,
+    DesiredStack,
+    StackPaths,
+    deployed_resources,
+    desired_stack,
+)
+from skykite.errors import SkykiteError
+from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, bootstrap_bucket
+from skykite.model.events import (
+    DeployFinished,
+    DeployPlanned,
+    DeployStack,
+    Notice,
+    StepFinished,
+    StepStarted,
+)
+from skykite.model.manifest import Manifest
+from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
+from skykite.model.plan import Apply, KeptExport, Plan, PlanStep, Release, Remove, StepId
+from skykite.ports import Asker, Clock, EventSink
+
+_URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What is deployed now. `changed` is false if there was nothing to do."""
+
+    outputs: dict[StackName, dict[str, str]]
+    physical: dict[StackName, dict[LogicalId, str]]
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovedStacks:
+    """What `remove` did. `retained` are construct paths of resources that a policy kept, with their physical ids."""
+
+    stacks: tuple[StackName, ...]
+    retained: dict[ConstructPath, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leaving:
+    """A stack that is to be deleted."""
+
+    state: StackState
+    paths: StackPaths
+    resources: tuple[DeployedResource, ...]
+
+
+class Deployer:
+    """One app's way to one cloud. `state` is the project's `.kite` folder."""
+
+    def __init__(
+        self,
+        *,
+        session: AwsSession,
+        events: EventSink,
+        clock: Clock,
+        asker: Asker,
+        project_root: Path,
+        state: Path,
+    ) -> None:
+        self._session = session
+        self._events = events
+        self._clock = clock
+        self._state = state
+        self._consent = Consent(asker)
+        self._publisher = AssetPublisher(session=session, events=events, project_root=project_root)
+        self._place: Place | None = None
+        self._operator = StackOperator(
+            session=session, events=events, clock=clock, consent=self._consent, put_template=self._put_template
+        )
+
+    async def deploy(self, manifest: Manifest, assembly: Path, *, build: Build | None = None) -> Deployed:
+        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code.
+
+        Raises a SkykiteError that names the first cause if a stack failed or the user refused; independent stacks
+        are deployed all the same. Cancelling leaves running operations to CloudFormation: the next deploy picks
+        them up.
+        """
+        start = self._clock.monotonic()
+        files = StageFiles(self._state, manifest.stage)
+        count = len(manifest.stacks)
+        self._events.emit(StepStarted(step="deploy", message=f"deploying {count} stack{'s' if count != 1 else ''}"))
+        desired = await asyncio.to_thread(_read_stacks, manifest, assembly)
+        actual = await self._stacks()
+        removed = abandoned(desired, actual, app=manifest.app, stage=manifest.stage)
+        importers = await self._importers(leaving_exports(desired, actual, removed))
+        plan = plan_deploy(desired, actual, removed=removed, importers=importers)
+        self._say_unchanged(plan)
+        states = dict(actual)
+        if plan.steps:
+            applied = {step.stack for step in plan.steps if not isinstance(step.action, Remove)}
+            if applied:
+                await self._bootstrap(actual.get(StackName(BOOTSTRAP_STACK)))
+                await self._publish(manifest, applied, assembly, build)
+            await self._run(plan, desired, removed, states)
+        outputs = {stack.name: _outputs(states[stack.name]) for stack in desired}
+        physical = await self._physical([states[stack.name] for stack in desired], files)
+        files.write_outputs(outputs)
+        elapsed = self._elapsed(start)
+        self._events.emit(
+            StepFinished(
+                step="deploy",
+                message="deployed" if plan.steps else "nothing to deploy",
+                elapsed_ms=elapsed,
+                skipped=not plan.steps,
+            )
+        )
+        self._events.emit(DeployFinished(outputs=outputs, elapsed_ms=elapsed))
+        return Deployed(outputs=outputs, physical=physical, changed=bool(plan.steps))
+
+    async def remove(self, app: AppName, stage: StageName, *, manifest: Manifest | None = None) -> RemovedStacks:
+        """Delete every stack of an app's stage, asking first if data would be lost. With a manifest, its construct
+        paths and dependencies are used. What the bootstrap stack holds is shared and stays."""
+        start = self._clock.monotonic()
+        self._events.emit(StepStarted(step="remove", message=f"removing {app} from stage {stage}"))
+        actual = await self._stacks()
+        states = abandoned((), actual, app=app, stage=stage)
+        entries = {entry.name: entry for entry in manifest.stacks} if manifest else {}
+        importers = await self._importers(leaving_exports((), actual, states))
+        plan = plan_removal(
+            states, importers=importers, dependencies={name: entry.dependencies for name, entry in entries.items()}
+        )
+        leaving = await self._leaving(states)
+        changes = [change for name, stack in leaving.items() for change in describe_removal(name, stack.resources)]
+        self._events.emit(DeployPlanned(changes=tuple(changes)))
+        await self._consent.to(changes)
+        results = await execute(plan, lambda step: self._remove(leaving[step.stack]))
+        self._raise_failure(plan, results)
+        retained = {
+            leaving[step.stack].paths.of(resource.logical_id): resource.physical_id
+            for step in plan.steps
+            if isinstance(result := results[step.id], Done)
+            for resource in result.value.retained
+        }
+        if retained:
+            listed = "\n".join(f"  `{path}`: {physical}" for path, physical in retained.items())
+            self._events.emit(
+                Notice(
+                    notice="resources-retained",
+                    message=f"kept, as their removal policy says:\n{listed}",
+                    hint="delete them by hand if they are not needed",
+                )
+            )
+        StageFiles(self._state, stage).clean()
+        self._events.emit(
+            StepFinished(
+                step="remove",
+                message=f"{len(plan.steps)} stack{'s' if len(plan.steps) != 1 else ''} removed",
+                elapsed_ms=self._elapsed(start),
+                skipped=not plan.steps,
+            )
+        )
+        return RemovedStacks(stacks=tuple(step.stack for step in plan.steps), retained=retained)
+
+    async def bootstrap(self) -> None:
+        """Create or upgrade the bootstrap stack; nothing if it is as it should be."""
+        await self._bootstrap(await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK))
+
+    async def _stacks(self) -> dict[StackName, StackState]:
+        states = await self._session.run(self._session.cloudformation.stacks)
+        return {StackName(state.name): state for state in states}
+
+    async def _importers(self, leaving: Mapping[str, StackName]) -> dict[str, frozenset[StackName]]:
+        found = await asyncio.gather(
+            *(self._session.run(self._session.cloudformation.importers, export) for export in leaving)
+        )
+        return {
+            export: frozenset(StackName(name) for name in names) for export, names in zip(leaving, found, strict=True)
+        }
+
+    async def _bootstrap(self, state: StackState | None) -> None:
+        if judge_bootstrap(state) == "apply":
+            start = self._clock.monotonic()
+            self._events.emit(StepStarted(step="bootstrap", message=f"preparing {self._session.region}"))
+            applied = await self._operator.apply(
+                DesiredStack(
+                    name=StackName(BOOTSTRAP_STACK),
+                    paths=StackPaths(root=ConstructPath(BOOTSTRAP_STACK)),
+                    template=bootstrap_template(),
+                    mark=f"version-{BOOTSTRAP_VERSION}",
+                    tags={},
+                )
+            )
+            state = applied.state
+            self._events.emit(
+                StepFinished(
+                    step="bootstrap",
+                    message=f"stack {BOOTSTRAP_STACK} {applied.result}",
+                    elapsed_ms=self._elapsed(start),
+                    skipped=applied.result == "unchanged",
+                )
+            )
+        if state is not None:
+            _, partition, _, region, account, *_ = state.id.split(":")
+            self._place = Place(account=account, region=region, partition=partition)
+
+    async def _publish(self, manifest: Manifest, applied: set[StackName], assembly: Path, build: Build | None) -> None:
+        assets = [asset for entry in manifest.stacks if entry.name in applied for asset in entry.assets]
+        if not assets or self._place is None:
+            return
+        start = self._clock.monotonic()
+        self._events.emit(StepStarted(step="bundle", message="sending function code and files"))
+        sent = await self._publisher.publish(assets, assembly=assembly, place=self._place, build=build)
+        self._events.emit(
+            StepFinished(
+                step="bundle",
+                message=f"{sent} file{'s' if sent != 1 else ''} sent",
+                elapsed_ms=self._elapsed(start),
+                skipped=sent == 0,
+            )
+        )
+
+    async def _put_template(self, key: str, data: bytes) -> str:
+        if self._place is None:
+            raise SkykiteError(
+                "bootstrap-missing", "a template is too big to go without the bootstrap bucket", blame="skykite"
+            )
+        bucket = bootstrap_bucket(self._place.account, self._place.region)
+        s3 = self._session.s3
+        if await self._session.run(s3.head, bucket, key) is None:
+            await self._session.run(s3.put, bucket, key, data, content_type="application/json")
+        suffix = _URL_SUFFIXES.get(self._place.partition, "amazonaws.com")
+        return f"https://s3.{self._place.region}.{suffix}/{bucket}/{key}"
+
+    async def _run(
+        self,
+        plan: Plan,
+        desired: Sequence[DesiredStack],
+        removed: Sequence[StackState],
+        states: dict[StackName, StackState],
+    ) -> None:
+        """Perform the steps; `states` then holds what CloudFormation has."""
+        wanted = {stack.name: stack for stack in desired}
+        leaving = await self._leaving(removed)
+
+        async def perform(step: PlanStep) -> None:
+            match step.action:
+                case Remove():
+                    stack = leaving[step.stack]
+                    changes = describe_removal(step.stack, stack.resources)
+                    self._events.emit(DeployPlanned(changes=changes))
+                    await self._consent.to(changes)
+                    await self._remove(stack)
+                    del states[step.stack]
+                case Apply(kept=kept):
+                    states[step.stack] = await self._apply(wanted[step.stack], kept)
+                case Release():
+                    states[step.stack] = await self._apply(wanted[step.stack], ())
+                case _:
+                    assert_never(step.action)
+
+        results = await execute(plan, perform)
+        self._raise_failure(plan, results)
+
+    async def _apply(self, desired: DesiredStack, kept: Sequence[KeptExport]) -> StackState:
+        start = self._clock.monotonic()
+        try:
+            applied: Applied = await self._operator.apply(desired, kept=kept)
+        except SkykiteError:
+            self._stack_event(desired.name, "failed", start)
+            raise
+        self._stack_event(desired.name, applied.result, start)
+        return applied.state
+
+    async def _remove(self, stack: _Leaving) -> Removed:
+        start = self._clock.monotonic()
+        name = StackName(stack.state.name)
+        try:
+            removed = await self._operator.remove(stack.state, stack.paths, may_empty=True)
+        except SkykiteError:
+            self._stack_event(name, "failed", start)
+            raise
+        self._stack_event(name, "removed", start)
+        return removed
+
+    async def _leaving(self, states: Iterable[StackState]) -> dict[StackName, _Leaving]:
+        """What is in the stacks that are to go."""
+
+        async def look(state: StackState) -> _Leaving:
+            template: Mapping[str, Any] | None = {}
+            if state.status != "REVIEW_IN_PROGRESS":
+                template = await self._session.run(self._session.cloudformation.template, state.id)
+            root = ConstructPath(state.name)
+            if template is not None:
+                resources = deployed_resources(template, root)
+            else:
+                listed = await self._session.run(self._session.cloudformation.resources, state.id)
+                resources = tuple(
+                    DeployedResource(
+                        logical_id=LogicalId(resource.logical_id),
+                        path=ConstructPath(f"{root}/{resource.logical_id}"),
+                        type=resource.type,
+                        policy="Delete",
+                    )
+                    for resource in listed
+                )
+            paths = StackPaths(root=root, paths={resource.logical_id: resource.path for resource in resources})
+            return _Leaving(state=state, paths=paths, resources=resources)
+
+        found = await asyncio.gather(*(look(state) for state in states))
+        return {StackName(stack.state.name): stack for stack in found}
+
+    async def _physical(self, states: Sequence[StackState], files: StageFiles) -> dict[StackName, dict[LogicalId, str]]:
+        """Physical ids of all resources, listed only where a stack changed since they were noted."""
+        known = await asyncio.to_thread(files.read_resources)
+
+        async def look(state: StackState) -> KnownResources:
+            noted = known.get(StackName(state.name))
+            if noted is not None and (noted.stack_id, noted.updated) == (state.id, freshness(state)):
+                return noted
+            listed = await self._session.run(self._session.cloudformation.resources, state.id)
+            return KnownResources(
+                stack_id=state.id,
+                updated=freshness(state),
+                physical={LogicalId(resource.logical_id): resource.physical_id for resource in listed},
+            )
+
+        found = await asyncio.gather(*(look(state) for state in states))
+        current = {StackName(state.name): resources for state, resources in zip(states, found, strict=True)}
+        if current != known:
+            await asyncio.to_thread(files.write_resources, current)
+        return {name: resources.physical for name, resources in current.items()}
+
+    def _say_unchanged(self, plan: Plan) -> None:
+        if plan.unchanged:
+            self._events.emit(DeployPlanned(changes=(), unchanged=plan.unchanged))
+        for name in plan.unchanged:
+            self._events.emit(DeployStack(stack=name, result="unchanged", elapsed_ms=0))
+
+    def _raise_failure(self, plan: Plan, results: Mapping[StepId, Done[Any] | Broken | Skipped]) -> None:
+        """Put the first cause on top, and say what became of everything else."""
+        broken = [(step, result.error) for step in plan.steps if isinstance(result := results[step.id], Broken)]
+        skipped = [step for step in plan.steps if isinstance(results[step.id], Skipped)]
+        for step in skipped:
+            self._events.emit(DeployStack(stack=step.stack, result="skipped", elapsed_ms=0))
+        if not broken:
+            return
+        (_, first), *others = sorted(broken, key=lambda item: _order(item[1]))
+        lines = [first.context] if first.context else []
+        lines += [f"also: {error.message}" for _, error in others]
+        done = [step for step in plan.steps if isinstance(results[step.id], Done)]
+        if done:
+            lines.append(f"done: {', '.join(dict.fromkeys(f'`{step.stack}`' for step in done))}")
+        if skipped:
+            lines.append(f"not begun: {', '.join(dict.fromkeys(f'`{step.stack}`' for step in skipped))}")
+        raise SkykiteError(
+            first.code,
+            first.message,
+            context="\n".join(lines) or None,
+            hint=first.hint,
+            link=first.link,
+            blame=first.blame,
+        ) from first
+
+    def _stack_event(
+        self, stack: StackName, result: Literal["created", "updated", "unchanged", "removed", "failed"], start: float
+    ) -> None:
+        self._events.emit(DeployStack(stack=stack, result=result, elapsed_ms=self._elapsed(start)))
+
+    def _elapsed(self, start: float) -> float:
+        return (self._clock.monotonic() - start) * 1000
+
+
+def _read_stacks(manifest: Manifest, assembly: Path) -> tuple[DesiredStack, ...]:
+    return tuple(
+        desired_stack(entry, _read(assembly / entry.template), app=manifest.app, stage=manifest.stage)
+        for entry in manifest.stacks
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SkykiteError(
+            "assembly-incomplete",
+            f"the template `{path.name}` of the assembly cannot be read: {error.strerror}",
+            hint="run `kite synth` to write it again",
+        ) from error
+
+
+def _outputs(state: StackState) -> dict[str, str]:
+    return {output.key: output.value for output in state.outputs if output.key != MARK}
+
+
+def _order(error: SkykiteError) -> tuple[bool, float]:
+    """Failures of resources come before refusals and the like, the earliest first."""
+    if isinstance(error, StackFailedError) and error.causes:
+        return (False, error.causes[0].at.timestamp())
+    return (True, 0.0)

@@ -1,0 +1,78 @@
+"""Files a deploy leaves for others under `.kite/<stage>/`: the outputs, and a cache of physical ids.
+
+Neither is state: CloudFormation has both, and they are written anew whenever they are missing. I/O: those two files.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from skykite.aws import StackState
+from skykite.model.names import LogicalId, StackName, StageName
+
+OUTPUTS_FILE: Final = "outputs.json"
+_RESOURCES_FILE: Final = "resources.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownResources:
+    """Physical ids of one stack's resources, true as long as the stack is the same and was not updated since."""
+
+    stack_id: str
+    updated: str
+    physical: dict[LogicalId, str]
+
+
+class StageFiles:
+    """The folder of one stage."""
+
+    def __init__(self, state: Path, stage: StageName) -> None:
+        self._folder = state / stage
+
+    def write_outputs(self, outputs: Mapping[StackName, Mapping[str, str]]) -> None:
+        """Stack → key → value, as `kite outputs` and scripts read it."""
+        text = msgspec.json.format(msgspec.json.encode(outputs, order="deterministic"), indent=2) + b"\n"
+        self._write(OUTPUTS_FILE, text)
+
+    def read_resources(self) -> dict[StackName, KnownResources]:
+        """What the last deploy noted; empty if it noted nothing we can read."""
+        try:
+            data = (self._folder / _RESOURCES_FILE).read_bytes()
+            return msgspec.json.decode(data, type=dict[StackName, KnownResources])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+
+    def write_resources(self, resources: Mapping[StackName, KnownResources]) -> None:
+        self._write(_RESOURCES_FILE, msgspec.json.encode(resources, order="deterministic"))
+
+    def clean(self) -> None:
+        """Forget a stage that was removed."""
+        for name in (OUTPUTS_FILE, _RESOURCES_FILE):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _write(self, name: str, data: bytes) -> None:
+        """All of it or nothing: a reader never sees half a file."""
+        target = self._folder / name
+        if target.is_file() and target.read_bytes() == data:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self._folder)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def freshness(state: StackState) -> str:
+    """Changes with every operation on a stack."""
+    return (state.updated or state.created).isoformat()
