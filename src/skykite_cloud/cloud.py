@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -13,7 +14,9 @@ import ministack.app
 from skykite_cloud import deployments, endpoints
 from skykite_cloud.activity import changes_state
 from skykite_cloud.executor import Executor
+from skykite_cloud.guard import Guard
 from skykite_cloud.handoff import HandoffClient
+from skykite_cloud.hosts import translate_host
 from skykite_cloud.settings import Settings
 from skykite_cloud.snapshotfile import SnapshotFiles
 from skykite_cloud.snapshots import Snapshots
@@ -38,12 +41,17 @@ class Cloud:
         deployments.install(self._snapshots.changed)
         client = HandoffClient(settings.handoff) if settings.handoff else None
         Executor(client, invoked=self._snapshots.changed).install()
+        self.application = Guard(self._behind_the_guard, access_key_id=settings.access_key_id)
 
-    async def application(self, scope: Scope, receive: Any, send: Send) -> None:
-        """The ASGI application."""
-        await ministack.app.app(scope, receive, send)
-        if changes_state(scope):
-            self._snapshots.changed()
+    async def _behind_the_guard(self, scope: Scope, receive: Any, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await ministack.app.app(scope, receive, send)
+            return
+        try:
+            await ministack.app.app(translate_host(scope), receive, send)
+        finally:
+            if changes_state(scope):
+                self._snapshots.changed()
 
     def start(self) -> None:
         """Restore what was saved. Called once the server's life has begun, before it answers."""
@@ -63,6 +71,10 @@ class Cloud:
             )
         self._snapshots.start()
         deployments.resume_interrupted()
+
+    def warm_up(self) -> None:
+        """Import what the first deployment needs, while the owner still synthesizes. On a thread."""
+        importlib.import_module("ministack.services.cloudformation")
 
     def snapshot_soon(self, request: str) -> None:
         """Save now, then tell the owner that this request is done."""

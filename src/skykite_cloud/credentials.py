@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import importlib
 import secrets
-from types import ModuleType
 from typing import Any
+
+from skykite_cloud.seams import imported
+
+
+def is_known_key(key: str, owner: str) -> bool:
+    """Whether an access key is the owner's, or one that this cloud's STS or IAM has given out."""
+    if hmac.compare_digest(key.encode(), owner.encode()):
+        return True
+    sts, iam = imported("ministack.services.sts"), imported("ministack.services.iam")
+    if sts is not None and key in sts._sessions:
+        return True
+    return iam is not None and any(stored == key for _, stored in iam._access_keys.to_dict())
 
 
 class RoleCredentials:
@@ -15,8 +28,7 @@ class RoleCredentials:
     gets a session of its own at STS, unguessable, made once per run.
     """
 
-    def __init__(self, sts: ModuleType) -> None:
-        self._sts = sts
+    def __init__(self) -> None:
         self._salt = secrets.token_hex(32)
 
     def of(self, config: dict[str, Any]) -> dict[str, str]:
@@ -29,7 +41,8 @@ class RoleCredentials:
         access_key_id = "ASIA" + digest[:16].upper()
         secret = hashlib.sha256(f"secret:{self._salt}:{digest}".encode()).hexdigest()[:40]
         token = hashlib.sha256(f"token:{self._salt}:{digest}".encode()).hexdigest()
-        self._sts.register_session(
+        sts = importlib.import_module("ministack.services.sts")
+        sts.register_session(
             access_key_id,
             {
                 "Arn": f"arn:aws:sts::{account}:assumed-role/{name}/{session}",

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from types import ModuleType
 from typing import Any
 
 from ministack.core.responses import request_scope
-from ministack.services import cloudformation
-from ministack.services.cloudformation import changesets, handlers, stacks
+
+from skykite_cloud.seams import imported, when_imported
 
 Record = dict[str, Any]
 
@@ -23,6 +24,11 @@ _REASON = "The embedded cloud was stopped during this operation"
 
 def install(changed: Callable[[], None]) -> None:
     """Note every operation. `changed` is called after each, since much of it happens outside of requests."""
+    when_imported("ministack.services.cloudformation", lambda cloudformation: _note_operations(cloudformation, changed))
+
+
+def _note_operations(cloudformation: ModuleType, changed: Callable[[], None]) -> None:
+    stacks = cloudformation.stacks
     deploy, delete = stacks._deploy_stack_async, stacks._delete_stack_async
 
     # Not coroutine functions: what they note must be there before the request that starts them is answered.
@@ -64,7 +70,7 @@ def install(changed: Callable[[], None]) -> None:
         finally:
             changed()
 
-    for module in (stacks, changesets, handlers):
+    for module in (stacks, cloudformation.changesets, cloudformation.handlers):
         for name, function in (("_deploy_stack_async", noting_deploy), ("_delete_stack_async", noting_delete)):
             if hasattr(module, name):
                 setattr(module, name, function)
@@ -72,11 +78,14 @@ def install(changed: Callable[[], None]) -> None:
 
 def resume_interrupted() -> None:
     """Start to undo what was under way. After the state is restored, when requests are answered."""
+    cloudformation = imported("ministack.services.cloudformation")
+    if cloudformation is None:
+        return
     for (account, region, name), stack in list(cloudformation._stacks.all_items()):
         if not stack.get("StackStatus", "").endswith("_IN_PROGRESS") or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
             continue
         with request_scope(account, region):
-            asyncio.get_running_loop().create_task(_resume(name, stack))
+            asyncio.get_running_loop().create_task(_resume(cloudformation.stacks, name, stack))
 
 
 async def _noted(operation: Coroutine[Any, Any, None], stack: Record, changed: Callable[[], None]) -> None:
@@ -87,7 +96,7 @@ async def _noted(operation: Coroutine[Any, Any, None], stack: Record, changed: C
         changed()
 
 
-async def _resume(name: str, stack: Record) -> None:
+async def _resume(stacks: ModuleType, name: str, stack: Record) -> None:
     stack_id = stack["StackId"]
     if stack["StackStatus"] == "DELETE_IN_PROGRESS":
         await stacks._delete_stack_async(name, stack_id)

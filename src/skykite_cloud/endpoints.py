@@ -7,20 +7,24 @@ AWS_ENDPOINT_URL, which they set apart from it, and Skykite translates what it s
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 from ministack.core.responses import get_region
-from ministack.services import apigateway, sqs
-from ministack.services.cloudformation import custom_resource
+
+from skykite_cloud.seams import when_imported
 
 
 def install(port: int) -> None:
     """Replace MiniStack's URL makers. Before any state is restored."""
-    sqs._queue_url_for_account = queue_url  # `_queue_url` goes through it
-    sqs._HOST_EXPLICIT = True  # nothing is to be rewritten to what the caller used
-    apigateway._create_api = _naming_endpoints(apigateway._create_api)
-    custom_resource._HOST = "127.0.0.1"  # `localhost` may be ::1 first, where nobody listens
-    custom_resource._PORT = str(port)
+
+    def custom_resources_call(custom_resource: ModuleType) -> None:
+        custom_resource._HOST = "127.0.0.1"  # `localhost` may be ::1 first, where nobody listens
+        custom_resource._PORT = str(port)
+
+    when_imported("ministack.services.sqs", _name_queues)
+    when_imported("ministack.services.apigateway", _name_apis)
+    when_imported("ministack.services.cloudformation.custom_resource", custom_resources_call)
 
 
 def queue_url(account: str, name: str) -> str:
@@ -34,7 +38,14 @@ def api_endpoint(api_id: str, protocol: str) -> str:
     return f"{scheme}://{api_id}.execute-api.{get_region()}.amazonaws.com"
 
 
-def _naming_endpoints(create: Any) -> Any:
+def _name_queues(sqs: ModuleType) -> None:
+    sqs._queue_url_for_account = queue_url  # `_queue_url` goes through it
+    sqs._HOST_EXPLICIT = True  # nothing is to be rewritten to what the caller used
+
+
+def _name_apis(apigateway: ModuleType) -> None:
+    create = apigateway._create_api
+
     def create_api(data: dict[str, Any]) -> Any:
         known = set(apigateway._apis)
         answer = create(data)
@@ -44,4 +55,4 @@ def _naming_endpoints(create: Any) -> Any:
             return apigateway._apigw_response(api, 201)
         return answer
 
-    return create_api
+    apigateway._create_api = create_api

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextvars
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
-from ministack.core import lambda_runtime
 from ministack.core.responses import error_response_json
-from ministack.services import lambda_svc, sts
 
 from skykite_cloud.credentials import RoleCredentials
 from skykite_cloud.handoff import Answer, Call, HandoffClient, HandoffLostError
+from skykite_cloud.seams import when_imported
 
 Record = dict[str, Any]
 
@@ -51,17 +52,22 @@ class Executor:
     def __init__(self, client: HandoffClient | None, *, invoked: Callable[[], None]) -> None:
         self._client = client
         self._invoked = invoked
+        self._lambda: Any = None  # MiniStack's module, once it is there
+
+    def install(self) -> None:
+        when_imported("ministack.services.lambda_svc", self._replace_seams)
+
+    def _replace_seams(self, lambda_svc: ModuleType) -> None:
+        self._lambda = lambda_svc
         self._own_executor = lambda_svc._execute_function_dispatch
         self._handle_request = lambda_svc.handle_request
         self._invoke = lambda_svc._invoke
-
-    def install(self) -> None:
         lambda_svc._execute_function_dispatch = self._dispatch
         lambda_svc.handle_request = self._answer_request
         lambda_svc._invoke = self._answer_invoke
-        credentials = RoleCredentials(sts)
-        lambda_runtime.execution_credentials = credentials.of
+        credentials = RoleCredentials()
         lambda_svc.execution_credentials = credentials.of
+        sys.modules["ministack.core.lambda_runtime"].execution_credentials = credentials.of  # type: ignore[attr-defined]
 
     # ------------------------------------------------------------------
     # The API: keep the bytes
@@ -135,7 +141,7 @@ class Executor:
             payload=api_call.payload if api_call else json.dumps(event, ensure_ascii=False).encode(),
             invoked=api_call is not None,
             client_context=api_call.client_context if api_call else None,
-            trace_id=lambda_svc._xray_trace_id_for_invocation(config),
+            trace_id=self._lambda._xray_trace_id_for_invocation(config),
         )
         try:
             answer = self._client.invoke(call)
@@ -151,7 +157,7 @@ class Executor:
     def _log(self, function: Record, answer: Answer, request_id: str, started: float) -> None:
         text = answer.log.decode(errors="replace")
         elapsed_ms = int((time.time() - started) * 1000)
-        lambda_svc._emit_lambda_logs(function, request_id, text, answer.failed, elapsed_ms)
+        self._lambda._emit_lambda_logs(function, request_id, text, answer.failed, elapsed_ms)
 
 
 def _result(answer: Answer) -> Record:

@@ -82,6 +82,7 @@ async def _serve(settings: Settings, owner: Owner, listener: socket.socket, port
             if message["type"] == "lifespan.startup.complete":
                 cloud.start()
                 owner.say({"event": "ready", "port": port})  # connections wait at the socket until it is served
+                threading.Thread(target=cloud.warm_up, daemon=True, name="skykite-warm-up").start()
             await send(message)
 
         await cloud.application(scope, receive, started)

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import os
-import pickle  # noqa: S403 - read back by an unpickler that knows plain types only
+import pickle
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -75,7 +75,7 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-class _Unpickler(pickle.Unpickler):  # noqa: S301
+class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise UnreadableSnapshotError(f"{module}.{name} has no place in a snapshot")

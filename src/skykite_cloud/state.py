@@ -12,8 +12,7 @@ import contextlib
 import copy
 import hashlib
 import logging
-import pickle  # noqa: S403 - for its exception
-import sys
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -22,6 +21,7 @@ from typing import Any
 import ministack.app
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 
+from skykite_cloud.seams import imported
 from skykite_cloud.snapshotfile import Blob, Snapshot, encode
 
 _LARGE = 4096  # bytes and more go into files of their own
@@ -83,7 +83,7 @@ class StateOfServices:
             return _without_large(value, self._large, seen, {})
 
         for key, module_name in ministack.app._state_map.items():
-            module = sys.modules.get(f"ministack.services.{module_name}")
+            module = imported(f"ministack.services.{module_name}")
             if module is None:
                 continue
             if key in _WHOLE_STORES:
