@@ -1,0 +1,10 @@
+"""Run the user's program and bring back a cloud assembly with its manifest, fast.
+
+Importing this costs little: aws_cdk and jsii load in the synth process only.
+"""
+
+from __future__ import annotations
+
+from skykite.synth.synthesize import SynthResult, fingerprint_file, synthesize
+
+__all__ = ["SynthResult", "fingerprint_file", "synthesize"]

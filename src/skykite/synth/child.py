@@ -1,0 +1,71 @@
+"""The process that runs the user's program: `python -m skykite.synth.child REPORT`.
+
+In: a `Synthesis` in `KITE_SYNTHESIS`, the project root as working directory. Out: the assembly, a `Report` in the file
+named by the argument, and whatever the user's program prints. It leaves by `os._exit`: tearing the kernel down politely
+takes longer than a synth.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from skykite.errors import SkykiteError
+from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, decode_synthesis
+from skykite.synth.kernel import start_kernel
+from skykite.synth.program import run_program
+from skykite.synth.recorder import Recorder
+from skykite.synth.report import Report, ReportedError, encode_report
+
+
+def main() -> None:
+    report = Path(sys.argv[1])
+    synthesis = decode_synthesis(os.environ[SYNTHESIS_VARIABLE])
+    _watch_parent()
+    recorder = Recorder(Path(synthesis.project_root))
+    error: SkykiteError | None = None
+    kernel = start_kernel(recorder.note_asset)
+    recorder.start()
+    try:
+        run_program(synthesis, lambda: _make_app(synthesis))
+    except SkykiteError as raised:
+        error = raised
+    else:
+        kernel.settle()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    report.write_bytes(
+        encode_report(Report(reads=recorder.reads(), error=ReportedError.of(error) if error is not None else None))
+    )
+    kernel.kill()
+    os._exit(1 if error is not None else 0)
+
+
+def _make_app(synthesis: Synthesis) -> Any:
+    """As a user's program does, by name: the room `constructs` is no part of this one."""
+    return importlib.import_module("skykite").App(stage=synthesis.stage)
+
+
+def _watch_parent() -> None:
+    """`kite` holds our stdin and never writes to it: its end is the end of `kite`, however that came about. The
+    user's program gets an empty one instead."""
+    watched = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def wait() -> None:
+        while os.read(watched, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

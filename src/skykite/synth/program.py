@@ -1,0 +1,201 @@
+"""Run the user's program, and turn whatever it raises into an error about the user's own lines.
+
+In: a `Synthesis`. Out: the assembly on disk, or a SkykiteError. I/O: imports and runs the user's code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import linecache
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from types import ModuleType, TracebackType
+from typing import Any
+
+from skykite.errors import SkykiteError
+from skykite.model.code_frame import code_frame
+from skykite.model.synthesis import Synthesis
+
+_TRACE_LIMIT = 8
+
+
+def run_program(synthesis: Synthesis, make_app: Callable[[], Any]) -> None:
+    """Import `main`'s file, call `main(app)`, synthesize."""
+    root = Path(synthesis.project_root)
+    main = _find_main(synthesis, root)
+    app = make_app()
+    try:
+        inspect.signature(main).bind(app)
+    except TypeError:
+        raise SkykiteError(
+            "main-signature",
+            f"`main` in `{synthesis.main}` takes {_arguments(main)}, and is called with the app",
+            context=_frame_at(root, synthesis.main, main.__code__.co_firstlineno),
+            hint="define it as `def main(app: App) -> None`",
+        ) from None
+    if inspect.iscoroutinefunction(main):
+        raise SkykiteError(
+            "main-signature",
+            f"`main` in `{synthesis.main}` is a coroutine",
+            context=_frame_at(root, synthesis.main, main.__code__.co_firstlineno),
+            hint="define it as `def main(app: App) -> None`",
+        )
+    with _explaining(root, synthesis.main):
+        main(app)
+    with _explaining(root, synthesis.main):
+        app.synth()
+
+
+def _find_main(synthesis: Synthesis, root: Path) -> Any:
+    file = root / synthesis.main
+    if not file.is_file():
+        raise SkykiteError(
+            "main-missing",
+            f"there is no `{synthesis.main}`, where the app is defined",
+            hint='make it with a function `def main(app: App) -> None`, or set main = "…" in kite.toml',
+        )
+    with _explaining(root, synthesis.main):
+        module = _import(synthesis.main, file)
+    main = getattr(module, "main", None)
+    if not inspect.isfunction(main):
+        functions = [name for name, value in vars(module).items() if inspect.isfunction(value)]
+        defined = f"it defines {', '.join(f'`{name}`' for name in functions)}" if functions else "it defines none"
+        raise SkykiteError(
+            "main-missing",
+            f"`{synthesis.main}` has no function `main`; {defined}",
+            hint="add `def main(app: App) -> None` and make the stacks in it",
+        )
+    return main
+
+
+def _import(main: str, file: Path) -> ModuleType:
+    parts = PurePosixPath(main).with_suffix("").parts
+    if all(part.isidentifier() for part in parts):
+        return importlib.import_module(".".join(parts))
+    spec = importlib.util.spec_from_file_location("kite_main", file)
+    if spec is None or spec.loader is None:
+        raise SkykiteError("main-missing", f"`{main}` is not a Python file", hint="`main` of kite.toml names one")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class _explaining:  # noqa: N801  (a context manager, used as a verb)
+    def __init__(self, root: Path, main: str) -> None:
+        self._root = root
+        self._main = main
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return False
+        raise explain(error, self._root, self._main) from error
+
+
+def explain(error: BaseException, root: Path, main: str) -> SkykiteError:
+    """What to tell the user about an exception out of their program."""
+    frames = _users_frames(error, root)
+    if isinstance(error, SkykiteError):
+        if error.context is None and frames:
+            return SkykiteError(
+                error.code,
+                error.message,
+                context=_show(frames, root),
+                hint=error.hint,
+                link=error.link,
+                blame=error.blame,
+            )
+        return error
+    if isinstance(error, SyntaxError) and error.filename:
+        return _explain_syntax(error, root)
+    context = _show(frames, root) if frames else None
+    where = _relative(Path(frames[-1].filename), root) if frames else main
+    if isinstance(error, SystemExit):
+        return SkykiteError(
+            "main-exited",
+            f"`{where}` ended the program with `sys.exit({error.code!r})` before the stacks were complete",
+            context=context,
+            hint="raise an exception to say what is wrong",
+        )
+    if _is_jsii(error):
+        return SkykiteError("cdk-error", f"the CDK refuses it: {_clean(str(error))}", context=context)
+    name = type(error).__name__ if type(error).__module__ == "builtins" else _qualified(error)
+    text = f"{name}: {error}" if str(error) else name
+    hint = None
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        hint = f"the stacks run in the environment of `kite` ({sys.prefix}): install `{package}` there"
+    return SkykiteError("main-failed", f"`{where}` raised `{text}`", context=context, hint=hint)
+
+
+def _explain_syntax(error: SyntaxError, root: Path) -> SkykiteError:
+    file = Path(str(error.filename))
+    source = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    shown = _relative(file, root)
+    return SkykiteError(
+        "main-syntax",
+        f"Python cannot read `{shown}`: {error.msg}",
+        context=code_frame(source, file=shown, line=error.lineno or 1, column=error.offset) if source else None,
+    )
+
+
+def _users_frames(error: BaseException, root: Path) -> list[traceback.FrameSummary]:
+    """From the outermost call to the line that matters; the project's own lines only."""
+    found = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        try:
+            parts = Path(frame.filename).relative_to(root).parts
+        except ValueError:
+            continue
+        if "site-packages" not in parts and not any(part.startswith(".") for part in parts):
+            found.append(frame)
+    return found
+
+
+def _show(frames: list[traceback.FrameSummary], root: Path) -> str:
+    last = frames[-1]
+    shown = [_frame_at(root, last.filename, last.lineno or 1)]
+    callers = list(reversed(frames[:-1]))
+    shown += [f"called by {_relative(Path(f.filename), root)}:{f.lineno}: {f.line}" for f in callers[:_TRACE_LIMIT]]
+    if len(callers) > _TRACE_LIMIT:
+        shown.append(f"and {len(callers) - _TRACE_LIMIT} more")
+    return "\n".join(shown)
+
+
+def _frame_at(root: Path, file: str, line: int) -> str:
+    path = root / file
+    return code_frame("".join(linecache.getlines(str(path))), file=_relative(path, root), line=line)
+
+
+def _relative(file: Path, root: Path) -> str:
+    try:
+        return file.relative_to(root).as_posix()
+    except ValueError:
+        return str(file)
+
+
+def _arguments(main: Any) -> str:
+    return f"`{inspect.signature(main)}`"
+
+
+def _is_jsii(error: BaseException) -> bool:
+    return type(error).__module__.startswith("jsii") or type(error.__cause__).__module__.startswith("jsii")
+
+
+def _qualified(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
+
+
+def _clean(text: str) -> str:
+    """jsii's message without the JavaScript stack that some of them repeat."""
+    lines = [line.rstrip() for line in text.strip().splitlines()]
+    return "\n".join(line for line in lines if not line.lstrip().startswith("at ") and line)
