@@ -1,9 +1,10 @@
-"""Run every benchmark, one after the other."""
+"""Run every benchmark, one after the other, with the same options. `--write` records all of them."""
 
 from __future__ import annotations
 
-from benchmarks import memory, reload, start
+import subprocess
+import sys
 
-for benchmark in (start, reload, memory):
-    print(f"# {benchmark.__name__}")
-    benchmark.main()
+for module in ("targets", "compare", "cli"):
+    print(f"# benchmarks.{module}", flush=True)
+    subprocess.run([sys.executable, "-m", f"benchmarks.{module}", *sys.argv[1:]], check=True)
