@@ -177,7 +177,7 @@ class Invocations:
         if self.width is not None:
             label, function = self._fitted(label, function, len(tag) + len(method) + len(head.status) + len(head.times))
         spans = [Span(tag, "dim")] if tag else []
-        spans += [Span(method, "bold"), Span(" " + label.ljust(_LABEL_WIDTH if self.width else 0))]
+        spans += [Span(method, "bold"), Span(" " + label)]
         if function:
             spans.append(Span("  " + function, "dim"))
         spans.append(Span("  " + head.status, head.tone))
@@ -188,12 +188,12 @@ class Invocations:
     def _fitted(self, label: str, function: str, taken: int) -> tuple[str, str]:
         """Align in columns where there is room; where there is not, shorten the function, then the path."""
         assert self.width is not None
-        room = self.width - taken - len("    ") - 3
-        if len(label) <= _LABEL_WIDTH and _LABEL_WIDTH + max(len(function), _FUNCTION_WIDTH) <= room:
-            return label, function.ljust(_FUNCTION_WIDTH) if function else " " * _FUNCTION_WIDTH
-        if max(len(label), _LABEL_WIDTH) + len(function) > room:
-            function = self._cut(function, max(room - max(len(label), _LABEL_WIDTH), _SHORTEST), keep="end")
-        if max(len(label), _LABEL_WIDTH) + len(function) > room:
+        room = self.width - taken - len(" " + "  " + "  " + "  ")
+        if max(len(label), _LABEL_WIDTH) + max(len(function), _FUNCTION_WIDTH) <= room:
+            return label.ljust(_LABEL_WIDTH), function.ljust(_FUNCTION_WIDTH)
+        if len(label) + len(function) > room:
+            function = self._cut(function, max(room - len(label), _SHORTEST), keep="end")
+        if len(label) + len(function) > room:
             label = self._cut(label, max(room - len(function), _SHORTEST), keep="start")
         return label, function
 

@@ -89,7 +89,7 @@ def duration(milliseconds: float) -> str:
 
 
 _COLOUR: Final = r"\x1b\[[0-9;:]*m"
-_OTHER_ESCAPE: Final = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])"
+_OTHER_ESCAPE: Final = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 _ESCAPES: Final = re.compile(f"({_COLOUR})|{_OTHER_ESCAPE}")
 _STRAY_ESCAPE: Final = re.compile(rf"\x1b(?!{_COLOUR[4:]})")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\x80-\x9f]")
@@ -98,8 +98,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\x80-\x9
 def clean(text: str, *, colour: bool) -> str:
     """What a function wrote, unable to move the cursor or clear the screen. Colours stay if `colour`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
-    if "\x1b" not in text:
-        return text
-    kept = _ESCAPES.sub(lambda match: (match[1] or "") if colour else "", text)
-    return _STRAY_ESCAPE.sub(r"\\x1b", kept)
+    if "\x1b" in text:
+        text = _ESCAPES.sub(lambda match: (match[1] or "") if colour else "", text)
+        text = _STRAY_ESCAPE.sub(r"\\x1b", text)
+    return _CONTROLS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

@@ -81,6 +81,7 @@ class TerminalRenderer:
             file=stderr,
             force_terminal=True,
             no_color=bool(environment.get("NO_COLOR")),
+            _environ=environment,
             highlight=False,
             markup=False,
             emoji=False,

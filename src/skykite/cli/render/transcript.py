@@ -110,6 +110,8 @@ class Transcript:
             case QuestionAsked():
                 return [line(Span("? ", "accent"), event.message)]
             case QuestionAnswered():
+                if event.by == "user" and self._live:
+                    return []  # it is there to see, as it was typed
                 by = {"user": "", "yes": " (--yes)", "default": " (nobody to ask)"}[event.by]
                 return [line(Span("  answered ", "dim"), ("yes" if event.answer else "no") + by)]
             case DebuggerAttached():
@@ -200,9 +202,10 @@ class Transcript:
         return lines
 
     def _stack(self, event: DeployStack) -> Line:
-        mark = self._bad() if event.result == "failed" else self._good()
         tone = _STACK_TONES.get(event.result, "good")
-        return line(mark, event.stack, Span(f"  {event.result}", tone), Span(f"  {duration(event.elapsed_ms)}", "dim"))
+        mark = self._bad() if event.result == "failed" else Span(f"{self._symbols.good} ", tone)
+        took = "" if event.result in ("unchanged", "skipped") else f"  {duration(event.elapsed_ms)}"
+        return line(mark, event.stack, Span(f"  {event.result}", tone), Span(took, "dim"))
 
     def _deployed(self, event: DeployFinished) -> list[Line]:
         self._statuses.clear()
