@@ -6,5 +6,6 @@ Importing this costs little: aws_cdk and jsii load in the synth process only.
 from __future__ import annotations
 
 from skykite.synth.synthesize import SynthResult, fingerprint_file, synthesize
+from skykite.synth.validate import validate
 
-__all__ = ["SynthResult", "fingerprint_file", "synthesize"]
+__all__ = ["SynthResult", "fingerprint_file", "synthesize", "validate"]

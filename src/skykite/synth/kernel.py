@@ -136,7 +136,7 @@ def _install(kernel: Kernel, note_text: Callable[[str], None]) -> None:
     from jsii._kernel.providers import process
     from jsii._kernel.types import CreateRequest, LoadRequest, LoadResponse
 
-    base = process._NodeProcess  # noqa: SLF001
+    base: Any = process._NodeProcess  # noqa: SLF001
 
     class Listening(base):  # type: ignore[misc]
         def send(self, request: Any, response_type: Any) -> Any:

@@ -11,9 +11,10 @@ import inspect
 import linecache
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 from skykite.errors import SkykiteError
@@ -85,20 +86,14 @@ def _import(main: str, file: Path) -> ModuleType:
     return module
 
 
-class _explaining:  # noqa: N801  (a context manager, used as a verb)
-    def __init__(self, root: Path, main: str) -> None:
-        self._root = root
-        self._main = main
-
-    def __enter__(self) -> None:
-        """Nothing to set up."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if error is None or isinstance(error, KeyboardInterrupt):
-            return False
-        raise explain(error, self._root, self._main) from error
+@contextmanager
+def _explaining(root: Path, main: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, too, is the program's way to fail
+        raise explain(error, root, main) from error
 
 
 def explain(error: BaseException, root: Path, main: str) -> SkykiteError:
