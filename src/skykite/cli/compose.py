@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from skykite.cli.clock import SystemClock
-from skykite.cli.console import open_console
 from skykite.cli.environment import load_environment
 from skykite.cli.project import prepare_state, read_project
+from skykite.cli.render import open_console
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError
@@ -30,7 +30,7 @@ from skykite.ports import Asker, EventSink
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
-    from skykite.cloud import CloudAddress
+    from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Deployer
     from skykite.dev.session import DevSession
     from skykite.model.manifest import Manifest
@@ -253,6 +253,24 @@ def _aws_session(workspace: Workspace) -> AwsSession:
 
     return AwsSession(
         region=workspace.project.region, profile=workspace.environment.variables.get("AWS_PROFILE") or None
+    )
+
+
+def _deployer(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> Deployer:
+    from skykite.deploy import Deployer
+
+    project = workspace.project
+    return Deployer(
+        session=session, events=events, clock=CLOCK, asker=asker, project_root=project.root, state=project.state
+    )
+
+
+def _embedded_cloud(workspace: Workspace, events: EventSink) -> EmbeddedCloud:
+    from skykite.cloud import EmbeddedCloud
+
+    project = workspace.project
+    return EmbeddedCloud(
+        directory=project.state / "local", region=project.region, handoff=None, events=events, clock=CLOCK, ids=IDS
     )
 
 

@@ -6,5 +6,6 @@ session; the files of the assembly; `outputs.json` of the stage. Whether the ses
 
 from skykite.deploy.assets import Build
 from skykite.deploy.deployer import Deployed, Deployer, RemovedStacks
+from skykite.deploy.state import StageFiles
 
-__all__ = ["Build", "Deployed", "Deployer", "RemovedStacks"]
+__all__ = ["Build", "Deployed", "Deployer", "RemovedStacks", "StageFiles"]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from skykite.aws import AwsSession, FunctionState
 from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
-from skykite.deploy import Deployed, Deployer
+from skykite.deploy import Deployed, Deployer, StageFiles
 from skykite.dev.configure import configure_functions, find_interpreter, live_functions
 from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.freshness import FreshnessGate, GatedInvoker, Mark, PolitelyAsking
@@ -45,7 +45,7 @@ from skykite.model.project import Project
 from skykite.model.synthesis import Synthesis
 from skykite.ports import Asker, Clock, EventSink, Ids
 from skykite.runtime import DebuggerEndpoint, Runtime
-from skykite.synth import SynthResult, synthesize, validate
+from skykite.synth import SynthResult, synthesize
 
 _NEVER: Mark = (-1, -1, -1, -1)  # equal to no file's mark: the next look finds the file changed
 _CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started again
@@ -93,7 +93,6 @@ class DevSession:
             interpreter=interpreter,
             events=events,
             clock=clock,
-            freshness=None,
             debugger=options.debugger,
             max_workers=options.max_workers,
         )
@@ -108,7 +107,9 @@ class DevSession:
             clock=clock,
             ids=ids,
         )
-        self._gateway = Gateway(invoker=invoker, events=events, clock=clock, ids=ids)
+        self._gateway = Gateway(
+            invoker=invoker, events=events, clock=clock, ids=ids, integration_timeouts=options.debugger is None
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Start, answer until `stop` is set, and take everything down again. Raises SkykiteError if it cannot start."""
@@ -203,6 +204,11 @@ class DevSession:
 
     async def _report_findings(self, assembly: Path) -> None:
         """What AWS would refuse although the embedded cloud may take it. Said, and the session goes on."""
+        try:
+            from skykite.synth import validate
+        except ImportError:
+            return
+
         for finding in await validate(assembly):
             self._events.emit(ErrorRaised.of(finding))
 
@@ -254,7 +260,7 @@ class DevSession:
         functions: tuple[FunctionId, ...],
         started: float,
     ) -> None:
-        write_outputs(self._state / self._stage, outputs)
+        StageFiles(self._state, self._stage).write_outputs(outputs)
         self._events.emit(
             DevReady(
                 app=self._project.name,

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from skykite.aws import FunctionState
+from skykite.dev.configure import configure_functions, live_functions
+from skykite.model.manifest import FunctionEntry, Manifest, SourceLocation
+from skykite.model.names import AppName, FunctionId, LogicalId, StackName, StageName
+
+ROOT = Path("/project")
+GET = FunctionId("Notes/Api/Get")
+
+
+def entry(id: FunctionId, *, live: bool = True, handler: str | None = "backend/functions/notes.get") -> FunctionEntry:
+    return FunctionEntry(
+        id=id,
+        stack=StackName("alice-notes-Notes"),
+        logical_id=LogicalId("Get1234"),
+        runtime="python3.13",
+        memory_mb=256,
+        timeout_s=7,
+        architecture="arm64",
+        live=live,
+        handler=handler,
+        import_root="backend",
+        location=SourceLocation(file="stacks/notes.py", line=12),
+    )
+
+
+def manifest(*functions: FunctionEntry) -> Manifest:
+    return Manifest(
+        version=1,
+        app=AppName("notes"),
+        stage=StageName("alice"),
+        region="eu-west-1",
+        mode="local",
+        stacks=(),
+        functions=functions,
+    )
+
+
+STATE = FunctionState(
+    name="alice-notes-Get",
+    arn="arn:aws:lambda:eu-west-1:000000000000:function:alice-notes-Get",
+    role="arn:aws:iam::000000000000:role/x",
+    runtime="python3.13",
+    handler="index.handler",
+    memory_mb=256,
+    timeout_s=7,
+    environment={"URL": "https://abc.example/x", "AWS_REGION": "mine"},
+    architecture="arm64",
+    version="$LATEST",
+    code_sha256="",
+    state="Active",
+    last_update="Successful",
+)
+
+
+def test_only_functions_of_ours_that_have_not_opted_out_run_here() -> None:
+    ours, opted_out = entry(GET), entry(FunctionId("a"), live=False)
+    plain_cdk = entry(FunctionId("b"), handler=None)
+    assert live_functions(manifest(ours, opted_out, plain_cdk)) == (ours,)
+
+
+def test_a_worker_gets_the_deployed_environment_with_local_urls_and_the_handler_below_its_import_root() -> None:
+    (config,) = configure_functions(
+        manifest(entry(GET)),
+        {GET: STATE},
+        project_root=ROOT,
+        credentials={"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        translate=lambda text: text.replace("https://abc.example", "http://127.0.0.1:4000"),
+    )
+    assert config.environment == {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_REGION": "mine",
+        "URL": "http://127.0.0.1:4000/x",
+    }
+    assert (str(config.handler), config.import_root) == ("functions/notes.get", ROOT / "backend")
+    assert (config.name, config.arn, config.timeout_s, config.source) == (STATE.name, STATE.arn, 7.0, "stacks/notes.py:12")
