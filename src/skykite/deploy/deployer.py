@@ -147,7 +147,7 @@ class Deployer:
         plan = plan_removal(
             states, importers=importers, dependencies={name: entry.dependencies for name, entry in entries.items()}
         )
-        leaving = await self._leaving(states)
+        leaving = await self._leaving(states, {name: entry.path for name, entry in entries.items()})
         changes = [change for name, stack in leaving.items() for change in describe_removal(name, stack.resources)]
         self._events.emit(DeployPlanned(changes=tuple(changes)))
         await self._consent.to(changes)
@@ -258,7 +258,7 @@ class Deployer:
     ) -> None:
         """Perform the steps; `states` then holds what CloudFormation has."""
         wanted = {stack.name: stack for stack in desired}
-        leaving = await self._leaving(removed)
+        leaving = await self._leaving(removed, {})
 
         async def perform(step: PlanStep) -> None:
             match step.action:
@@ -300,28 +300,33 @@ class Deployer:
         self._stack_event(name, "removed", start)
         return removed
 
-    async def _leaving(self, states: Iterable[StackState]) -> dict[StackName, _Leaving]:
-        """What is in the stacks that are to go."""
+    async def _leaving(
+        self, states: Iterable[StackState], roots: Mapping[StackName, ConstructPath]
+    ) -> dict[StackName, _Leaving]:
+        """What is in the stacks that are to go. `roots` are the stacks' construct paths, as far as they are known."""
 
         async def look(state: StackState) -> _Leaving:
             template: Mapping[str, Any] | None = {}
             if state.status != "REVIEW_IN_PROGRESS":
                 template = await self._session.run(self._session.cloudformation.template, state.id)
-            root = ConstructPath(state.name)
+            name = StackName(state.name)
             if template is not None:
-                resources = deployed_resources(template, root)
+                resources = deployed_resources(template, name)
             else:
                 listed = await self._session.run(self._session.cloudformation.resources, state.id)
                 resources = tuple(
                     DeployedResource(
                         logical_id=LogicalId(resource.logical_id),
-                        path=ConstructPath(f"{root}/{resource.logical_id}"),
+                        path=ConstructPath(f"{name}/{resource.logical_id}"),
                         type=resource.type,
                         policy="Delete",
                     )
                     for resource in listed
                 )
-            paths = StackPaths(root=root, paths={resource.logical_id: resource.path for resource in resources})
+            paths = StackPaths(
+                root=roots.get(name) or ConstructPath(name),
+                paths={resource.logical_id: resource.path for resource in resources},
+            )
             return _Leaving(state=state, paths=paths, resources=resources)
 
         found = await asyncio.gather(*(look(state) for state in states))

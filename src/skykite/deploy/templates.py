@@ -27,6 +27,7 @@ without touching a resource; a stack tag would be copied to every resource, and 
 
 APP_TAG: Final = "skykite:app"
 STAGE_TAG: Final = "skykite:stage"
+_PLUMBING: Final = frozenset({"Resource", "Default"})  # parts of a path that CDK itself hides
 _MAX_OUTPUTS: Final = 200  # CloudFormation's limit; a stack that full goes without a mark
 
 
@@ -151,18 +152,19 @@ class DeployedResource:
     policy: str
 
 
-def deployed_resources(template: Mapping[str, Any], root: ConstructPath) -> tuple[DeployedResource, ...]:
+def deployed_resources(template: Mapping[str, Any], stack: StackName) -> tuple[DeployedResource, ...]:
     """The resources of a template fetched from CloudFormation; their paths come from what CDK notes in it."""
     found = []
     for logical_id, resource in (template.get("Resources") or {}).items():
         if isinstance(resource, dict):
             metadata = resource.get("Metadata")
-            path = metadata.get("aws:cdk:path") if isinstance(metadata, dict) else None
+            noted = str(metadata.get("aws:cdk:path", "")) if isinstance(metadata, dict) else ""
+            path = "/".join(part for part in noted.split("/") if part not in _PLUMBING)
             policy = resource.get("DeletionPolicy")
             found.append(
                 DeployedResource(
                     logical_id=LogicalId(logical_id),
-                    path=ConstructPath(str(path or f"{root}/{logical_id}").removesuffix("/Resource")),
+                    path=ConstructPath(path or f"{stack}/{logical_id}"),
                     type=str(resource.get("Type", "")),
                     policy=policy if isinstance(policy, str) else "Delete",
                 )
