@@ -6,8 +6,10 @@ In: arguments without the program's name. Out: the exit code. I/O: errors on std
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
@@ -116,20 +118,28 @@ def _bug(error: BaseException) -> SkykiteError:
 
 
 def _report_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
-    context = getattr(error, "ctx", None)
-    message = error.format_message().rstrip(".")
-    message = message[:1].lower() + message[1:]
-    command = context.command_path if context else "kite"
-    hint = getattr(error, "hint", None) or f"`{command} --help` lists what it takes"
     as_json = "--output=json" in arguments or ("--output", "json") in itertools.pairwise(arguments)
-    _report(SkykiteError("usage", message, hint=hint), as_json=as_json)
+    _report(_usage_error(error), as_json=as_json)
     return USAGE
+
+
+def _usage_error(error: click.ClickException) -> SkykiteError:
+    """click's complaint in our words."""
+    import click
+
+    context = getattr(error, "ctx", None)
+    hint = getattr(error, "hint", None) or f"`{context.command_path if context else 'kite'} --help` lists what it takes"
+    if isinstance(error, click.NoSuchOption):
+        near = difflib.get_close_matches(error.option_name, error.possibilities or (), n=1)
+        return SkykiteError(
+            "usage", f"there is no option `{error.option_name}`", hint=f"did you mean `{near[0]}`?" if near else hint
+        )
+    message = re.sub(r"'([^']*)'", r"`\1`", error.format_message().rstrip("."))
+    return SkykiteError("usage", message[:1].lower() + message[1:], hint=hint)
 
 
 def _report(error: SkykiteError, *, as_json: bool) -> None:
     from datetime import UTC, datetime
-
-    import click
 
     from skykite.cli.error_text import format_error
     from skykite.model.events import ErrorRaised, encode_event
@@ -143,7 +153,7 @@ def _report(error: SkykiteError, *, as_json: bool) -> None:
     text = format_error(event, width=_width() if terminal else None)
     if terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         text = _coloured(text)
-    click.echo(text, err=True)
+    sys.stderr.write(f"{text}\n")
 
 
 def _coloured(text: str) -> str:

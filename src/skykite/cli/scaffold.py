@@ -94,7 +94,7 @@ def _region(environment: Mapping[str, str]) -> str:
 def _refuse_to_overwrite(root: Path, files: Mapping[str, str]) -> None:
     existing = [name for name in files if (root / name).exists() or (root / name).is_symlink()]
     blocking = {
-        parent.relative_to(root).as_posix()
+        parent.relative_to(root).as_posix() if parent != root else root.name
         for name in files
         for parent in (root / name).parents
         if parent.is_relative_to(root) and parent.exists() and not parent.is_dir()
