@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 _TRACE_CONTEXT_FIELDS = ("traceparent", "tracestate", "baggage")
 
@@ -39,7 +39,7 @@ class InvocationClock:
 class _Fields:
     """Attributes read from a JSON object; those it does not have are None."""
 
-    __slots__ = ()
+    __slots__: Tuple[str, ...] = ()
 
     def __init__(self, fields: Dict[str, Any]) -> None:
         for name in self.__slots__:

@@ -46,7 +46,9 @@ def describe(error: BaseException) -> Dict[str, Any]:
 def user_trace(trace: Optional[TracebackType]) -> List[str]:
     """Formatted frames, outermost first, from the first one that is neither ours nor Python's import machinery."""
     frames = traceback.extract_tb(trace)
-    plain = [(frame.filename, frame.lineno, frame.name, frame.line) for frame in frames if not _is_ours(frame.filename)]
+    plain = [
+        (frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames if not _is_ours(frame.filename)
+    ]
     return traceback.format_list(plain)
 
 

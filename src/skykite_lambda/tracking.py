@@ -3,7 +3,8 @@
 Every file below the user's folders that is opened for reading, and every folder that is searched for a module or
 listed, is noted with the stat it had *before* it was read, so whoever compares later sees any change since. A file
 changed so recently that its timestamp could hide another change also gets a digest. What the function writes itself
-does not count. The user's modules are compiled from source each time: Python's own cache trusts timestamps of one second.
+does not count. The user's modules are compiled from source each time: Python's own cache trusts timestamps of one
+second.
 
 I/O: `os.stat`, `os.listdir`, and reading files with a fresh timestamp. Installs an audit hook, which cannot be removed.
 """
@@ -201,13 +202,13 @@ class Tracker:
             folder = os.path.abspath(self.path)
             if not tracker.is_users(folder):
                 return stock(self, fullname, target)
-            tracker._searched(folder, fullname.rpartition(".")[2])  # noqa: SLF001
+            tracker._searched(folder, fullname.rpartition(".")[2])
             self.invalidate_caches()  # Python's own check of the folder's timestamp can miss a new file
-            was_quiet, tracker._quiet = tracker._quiet, True  # noqa: SLF001  (its own listing of the folder)
+            was_quiet, tracker._quiet = tracker._quiet, True  # it lists the folder itself
             try:
                 return stock(self, fullname, target)
             finally:
-                tracker._quiet = was_quiet  # noqa: SLF001
+                tracker._quiet = was_quiet
 
         finder.find_spec = find_spec  # type: ignore[method-assign]
 

@@ -22,6 +22,12 @@ _SUFFIXES: Final = tuple({*all_suffixes(), ".py", ".pyc", ".pyd", ".so"})
 _MODULE_INDEX: Final = "__init__.py"
 
 
+def importable_names(folder: Path) -> frozenset[str]:
+    """Top-level modules that a folder may hold."""
+    stems = ((name, name.partition(".")[0]) for name in listing_of(str(folder)) or ())
+    return frozenset(stem for name, stem in stems if stem == name or name.endswith(_SUFFIXES))
+
+
 class Observed(msgspec.Struct):
     """What a worker saw since its last report. Paths are absolute."""
 
@@ -72,7 +78,7 @@ class Dependencies:
         stat = os.stat
         for path, known in self._files.items():
             try:
-                status = stat(path)  # noqa: PTH116  (hot: every file before every invocation)
+                status = stat(path)
             except OSError:
                 if known is not None:
                     return False
@@ -91,7 +97,7 @@ class Dependencies:
         return any(stat is not None and stat[0] >= earliest for stat in found)
 
     def paths(self) -> frozenset[Path]:
-        """Files to watch; each folder that was searched stands in for itself by the file that would make it a package."""
+        """Files to watch; a folder that was searched is there as the file that would make it a package."""
         return frozenset(map(Path, self._files)) | {Path(folder, _MODULE_INDEX) for folder in self._folders}
 
     def _same_contents(self) -> bool:

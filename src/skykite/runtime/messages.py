@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Mapping
 from typing import Final
 
@@ -73,7 +74,7 @@ def parse_message(kind: int, body: bytes) -> Hello | Ready | InitFailed | Answer
                 return None
             case _:
                 raise Unintelligible
-    except (msgspec.MsgspecError, frames.struct.error) as error:
+    except (msgspec.MsgspecError, struct.error) as error:
         raise Unintelligible from error
 
 

@@ -1,8 +1,8 @@
 """Read a worker's output as it comes, and all of it at the moment a result arrives.
 
 What a process wrote before it sent its result is in the pipe when the result is read: `drain` then takes it out
-without waiting. On Windows, where pipes cannot be polled by the event loop, a thread reads, and the worker marks the end
-of each invocation. I/O: one descriptor.
+without waiting. On Windows, where pipes cannot be polled by the event loop, a thread reads, and the worker marks the
+end of each invocation. I/O: one descriptor.
 """
 
 from __future__ import annotations

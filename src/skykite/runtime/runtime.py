@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import shutil
@@ -29,7 +30,6 @@ from skykite.runtime.clock import Allowance
 from skykite.runtime.debugger import DebuggerEndpoint
 from skykite.runtime.environment import function_environment, process_environment
 from skykite.runtime.freshness import Dependencies
-from skykite.runtime.starter import Starter
 from skykite.runtime.logs import TAIL, LogText
 from skykite.runtime.messages import (
     Answer,
@@ -46,6 +46,7 @@ from skykite.runtime.messages import (
 )
 from skykite.runtime.outcomes import Ending, Returned, exited, outcome_of, raised, timed_out
 from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, TicketId, WorkerId
+from skykite.runtime.starter import Starter
 from skykite.runtime.worker import Worker
 from skykite_lambda import frames
 
@@ -79,6 +80,7 @@ class _Task:
     allowance: Allowance
     timer: asyncio.TimerHandle | None = None
     timed_out: bool = False
+    failed: bool = False  # the function could not be loaded; what to make of it is being found out
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -100,6 +102,7 @@ class Runtime:
         freshness: Callable[[], Awaitable[None]] | None = None,
         debugger: DebuggerEndpoint | None = None,
         max_workers: int = 32,
+        modules_cache: Path | None = None,
         starter: Starter | None = None,
     ) -> None:
         self._interpreter = interpreter
@@ -108,7 +111,7 @@ class Runtime:
         self._freshness = freshness
         self._debugger = None if debugger is None else debugger.encode()
         self._pool = Pool(max_workers)
-        self._starter = starter or Starter(interpreter, events)
+        self._starter = starter or Starter(interpreter, cache=modules_cache)
         self._functions: dict[FunctionId, _Function] = {}
         self._workers: dict[WorkerId, Worker] = {}
         self._tasks: dict[WorkerId, _Task] = {}  # of workers that load or run
@@ -118,6 +121,7 @@ class Runtime:
         self._running: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
         self._wake: asyncio.TimerHandle | None = None
+        self._wake_at = math.inf
         self._moved = asyncio.Event()  # some worker became ready or failed
         self._home: Path | None = None
         self._process_environment: dict[str, str] = {}
@@ -211,21 +215,23 @@ class Runtime:
     async def configure(self, functions: Sequence[FunctionConfig]) -> None:
         """Have exactly these functions. Workers of changed ones end after what they do."""
         wanted = {config.id: config for config in functions}
-        changed = [id for id, function in self._functions.items() if id not in wanted or wanted[id] != function.config]
-        for id, config in wanted.items():
-            if id in self._functions:
-                self._functions[id].config = config
+        changed = [
+            name for name, function in self._functions.items() if name not in wanted or wanted[name] != function.config
+        ]
+        for name, config in wanted.items():
+            if name in self._functions:
+                self._functions[name].config = config
             else:
-                self._functions[id] = _Function(config=config)
+                self._functions[name] = _Function(config=config)
         now = self._clock.monotonic()
-        for id in self._functions.keys() - wanted.keys():
-            del self._functions[id]
-            for ticket in self._pool.waiting_since_before(id, now):
+        for name in self._functions.keys() - wanted.keys():
+            del self._functions[name]
+            for ticket in self._pool.waiting_since_before(name, now):
                 self._pool.abandon(ticket)
                 self._finish(self._calls[ticket], exited(None, hint="the function was removed", kind="unavailable"))
-        self._starter.expect(self._functions[id].config for id in wanted)
-        for id in changed:
-            self._do(self._pool.outdate(id, now))
+        self._starter.expect(self._functions[name].config for name in wanted)
+        for name in changed:
+            self._do(self._pool.outdate(name, now))
 
     # Files
 
@@ -247,11 +253,11 @@ class Runtime:
         if not paths:
             return ()
         affected: set[FunctionId] = set()
-        for id in self._pool.idle_workers():
-            worker = self._workers[id]
+        for idle in self._pool.idle_workers():
+            worker = self._workers[idle]
             if not worker.dependencies.is_fresh():
                 affected.add(worker.config.id)
-                self._do(self._pool.stale(id, self._clock.monotonic()))
+                self._do(self._pool.stale(idle, self._clock.monotonic()))
         for name, function in self._functions.items():
             if function.failed is not None and not function.failed.is_fresh():
                 affected.add(name)
@@ -263,7 +269,9 @@ class Runtime:
         return tuple(sorted(affected))
 
     def _loads(self, function: FunctionId) -> bool:
-        return any(task.call is None and self._workers[id].config.id == function for id, task in self._tasks.items())
+        return any(
+            task.call is None and self._workers[worker].config.id == function for worker, task in self._tasks.items()
+        )
 
     # Decisions
 
@@ -281,15 +289,17 @@ class Runtime:
         self._arm()
 
     def _arm(self) -> None:
+        wake = self._pool.next_wake()
+        if wake is None or self._background is None or self._wake_at <= wake:
+            return  # if it comes too early it is armed again
         if self._wake is not None:
             self._wake.cancel()
-            self._wake = None
-        wake = self._pool.next_wake()
-        if wake is not None and self._background is not None:
-            delay = max(0.0, wake - self._clock.monotonic())
-            self._wake = asyncio.get_running_loop().call_later(delay, self._time_passed)
+        self._wake_at = wake
+        delay = max(0.0, wake - self._clock.monotonic())
+        self._wake = asyncio.get_running_loop().call_later(delay, self._time_passed)
 
     def _time_passed(self) -> None:
+        self._wake_at = math.inf
         self._do(self._pool.wake(self._clock.monotonic()))
 
     def _dispatch(self, worker: Worker, call: _Call) -> None:
@@ -350,6 +360,8 @@ class Runtime:
         if task is not None and task.timer is not None:
             task.timer.cancel()
         worker.kill()
+        if worker.ended.done():
+            self._workers.pop(worker.id, None)
         self._moved.set()
 
     # What workers do
@@ -367,6 +379,7 @@ class Runtime:
                     self._ready(worker, task, message)
                 case InitFailed() if task is not None and task.call is None:
                     worker.dependencies.add(message.observed)
+                    task.failed = True
                     self._background_group().create_task(self._settle_failure(worker, message.error))
                 case Hello():
                     self._greeted(worker, message)
@@ -445,7 +458,8 @@ class Runtime:
         if function is not None:
             function.tries = 0
             function.failed = worker.dependencies
-        pieces = [*worker.take_early_output(), *worker.drain_output()]
+        last = worker.drain_output()
+        pieces = [*worker.take_early_output(), *last]
         for ticket in self._pool.waiting_since_before(worker.config.id, worker.started):
             call = self._calls[ticket]
             self._pool.abandon(ticket)
@@ -461,13 +475,13 @@ class Runtime:
         if kind == frames.ERROR:
             ending = raised(parse_error(answer.payload))
         now = self._clock.monotonic()
+        for piece in worker.drain_output():  # while the task is there: what comes out now is this call's
+            self._log(call, piece)
         self._done(worker, task)
         if answer.observed is not None:
             worker.dependencies.add(answer.observed)
             self._starter.learn(answer.observed.modules)
         call.memory_mb = -(-answer.memory_kb // 1024) or None
-        for piece in worker.drain_output():
-            self._log(call, piece)
         self._finish(call, ending, now)
         self._do(self._pool.finished(worker.id, now))
 
@@ -487,11 +501,13 @@ class Runtime:
                 self._log(call, piece)
             self._done(worker, task)
             self._finish(call, timed_out(call.config.timeout_s) if task.timed_out else exited(status))
-        elif task is not None and not worker.retired:
+        elif task is not None and task.failed:
+            return  # `_settle_failure` goes on with it
+        elif task is not None:
             limit = worker.config.timeout_s
             self._fail_waiting(worker, timed_out(limit) if task.timed_out else exited(status))
         worker.retired = True
-        del self._workers[worker.id]
+        self._workers.pop(worker.id, None)
         self._moved.set()
         self._do(self._pool.gone(worker.id, self._clock.monotonic()))
 

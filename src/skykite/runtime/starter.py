@@ -1,21 +1,32 @@
-"""How a worker process comes to be: forked from a process that has the imports done, or started from nothing.
+"""How a worker process comes to be: forked from a zygote that has the imports done, or started from nothing.
 
-Forking needs Linux (macOS's system libraries do not survive it, Windows has none). I/O: starts processes.
+In: functions that will be launched, modules that they were seen to import. Out: `Process`es. Forking needs Linux
+(macOS's system libraries do not survive it, Windows has none) and is used where it makes no difference to the function
+but time. The zygote is replaced behind the scenes when more modules are known, or others installed.
+I/O: starts processes; reads and writes the file where known modules are kept.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
+from skykite.errors import SkykiteError
 from skykite.model.invocation import FunctionConfig
-from skykite.ports import EventSink
 from skykite.runtime.environment import needs_own_start
 from skykite.runtime.launch import Process, SpawnLauncher
+from skykite.runtime.zygote import Zygote, ZygoteGone, decode_modules, encode_modules
 from skykite_lambda.logs import MARK_PASSED
+
+QUIET: Final = 0.3  # seconds without news before a new zygote is made
+MOST_REJECTED: Final = 32  # modules; with more, forking is given up
+
+StartMode = Literal["fork", "spawn"]
 
 
 class Starter:
@@ -24,35 +35,152 @@ class Starter:
     def __init__(
         self,
         interpreter: Path,
-        events: EventSink,
         *,
-        mode: Literal["fork", "spawn"] | None = None,
+        mode: StartMode | None = None,
         channel: Literal["inherited", "loopback"] | None = None,
+        cache: Path | None = None,
     ) -> None:
         self._spawn = SpawnLauncher(interpreter, channel=channel)
-        self._events = events
-        self._mode = mode or ("fork" if sys.platform == "linux" else "spawn")
+        self._forks = (mode or "fork") == "fork" and sys.platform == "linux" and channel != "loopback"
+        self._cache = cache
+        self._modules: dict[str, None] = {}  # in the order in which they were imported
+        self._rejected: set[str] = set()
+        self._common: dict[str, str] | None = None  # environment that all functions share
+        self._environment: dict[str, str] = {}
+        self._zygote: Zygote | None = None
+        self._zygotes: set[Zygote] = set()
+        self._news = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
         self.marks_ends = sys.platform == "win32" or channel == "loopback"
+        self.ready = asyncio.Event()  # the zygote is as good as what is known
 
     async def start(self, environment: Mapping[str, str], group: asyncio.TaskGroup) -> None:
-        """Be ready to launch."""
+        """Be ready to launch. `environment` is what every process gets."""
+        self._environment = dict(environment)
+        if not self._forks:
+            return
+        if self._cache is not None:
+            with contextlib.suppress(FileNotFoundError):
+                modules, rejected = decode_modules(self._cache.read_bytes())
+                self._modules.update(dict.fromkeys(modules))
+                self._rejected.update(rejected)
+        self._keeper = group.create_task(self._keep())
+
+    def expect(self, configs: Iterable[FunctionConfig]) -> None:
+        """These functions will be launched."""
+        environments = [set(config.environment.items()) for config in configs]
+        common = dict(set.intersection(*environments)) if environments else {}
+        if common != self._common:
+            self._common = common
+            self._tell()
+
+    def learn(self, modules: Collection[str]) -> None:
+        """Functions import these."""
+        new = [name for name in modules if name not in self._modules and not self._is_rejected(name)]
+        if new:
+            self._modules.update(dict.fromkeys(new))
+            self._tell()
 
     async def launch(self, config: FunctionConfig, environment: Mapping[str, str]) -> Process:
         """A process that waits for its configuration. Raises SkykiteError."""
+        if self._zygote is not None and not needs_own_start(environment):
+            if not self._zygote.is_fresh():
+                self._drop_zygote()
+            elif self._zygote.suits(environment, _import_folders(config, environment)):
+                try:
+                    return await self._zygote.fork()
+                except ZygoteGone:
+                    self._drop_zygote()
         return await self._spawn.launch(environment, isolated=not needs_own_start(environment))
 
     def end_mark(self, nonce: str) -> bytes | None:
         """What a worker writes after each invocation, if its output is read by a thread."""
         return b"\0" + nonce.encode() + MARK_PASSED if self.marks_ends else None
 
-    def expect(self, configs: Iterable[FunctionConfig]) -> None:
-        """These functions will be launched."""
-
-    def learn(self, modules: Collection[str]) -> None:
-        """Functions import these."""
-
     def stop(self) -> None:
         """End what was started besides workers."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        for zygote in self._zygotes:
+            zygote.kill()
 
     async def stopped(self) -> None:
         """Wait until it is gone."""
+        for zygote in list(self._zygotes):
+            await asyncio.wait([zygote.ended])
+
+    # The zygote
+
+    def _tell(self) -> None:
+        self.ready.clear()
+        self._news.set()
+
+    def _is_rejected(self, module: str) -> bool:
+        return module.partition(".")[0] in self._rejected
+
+    def _drop_zygote(self) -> None:
+        if self._zygote is not None:
+            self._zygote.retire()
+            self._zygote = None
+        self._tell()
+
+    async def _keep(self) -> None:
+        """Have the best zygote there can be. Never urgent: until there is one, workers are started from nothing."""
+        self._news.set()
+        while len(self._rejected) <= MOST_REJECTED:
+            await self._news.wait()
+            if self._zygote is not None:
+                await self._quiet()
+            self._news.clear()
+            try:
+                done = await self._renew()
+            except (SkykiteError, ZygoteGone):
+                # Whatever is wrong with the interpreter shows with the first worker, where somebody can be told.
+                await self._news.wait()
+                continue
+            if not done:
+                self._news.set()
+            elif not self._news.is_set():
+                self.ready.set()
+
+    async def _quiet(self) -> None:
+        while self._news.is_set():
+            self._news.clear()
+            await asyncio.sleep(QUIET)
+
+    async def _renew(self) -> bool:
+        """False if a module turned out unfit, so that it has to be tried again without."""
+        environment = {**self._environment, **(self._common or {})}
+        zygote = await Zygote.start(self._spawn, environment)
+        self._zygotes.add(zygote)
+        zygote.ended.add_done_callback(lambda _: self._zygotes.discard(zygote))
+        try:
+            prepared = await zygote.prepare([name for name in self._modules if not self._is_rejected(name)])
+        except asyncio.CancelledError:
+            zygote.kill()
+            raise
+        if prepared.rejected is not None:
+            self._rejected.add(prepared.rejected.partition(".")[0])
+            zygote.kill()
+            return False
+        old, self._zygote = self._zygote, zygote
+        if old is not None:
+            old.retire()
+        self._remember()
+        return True
+
+    def _remember(self) -> None:
+        if self._cache is None:
+            return
+        data = encode_modules(self._modules, self._rejected)
+        # Nobody must find half a file; and a folder that cannot be written to only costs time.
+        with contextlib.suppress(OSError):
+            self._cache.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._cache.with_suffix(".partial")
+            partial.write_bytes(data)
+            partial.replace(self._cache)
+
+
+def _import_folders(config: FunctionConfig, environment: Mapping[str, str]) -> list[Path]:
+    extra = environment.get("PYTHONPATH", "").split(os.pathsep)
+    return [config.import_root, *(Path(folder) for folder in extra if folder)]
