@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from typing import Final, Literal
+from typing import Literal
 
 import click
 
@@ -13,7 +13,6 @@ from skykite.cli.settings import Settings, pass_settings
 from skykite.errors import SkykiteError
 
 Format = Literal["sh", "powershell", "fish", "json"]
-_UNSET: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")  # they would win over, or clash with, the variables printed
 
 
 @click.group(short_help="Look at the embedded cloud behind `kite dev --local`")
@@ -49,19 +48,21 @@ def env(settings: Settings, format_: Format) -> None:
             f"no embedded cloud runs for `{project.name}`",
             hint="start `kite dev --local` in another terminal",
         )
-    click.echo(_written(cloud_environment(address), format_))
+    variables = cloud_environment(address)
+    unset = [name for name, value in variables.items() if not value]
+    click.echo(_written({name: value for name, value in variables.items() if value}, unset, format_))
 
 
-def _written(variables: dict[str, str], format_: Format) -> str:
+def _written(variables: dict[str, str], unset: list[str], format_: Format) -> str:
     match format_:
         case "json":
             return json.dumps(variables, indent=2)
         case "sh":
             lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-            return "\n".join([*lines, f"unset {' '.join(_UNSET)}"])
+            return "\n".join([*lines, f"unset {' '.join(unset)}"])
         case "fish":
             lines = [f"set -gx {name} {shlex.quote(value)}" for name, value in variables.items()]
-            return "\n".join([*lines, *(f"set -e {name}" for name in _UNSET)])
+            return "\n".join([*lines, *(f"set -e {name}" for name in unset)])
         case "powershell":
             lines = [f"$env:{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in variables.items()]
-            return "\n".join([*lines, *(f"Remove-Item Env:{name} -ErrorAction SilentlyContinue" for name in _UNSET)])
+            return "\n".join([*lines, *(f"Remove-Item Env:{name} -ErrorAction SilentlyContinue" for name in unset)])
