@@ -1,6 +1,6 @@
 """The gateway alone: an invoker that answers at once, so that only HTTP, routing and the event cost anything.
 
-    python benchmarks/gateway_floor.py [--asyncio]      prints the URL, serves until interrupted
+python benchmarks/gateway_floor.py [--asyncio]      prints the URL, serves until interrupted
 """
 
 from __future__ import annotations

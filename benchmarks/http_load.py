@@ -52,15 +52,10 @@ class Client(asyncio.Protocol):
         self._answer: asyncio.Future[int] | None = None
         self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
-
     async def ask(self) -> int:
-        if self._transport is None:
-            await self._connect()
+        transport = self._transport or await self._connect()
         self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(self._target.request)  # type: ignore[union-attr]
+        transport.write(self._target.request)
         return await self._answer
 
     def data_received(self, data: bytes) -> None:
@@ -83,9 +78,11 @@ class Client(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def _connect(self) -> None:
+    async def _connect(self) -> asyncio.Transport:
         self._buffer.clear()
-        await asyncio.get_running_loop().create_connection(lambda: self, self._target.host, self._target.port)
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_connection(lambda: self, self._target.host, self._target.port)
+        return self._transport
 
     def _finish(self, status: int) -> None:
         if self._answer is not None and not self._answer.done():
@@ -93,7 +90,7 @@ class Client(asyncio.Protocol):
 
 
 def answer_length(buffer: bytearray) -> int | None:
-    """How long the answer at the start of the buffer is, once that can be told; for chunked ones when it is all there."""
+    """How long the answer at the start of the buffer is, once that can be told (chunked: when it is all there)."""
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -173,9 +170,8 @@ def make_target(url: str, method: str, headers: list[str], body: bytes) -> Targe
     return Target(host=parts.hostname, port=parts.port or 80, request=head + body)
 
 
-async def main(arguments: argparse.Namespace) -> list[Result]:
-    body = Path(arguments.body).read_bytes() if arguments.body else b""
-    target = make_target(arguments.url, arguments.method, arguments.header, body)
+async def run_rounds(arguments: argparse.Namespace, target: Target) -> list[Result]:
+    """One round after the other."""
     return [
         await run_round(target, connections, arguments.seconds, arguments.warmup)
         for connections in arguments.connections
@@ -195,14 +191,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-if __name__ == "__main__":
-    options = parse(sys.argv[1:])
+def main(argv: list[str]) -> int:
+    """Exit code 1 if anything failed."""
+    options = parse(argv)
+    body = Path(options.body).read_bytes() if options.body else b""
+    target = make_target(options.url, options.method, options.header, body)
     try:
         import uvloop
-
-        results = uvloop.run(main(options))
     except ImportError:
-        results = asyncio.run(main(options))
+        results = asyncio.run(run_rounds(options, target))
+    else:
+        results = uvloop.run(run_rounds(options, target))
     if options.json:
         for result in results:
             print(json.dumps(asdict(result)))
@@ -213,4 +212,8 @@ if __name__ == "__main__":
                 f"{result.connections:>5} {result.requests_per_second:>10,.0f} {result.p50_ms:>8.3f}"
                 f" {result.p90_ms:>8.3f} {result.p99_ms:>8.3f} {result.max_ms:>8.3f} {result.failed:>7}"
             )
-    raise SystemExit(1 if any(result.failed for result in results) else 0)
+    return 1 if any(result.failed for result in results) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -78,7 +77,7 @@ class _EventV2(msgspec.Struct, gc=False, rename="camel"):
 
 
 def encode_v2(
-    request: Request, arrival: Arrival, route: RouteFacts, path: str, parameters: Mapping[str, str] | None
+    request: Request, arrival: Arrival, route: RouteFacts, path: str, parameters: dict[str, str] | None
 ) -> tuple[bytes, str]:
     """The event, and the trace it belongs to. `path` is the decoded path, with the stage if that is named."""
     headers: dict[str, str] = {}
@@ -123,14 +122,14 @@ def encode_v2(
             arrival.epoch_ms,
         ),
         body,
-        dict(parameters) if parameters else UNSET,
+        parameters or UNSET,
         base64,
     )
     return _encoder.encode(event), trace
 
 
 def encode_v1(
-    request: Request, arrival: Arrival, route: RouteFacts, path: str, parameters: Mapping[str, str] | None
+    request: Request, arrival: Arrival, route: RouteFacts, path: str, parameters: dict[str, str] | None
 ) -> tuple[bytes, str]:
     """Format 1.0, which has every key always, `path` still encoded, and each header once more as a list."""
     many: dict[str, list[str]] = {}
@@ -195,7 +194,7 @@ def encode_v1(
             "resourcePath": route.resource,
             "stage": route.stage,
         },
-        "pathParameters": dict(parameters) if parameters else None,
+        "pathParameters": parameters,
         "stageVariables": None,
         "body": body,
         "isBase64Encoded": base64,

@@ -7,6 +7,7 @@ request carries that name in `Host`, so only names that cannot be made to point 
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 
 def is_allowed(host: str, api_id: str) -> bool:
@@ -30,10 +31,12 @@ def host_name(host: str) -> str:
     """Without the port, lower-case. An IPv6 address keeps its brackets."""
     host = host.strip().lower()
     if host.startswith("["):
-        return host.partition("]")[0] + "]"
+        address, bracket, _ = host.partition("]")
+        return address + bracket if bracket else ""
     return host.partition(":")[0].removesuffix(".")
 
 
+@lru_cache(maxsize=64)
 def domain_prefix(host: str, api_id: str) -> str:
     """`requestContext.domainPrefix`: the first label of a name, the API's id where there is no name of its own."""
     first, dot, _ = host_name(host).partition(".")

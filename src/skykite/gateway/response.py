@@ -75,7 +75,7 @@ def _structured(value: dict[str, object], payload_format: str) -> HttpResponse:
     else:
         headers += _cookies(value.get("cookies"))
     body = _body(value.get("body"), value.get("isBase64Encoded"))
-    if body and not any(name == "content-type" for name, _ in headers):
+    if body and "content-type" not in [name for name, _ in headers]:
         headers.insert(0, ("content-type", "text/plain; charset=utf-8"))
     return HttpResponse(status, headers, body)
 
