@@ -83,8 +83,12 @@ def detect_debugger(environment: MutableMapping[str, str] = os.environ) -> Debug
     return handover.endpoint
 
 
-def run_outside_debugger(arguments: Sequence[str], environment: MutableMapping[str, str] = os.environ) -> int | None:
-    """If a debugger traces this process, run `kite` with `arguments` untraced beside it and return its exit status;
+def run_outside_debugger(
+    arguments: Sequence[str],
+    environment: MutableMapping[str, str] = os.environ,
+    program: Sequence[str] = (sys.executable, "-m", "skykite"),
+) -> int | None:
+    """If a debugger traces this process, run `program` with `arguments` untraced beside it and return its exit status;
     else return None at once.
 
     The editor's Stop kills this process and its process group with SIGKILL. On POSIX the second process is in a group
@@ -94,7 +98,7 @@ def run_outside_debugger(arguments: Sequence[str], environment: MutableMapping[s
     endpoint = _endpoint_of_this_process(environment)
     if endpoint is None:
         return None
-    command = [sys.executable, "-m", "skykite", *arguments]
+    command = [*program, *arguments]
     environment = {name: value for name, value in environment.items() if name not in _DEBUGPY_STATE}
     with _untouched_by_debugger():
         if sys.platform == "win32":
