@@ -31,7 +31,7 @@ from skykite.ports import Asker, EventSink
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
     from skykite.cloud import CloudAddress, EmbeddedCloud
-    from skykite.deploy import Deployer
+    from skykite.deploy import Build, Deployer
     from skykite.dev.session import DevSession
     from skykite.model.manifest import Manifest
 
@@ -99,11 +99,21 @@ def run_deploy(settings: Settings) -> None:
             result = await synthesize(
                 _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
             )
-            await _deployer(workspace, session, events, asker).deploy(
-                result.manifest, result.assembly, build=_builder(workspace)
-            )
+            deployer = _deployer(workspace, session, events, asker)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_report_findings(result.assembly, events))
+                tasks.create_task(deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events)))
 
         _run(deploy)
+
+
+async def _report_findings(assembly: Path, events: EventSink) -> None:
+    """What AWS's own rules say against the templates, beside the deploy that will run into it."""
+    from skykite.model.events import ErrorRaised
+    from skykite.synth import validate
+
+    for finding in await validate(assembly):
+        events.emit(ErrorRaised.of(finding))
 
 
 def run_bootstrap(settings: Settings) -> None:
@@ -263,6 +273,17 @@ def _deployer(workspace: Workspace, session: AwsSession, events: EventSink, aske
     return Deployer(
         session=session, events=events, clock=CLOCK, asker=asker, project_root=project.root, state=project.state
     )
+
+
+def _builder(workspace: Workspace, events: EventSink) -> Build:
+    from skykite.bundle import Bundler
+    from skykite.cloud.environment import cache_directory
+
+    variables = workspace.environment.variables
+    bundler = Bundler(
+        project_root=workspace.project.root, cache=cache_directory(variables), environment=variables, events=events
+    )
+    return bundler.build
 
 
 def _embedded_cloud(workspace: Workspace, events: EventSink) -> EmbeddedCloud:

@@ -45,7 +45,7 @@ from skykite.model.project import Project
 from skykite.model.synthesis import Synthesis
 from skykite.ports import Asker, Clock, EventSink, Ids
 from skykite.runtime import DebuggerEndpoint, Runtime
-from skykite.synth import SynthResult, synthesize
+from skykite.synth import SynthResult, synthesize, validate
 
 _NEVER: Mark = (-1, -1, -1, -1)  # equal to no file's mark: the next look finds the file changed
 _CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started again
@@ -125,8 +125,9 @@ class DevSession:
 
     async def _start_and_serve(self, started: float) -> None:
         try:
-            await self._start(started)
             async with asyncio.TaskGroup() as tasks:
+                self._background = tasks
+                await self._start(started)
                 tasks.create_task(self._watch())
                 tasks.create_task(self._reload_when_stale())
                 tasks.create_task(self._keep_cloud_alive())
@@ -192,24 +193,19 @@ class DevSession:
             state=self._state,
         )
         self._applied = False
-        if result.skipped:
-            deployed = await deployer.deploy(result.manifest, result.assembly, build=None)
-        else:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._report_findings(result.assembly))
-                deploying = tasks.create_task(deployer.deploy(result.manifest, result.assembly, build=None))
-            deployed = deploying.result()
+        if not result.skipped:
+            self._background.create_task(self._report_findings(result.assembly))
+        deployed = await deployer.deploy(result.manifest, result.assembly, build=None)
         await self._serve(result, deployed, started)
         self._applied = True
 
     async def _report_findings(self, assembly: Path) -> None:
         """What AWS would refuse although the embedded cloud may take it. Said, and the session goes on."""
         try:
-            from skykite.synth import validate
-        except ImportError:
-            return
-
-        for finding in await validate(assembly):
+            findings = await validate(assembly)
+        except SkykiteError as error:
+            findings = (error,)
+        for finding in findings:
             self._events.emit(ErrorRaised.of(finding))
 
     async def _serve(self, result: SynthResult, deployed: Deployed, started: float) -> None:
