@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,10 +19,16 @@ class SkykiteConstruct(Construct):
     """A construct that knows its path (`path`) without asking the kernel, and its program."""
 
     def __init__(self, scope: Construct, id: str, *, kind: str) -> None:
+        if not hasattr(scope, "node"):
+            raise refuse(
+                "construct-scope",
+                f"a {kind} was given the scope `{scope!r}`, which is not a construct",
+                hint=f'make it inside a stack: {kind.title()}(self, "{id}", …)',
+            )
         if not isinstance(id, str) or not id:
-            raise refuse("construct-id", f"a {kind} needs an id, a non-empty string; it was given `{id!r}`")
+            raise refuse("construct-id", f"a {kind} was given the id `{id!r}`, which is not a non-empty string")
         self._kite_program = program_of(scope)
-        with construct_errors(f"{kind} `{id}`", self._kite_program):
+        with construct_errors(lambda: f"{kind} `{scope.node.path}/{id}`", self._kite_program):
             super().__init__(scope, id)
         self.path = path_of(self)
         self._kind = kind
@@ -36,7 +42,7 @@ class SkykiteConstruct(Construct):
     def _checking(self) -> Iterator[None]:
         """Turn what is wrong with a prop into an error that names this construct and the user's line."""
         try:
-            with construct_errors(self.title, self._kite_program):
+            with construct_errors(lambda: self.title, self._kite_program):
                 yield
         except PropProblem as problem:
             raise self.refuse(
@@ -52,7 +58,7 @@ def path_of(construct: Any) -> ConstructPath:
 
 
 @contextmanager
-def construct_errors(title: str, program: Program) -> Iterator[None]:
+def construct_errors(title: Callable[[], str], program: Program) -> Iterator[None]:
     """jsii's errors carry a JavaScript stack and no line of the user's; say both things better."""
     try:
         yield
@@ -63,8 +69,8 @@ def construct_errors(title: str, program: Program) -> Iterator[None]:
         if "There is already a Construct with name" in text:
             raise refuse(
                 "construct-exists",
-                f"{title} is made twice: its scope already holds a construct of that id",
+                f"{title()} is made twice: its scope already holds a construct of that id",
                 hint="give one of them another id",
                 root=program.root,
             ) from None
-        raise refuse("cdk-error", f"{title}: {text}", root=program.root) from error
+        raise refuse("cdk-error", f"{title()}: {text}", root=program.root) from error

@@ -60,6 +60,7 @@ def refuse(
     place = find_user_line(root)
     context = None
     if place is not None:
+        linecache.checkcache(str(place.file))
         source = "".join(linecache.getlines(str(place.file)))
         shown = place.relative_to(root) if root is not None else SourceLocation(file=str(place.file), line=place.line)
         context = code_frame(source, file=shown.file, line=shown.line) if source else str(shown)

@@ -34,6 +34,13 @@ def locate(text: object, root: Path) -> LocatedHandler:
         handler = parse_handler(text)
     except SkykiteError as error:
         raise PropProblem(error.code, f"has a bad handler: {error.message}", hint=error.hint) from None
+    if handler.function == "py" and (root / text).is_file():
+        functions = _read(Handler(path=handler.path, function=""), root / text).functions
+        raise PropProblem(
+            "handler-invalid",
+            f"points to the file `{text}` and to no function in it",
+            hint=f'set handler="{handler.path}.{functions[0]}"' if functions else "add a function to it and name it",
+        )
     file = root / handler.file
     if not file.is_file():
         raise _file_missing(handler, root)

@@ -72,7 +72,7 @@ def _grant_by_method(grantee: Any, construct: Any, method: str) -> None:
         target = target.cdk_resource
     if not method.startswith("grant") or not has_attribute(target, method):
         known = sorted(name for name in dir(target) if name.startswith("grant"))
-        near = difflib.get_close_matches(method, known, n=1)
+        near = difflib.get_close_matches(method, known, n=1, cutoff=0.8)
         path = construct.node.path if hasattr(construct, "node") else shown(construct)
         raise PropProblem(
             "permission-unknown",

@@ -53,7 +53,7 @@ class Stack(aws_cdk.Stack):
         if synthesis.mode == "local":
             environment.pop("account", None)  # everything lives in the embedded cloud's account
         tags = {APP_TAG: synthesis.app, STAGE_TAG: synthesis.stage, **(props.pop("tags", None) or {})}
-        with construct_errors(title, program):
+        with construct_errors(lambda: title, program):
             super().__init__(scope, id, stack_name=name, env=aws_cdk.Environment(**environment), tags=tags, **props)
         self._kite_program = program
 
@@ -80,11 +80,12 @@ class Stack(aws_cdk.Stack):
             if not isinstance(value, str):
                 raise refuse(
                     "output-value",
-                    f"stack `{self.node.path}` has the output `{name}` set to `{value!r}`, which is not a string",
+                    f"stack `{self.node.path}` has the output `{name}` set to a {type(value).__name__}, "
+                    "which is not a string",
                     hint="pass a name, an ARN or a URL, for instance `api.url`",
                     root=self._kite_program.root,
                 )
-            with construct_errors(f"output `{name}`", self._kite_program):
+            with construct_errors(lambda: f"output `{name}`", self._kite_program):  # noqa: B023  (called at once)
                 aws_cdk.CfnOutput(self, name, value=value)
 
 

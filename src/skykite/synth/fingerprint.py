@@ -74,7 +74,7 @@ def take(
         modules={path: _names(Path(path), modules=True) for path in reads.modules},
         trees={path: tree for path, tree in trees.items() if tree is not None},
         sources={path: _source(root, path) for path in roots},
-        variables={**reads.variables, **_node_variables(environment)},
+        variables=variables_read(reads, environment),
         handlers={
             function.handler: mark(root / parse_handler(function.handler).file)
             for function in manifest.functions
@@ -136,6 +136,11 @@ def mark(path: Path) -> Mark:
     if path.is_dir():
         return "folder"
     return status.st_size, status.st_mtime_ns
+
+
+def variables_read(reads: Reads, environment: Mapping[str, str]) -> dict[str, str | None]:
+    """By the program, and by the CDK on its behalf."""
+    return {**reads.variables, **_node_variables(environment)}
 
 
 def _node_variables(environment: Mapping[str, str]) -> dict[str, str | None]:

@@ -20,6 +20,7 @@ from typing import Any
 from skykite.errors import SkykiteError
 from skykite.model.code_frame import code_frame
 from skykite.model.synthesis import Synthesis
+from skykite.synth.fresh_imports import import_from_source
 
 _TRACE_LIMIT = 8
 
@@ -59,6 +60,7 @@ def _find_main(synthesis: Synthesis, root: Path) -> Any:
             f"there is no `{synthesis.main}`, where the app is defined",
             hint='make it with a function `def main(app: App) -> None`, or set main = "…" in kite.toml',
         )
+    import_from_source(root)
     with _explaining(root, synthesis.main):
         module = _import(synthesis.main, file)
     main = getattr(module, "main", None)

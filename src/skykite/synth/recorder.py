@@ -19,9 +19,9 @@ from typing import Any, Final
 
 from skykite.synth.report import Reads
 
-_NOT_THE_USERS: Final = frozenset({"jsii", "aws_cdk", "constructs", "skykite", "subprocess", "tempfile", "platform"})
+_NOT_THE_USERS: Final = frozenset({"jsii", "aws_cdk", "constructs", "skykite", "platform"})
 _TRANSPARENT: Final = frozenset(
-    {"os", "_collections_abc", "collections", "typing", "posixpath", "ntpath", "pathlib", "genericpath"}
+    {"os", "_collections_abc", "collections", "typing", "posixpath", "ntpath", "pathlib", "genericpath", "subprocess"}
 )
 _COVERED_BY_MANIFEST: Final = ("skykite.model.source", "skykite.constructs.handlers")
 _NOT_SOURCES: Final = (".pyc", ".pyo", ".pkg")  # the last: `pkgutil` asks for it beside every package

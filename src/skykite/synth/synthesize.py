@@ -24,7 +24,7 @@ from skykite.model.manifest import MANIFEST_FILE, Manifest, decode_manifest
 from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, encode_synthesis
 from skykite.ports import Clock, EventSink
 from skykite.synth.cache import cache_directory
-from skykite.synth.fingerprint import decode_fingerprint, encode_fingerprint, holds, take
+from skykite.synth.fingerprint import decode_fingerprint, encode_fingerprint, holds, take, variables_read
 from skykite.synth.node import find_node
 from skykite.synth.report import Report, decode_report
 
@@ -120,7 +120,7 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
         assembly=assembly,
         skipped=False,
         inputs=_inputs(report.reads.files, report.reads.trees),
-        variables=frozenset(report.reads.variables),
+        variables=frozenset(variables_read(report.reads, environment)),
     )
 
 

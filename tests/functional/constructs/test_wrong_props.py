@@ -1,0 +1,125 @@
+"""Whatever is wrong with a construct's props fails when it is made, and names the construct and the user's line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from kit.stacks import build_source, error_text, write_project
+from skykite.errors import SkykiteError
+
+PROGRAM = """\
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from skykite import Api, Function, Stack, Table
+
+
+def main(app):
+    stack = Stack(app, "NotesStack")
+    notes = Table(stack, "Notes", fields={{"id": "string"}}, primary_index={{"partition_key": "id"}})
+    {line}
+"""
+
+FUNCTIONS = {
+    "unknown prop": 'Function(stack, "F", "functions/notes.get", memory=512)',
+    "no handler": 'Function(stack, "F")',
+    "handler is no string": 'Function(stack, "F", 5)',
+    "handler with suffix": 'Function(stack, "F", "functions/notes.py")',
+    "handler file missing": 'Function(stack, "F", "functions/note.get")',
+    "handler folder missing": 'Function(stack, "F", "lambdas/notes.get")',
+    "handler function missing": 'Function(stack, "F", "functions/notes.gets")',
+    "handler in a file without functions": 'Function(stack, "F", "functions/empty.get")',
+    "handler in a file with a syntax error": 'Function(stack, "F", "functions/broken.get")',
+    "handler in what is not deployed": 'Function(stack, "F", "tests/handlers.get")',
+    "runtime": 'Function(stack, "F", "functions/notes.get", runtime="python3.8")',
+    "architecture": 'Function(stack, "F", "functions/notes.get", architecture="arm")',
+    "memory type": 'Function(stack, "F", "functions/notes.get", memory_size="512")',
+    "memory too small": 'Function(stack, "F", "functions/notes.get", memory_size=64)',
+    "timeout too long": 'Function(stack, "F", "functions/notes.get", timeout=901)',
+    "timeout too long as duration": 'Function(stack, "F", "functions/notes.get", timeout=Duration.hours(1))',
+    "timeout type": 'Function(stack, "F", "functions/notes.get", timeout=1.5)',
+    "live": 'Function(stack, "F", "functions/notes.get", live="no")',
+    "reserved variable": 'Function(stack, "F", "functions/notes.get", environment={"AWS_REGION": "x"})',
+    "our own variable": 'Function(stack, "F", "functions/notes.get", environment={"KITE_STAGE": "x"})',
+    "variable name": 'Function(stack, "F", "functions/notes.get", environment={"A-B": "x"})',
+    "variable value": 'Function(stack, "F", "functions/notes.get", environment={"SIZE": 5})',
+    "variables too large": 'Function(stack, "F", "functions/notes.get", environment={"TEXT": "x" * 5000})',
+    "permissions as one string": 'Function(stack, "F", "functions/notes.get", permissions="s3:GetObject")',
+    "permission without action": 'Function(stack, "F", "functions/notes.get", permissions=["s3"])',
+    "permission of the wrong kind": 'Function(stack, "F", "functions/notes.get", permissions=[5])',
+    "grant that is not there": 'Function(stack, "F", "functions/notes.get", permissions=[(notes, "grant_reading")])',
+    "construct nobody can grant": 'Function(stack, "F", "functions/notes.get", permissions=[stack])',
+    "link to what cannot be linked": 'Function(stack, "F", "functions/notes.get", link=[stack])',
+    "link with a bad name": 'Function(stack, "F", "functions/notes.get", link=[sqs.Queue(stack, "My-Queue")])',
+    "link to a string": 'Function(stack, "F", "functions/notes.get", link=["Notes"])',
+    "same id twice": 'Function(stack, "Notes", "functions/notes.get")',
+}
+APIS = {
+    "api: unknown prop": 'Api(stack, "Api", route={})',
+    "api: route without method": 'Api(stack, "Api", routes={"/notes": "functions/notes.get"})',
+    "api: route with lower-case method": 'Api(stack, "Api", routes={"get /notes": "functions/notes.get"})',
+    "api: route with unknown method": 'Api(stack, "Api", routes={"FETCH /notes": "functions/notes.get"})',
+    "api: route without slash": 'Api(stack, "Api", routes={"GET notes": "functions/notes.get"})',
+    "api: route with half a variable": 'Api(stack, "Api", routes={"GET /notes/a{id}": "functions/notes.get"})',
+    "api: greedy variable in the middle": 'Api(stack, "Api", routes={"GET /{p+}/x": "functions/notes.get"})',
+    "api: trailing slash": 'Api(stack, "Api", routes={"GET /notes/": "functions/notes.get"})',
+    "api: two routes alike": 'Api(stack, "Api", routes={"GET /a/{x}": "functions/notes.get", '
+    '"GET /a/{y}": "functions/notes.get"})',
+    "api: one route twice": 'Api(stack, "Api", routes={"GET /a": "functions/notes.get", '
+    '"GET  /a": "functions/notes.get"})',
+    "api: function prop in a route": 'Api(stack, "Api", routes={"GET /": {"handlr": "functions/notes.get"}})',
+    "api: handler missing in a route": 'Api(stack, "Api", routes={"GET /": "functions/notes.gone"})',
+    "api: route to nothing": 'Api(stack, "Api", routes={"GET /": None})',
+    "api: unknown default": 'Api(stack, "Api", defaults={"functions": {}}, routes={})',
+    "api: unknown default for functions": 'Api(stack, "Api", defaults={"function": {"timout": 5}}, routes={})',
+    "api: cors with credentials": 'Api(stack, "Api", cors={"allow_credentials": True, "allow_origins": ["*"]})',
+    "api: cors origin": 'Api(stack, "Api", cors={"allow_origins": ["example.com"]})',
+    "api: cors method": 'Api(stack, "Api", cors={"allow_methods": ["get"]})',
+}
+TABLES = {
+    "table: no key": 'Table(stack, "T", fields={"id": "string"})',
+    "table: field type": 'Table(stack, "T", fields={"id": "str"}, primary_index={"partition_key": "id"})',
+    "table: key is no field": 'Table(stack, "T", fields={"id": "string"}, primary_index={"partition_key": "key"})',
+    "table: key in other words": 'Table(stack, "T", fields={"id": "string"}, primary_index={"hash_key": "id"})',
+    "table: field without index": 'Table(stack, "T", fields={"id": "string", "x": "string"}, '
+    'primary_index={"partition_key": "id"})',
+    "table: local index without sort key": 'Table(stack, "T", fields={"id": "string", "x": "string"}, '
+    'primary_index={"partition_key": "id"}, local_indexes={"l": {"sort_key": "x"}})',
+    "table: stream": 'Table(stack, "T", fields={"id": "string"}, primary_index={"partition_key": "id"}, stream="all")',
+    "table: ttl": 'Table(stack, "T", fields={"id": "string"}, primary_index={"partition_key": "id"}, '
+    'time_to_live="id")',
+}
+OTHERS = {
+    "output name": 'stack.add_outputs({"api-url": "x"})',
+    "output value": "stack.add_outputs(Api=notes)",
+    "stack name": 'Stack(app, "Notes_Stack")',
+    "stack region": 'Stack(app, "Other", env={"region": "us-east-1"})',
+    "not in an app": 'Table(__import__("aws_cdk").App(), "T")',
+    "no scope": 'Table("T", "Notes", fields={})',
+    "no id": 'Table(stack, "")',
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(
+        tmp_path,
+        {
+            "functions/empty.py": "X = 1\n",
+            "functions/broken.py": "def get(event, context)\n    return 1\n",
+            "tests/handlers.py": "def get(event, context): ...\n",
+        },
+    )
+
+
+def test_wrong_props_are_explained(project: Path, snapshot: SnapshotAssertion) -> None:
+    said = []
+    for name, line in (FUNCTIONS | APIS | TABLES | OTHERS).items():
+        with pytest.raises(SkykiteError) as raised:
+            build_source(project, PROGRAM.format(line=line))
+        assert "stacks/app.py:10" in (raised.value.context or ""), name
+        said.append(f"--- {name}\n{error_text(raised.value)}")
+    assert "\n\n".join(said).replace(str(project), "PROJECT") == snapshot

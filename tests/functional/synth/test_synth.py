@@ -1,0 +1,260 @@
+"""The synth process, its errors, and when it is skipped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from kit.stacks import EventLog, SystemClock, error_text, synthesis_of, write_project
+from kit.templates import template_errors
+from skykite.errors import SkykiteError
+from skykite.model.events import Notice, StepFinished
+from skykite.synth import SynthResult, synthesize, validate
+
+STACK = """\
+from skykite import Api, Stack
+
+
+class NotesStack(Stack):
+    def __init__(self, scope, id, **kwargs):
+        super().__init__(scope, id, **kwargs)
+        api = Api(self, "Api", routes={"GET /": "functions/notes.get"})
+        self.add_outputs(ApiEndpoint=api.url)
+"""
+MAIN = """\
+from skykite import App
+from stacks.notes import NotesStack
+
+
+def main(app: App) -> None:
+    NotesStack(app, "NotesStack")
+"""
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("KITE_", "CDK_", "JSII_"))}
+if "KITE_CACHE_DIR" in os.environ:
+    ENVIRONMENT["KITE_CACHE_DIR"] = os.environ["KITE_CACHE_DIR"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(tmp_path, {"stacks/app.py": MAIN, "stacks/notes.py": STACK})
+
+
+async def run(root: Path, log: EventLog | None = None, main: str = "stacks/app.py", **variables: str) -> SynthResult:
+    return await synthesize(
+        synthesis_of(root, main=main),
+        environment={**ENVIRONMENT, **variables},
+        events=log or EventLog(),
+        clock=SystemClock(),
+    )
+
+
+async def test_a_project_becomes_an_assembly_and_is_then_skipped_until_something_changes(project: Path) -> None:
+    log = EventLog()
+    first = await run(project, log)
+    assert not first.skipped
+    assert first.assembly == project / ".kite" / "alice" / "assembly"
+    assert [function.id for function in first.manifest.functions] == ["NotesStack/Api/GET --"]
+    assert {path.relative_to(project).as_posix() for path in first.inputs} == {
+        "cdk.context.json",
+        "cdk.json",
+        "stacks/app.py",
+        "stacks/notes.py",
+    }
+    assert template_errors(first.assembly) == []
+    assert await validate(first.assembly) == ()
+
+    again = await run(project, log)
+    assert again.skipped
+    assert again.manifest == first.manifest
+    assert again.inputs >= first.inputs
+    assert [event.skipped for event in log.of(StepFinished)] == [False, True]
+
+    handler = project / "functions" / "notes.py"
+    handler.write_text(handler.read_text() + "\n\nimport os\n")
+    assert (await run(project)).skipped, "editing a handler runs the stacks again"
+    handler.write_text("def other(event, context): ...\n")
+    with pytest.raises(SkykiteError) as raised:
+        await run(project)
+    assert raised.value.code == "handler-not-found"
+    handler.write_text("def get(event, context): ...\n")
+
+    source = project / "stacks" / "notes.py"
+    source.write_text(STACK.replace('"Api"', '"Web"'))
+    changed = await run(project)
+    assert not changed.skipped
+    assert [api.path for api in changed.manifest.http_apis] == ["NotesStack/Web"]
+    assert (await run(project)).skipped
+    shutil.rmtree(changed.assembly)
+    assert not (await run(project)).skipped, "the assembly is gone and nobody noticed"
+
+
+async def test_saving_twice_in_a_second_is_never_one_save_behind(project: Path) -> None:
+    source = project / "stacks" / "notes.py"
+    names = ["Aaa", "Bbb", "Ccc"]
+    for name in names:
+        source.write_text(STACK.replace('"Api"', f'"{name}"'))
+        os.utime(source, ns=(1_700_000_000_000_000_000, 1_700_000_000_000_000_000 + names.index(name)))
+        assert [api.path for api in (await run(project)).manifest.http_apis] == [f"NotesStack/{name}"]
+
+
+async def test_everything_a_program_reads_ends_the_skipping(project: Path) -> None:
+    (project / "data").mkdir()
+    (project / "data" / "a.txt").write_text("one")
+    (project / "site").mkdir()
+    (project / "site" / "index.html").write_text("<p>one</p>")
+    (project / "stacks" / "notes.py").write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "from aws_cdk import aws_s3_assets as assets\n"
+        "from skykite import Stack\n\n\n"
+        "class NotesStack(Stack):\n"
+        "    def __init__(self, scope, id):\n"
+        "        super().__init__(scope, id)\n"
+        "        assets.Asset(self, 'Site', path='site')\n"
+        "        names = sorted(os.listdir('data'))\n"
+        "        self.add_outputs(Names=' '.join(names), Text=Path('data/a.txt').read_text(),\n"
+        "            Variable=os.environ.get('COLOUR', 'none'), Beta=str(Path('beta').exists()))\n"
+    )
+    first = await run(project)
+    assert first.variables == {"COLOUR"}
+    assert project / "site" / "index.html" in first.inputs
+    assert (await run(project, UNRELATED="1")).skipped
+
+    async def runs_again(**variables: str) -> bool:
+        ran = not (await run(project, **variables)).skipped
+        assert (await run(project, **variables)).skipped
+        return ran
+
+    assert await runs_again(COLOUR="red"), "an environment variable"
+    (project / "data" / "a.txt").write_text("changed")
+    assert await runs_again(COLOUR="red"), "a file"
+    (project / "data" / "b.txt").write_text("new")
+    assert await runs_again(COLOUR="red"), "a name in a folder"
+    (project / "beta").write_text("")
+    assert await runs_again(COLOUR="red"), "a file that was asked about"
+    (project / "site" / "new.html").write_text("")
+    assert await runs_again(COLOUR="red"), "an asset's folder"
+    (project / "skykite.py").write_text("raise SystemExit('shadowed')\n")
+    with pytest.raises(SkykiteError):
+        await run(project, COLOUR="red")
+
+
+async def test_a_program_that_starts_another_is_never_skipped(project: Path) -> None:
+    (project / "stacks" / "app.py").write_text("import subprocess\nsubprocess.run(['true'])\n" + MAIN)
+    await run(project)
+    assert not (await run(project)).skipped
+
+
+async def test_prints_are_shown_and_a_failure_keeps_the_last_assembly(project: Path) -> None:
+    log = EventLog()
+    (project / "stacks" / "app.py").write_text(
+        MAIN + "    import sys\n    print('hello')\n    print('oops', file=sys.stderr)\n    input_ = sys.stdin.read()\n"
+    )
+    first = await run(project, log)
+    assert [notice.message for notice in log.of(Notice)] == ["hello", "oops"]
+    template = (first.assembly / "NotesStack.template.json").read_bytes()
+    (project / "stacks" / "app.py").write_text(MAIN + "    raise ValueError('no')\n")
+    with pytest.raises(SkykiteError):
+        await run(project)
+    assert (first.assembly / "NotesStack.template.json").read_bytes() == template
+    assert sorted(path.name for path in first.assembly.parent.iterdir()) == ["assembly", "assembly.fingerprint.json"]
+
+
+async def test_the_kernel_started_by_us_gives_the_templates_of_jsiis_own(project: Path) -> None:
+    ours = await run(project)
+    kept = {path.name: path.read_bytes() for path in ours.assembly.iterdir()}
+    shutil.rmtree(ours.assembly)
+    stock = await run(project, KITE_STOCK_JSII="1")
+    assert not stock.skipped
+    assert {path.name: path.read_bytes() for path in stock.assembly.iterdir()} == kept
+
+
+PROGRAMS = {
+    "main file missing": None,
+    "no main function": "def start(app): ...\n",
+    "main takes nothing": "def main():\n    ...\n",
+    "main is a coroutine": "async def main(app):\n    ...\n",
+    "syntax error": "def main(app):\n    if app\n        pass\n",
+    "syntax error in an import": "import stacks.broken\n\n\ndef main(app): ...\n",
+    "import error": "import no_such_module\n\n\ndef main(app): ...\n",
+    "raises": "def main(app):\n    helper({})\n\n\ndef helper(settings):\n    return settings['colour']\n",
+    "raises a skykite error": "from skykite import Stack\n\n\ndef main(app):\n    Stack(app, 'a_b')\n",
+    "exits": "import sys\n\n\ndef main(app):\n    sys.exit('enough')\n",
+    "the cdk refuses": "from aws_cdk import aws_sqs as sqs\nfrom skykite import Stack\n\n\ndef main(app):\n"
+    "    stack = Stack(app, 'NotesStack')\n    sqs.Queue(stack, 'Q', fifo=True, queue_name='plain')\n",
+    "the cdk refuses at the end": "from aws_cdk import aws_iam as iam\nfrom skykite import Stack\n\n\ndef main(app):\n"
+    "    stack = Stack(app, 'NotesStack')\n    iam.ManagedPolicy(stack, 'P')\n",
+    "wrong type for the cdk": "from aws_cdk import aws_sqs as sqs\nfrom skykite import Stack\n\n\ndef main(app):\n"
+    "    sqs.Queue(Stack(app, 'NotesStack'), 'Q', fifo='yes')\n",
+    "killed": "import os, signal\n\n\ndef main(app):\n    print('so far', flush=True)\n"
+    "    os.kill(os.getpid(), signal.SIGKILL)\n",
+    "leaves": "import os\n\n\ndef main(app):\n    os._exit(3)\n",
+    "prints without end": "def main(app):\n    while True:\n        print('x' * 1000)\n",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+async def test_programs_that_fail_are_explained(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    said = {}
+    gate = asyncio.Semaphore(2)
+
+    async def fail(index: int, name: str, text: str | None) -> None:
+        root = write_project(tmp_path / str(index), {"stacks/broken.py": "x = (\n"})
+        if text is not None:
+            (root / "stacks" / "app.py").write_text(text)
+        async with gate:
+            with pytest.raises(SkykiteError) as raised:
+                await run(root)
+        said[name] = error_text(raised.value).replace(str(root), "PROJECT").replace(sys.prefix, "PREFIX")
+
+    async with asyncio.TaskGroup() as group:
+        for index, (name, text) in enumerate(PROGRAMS.items()):
+            group.create_task(fail(index, name, text))
+    assert "\n\n".join(f"--- {name}\n{said[name]}" for name in PROGRAMS) == snapshot
+
+
+async def test_main_can_be_any_file(project: Path) -> None:
+    (project / "my-stacks.py").write_text(MAIN)
+    assert (await run(project, main="my-stacks.py")).manifest.functions
+
+
+async def test_a_node_that_is_not_there_is_named(project: Path) -> None:
+    with pytest.raises(SkykiteError) as raised:
+        await run(project, JSII_NODE="/nowhere/node")
+    assert raised.value.message == "`JSII_NODE` says `/nowhere/node`, and there is no such file"
+
+
+async def test_cancelling_leaves_no_process(project: Path) -> None:
+    (project / "stacks" / "app.py").write_text(
+        "import os, pathlib\n\n\ndef main(app):\n    pathlib.Path('pid').write_text(str(os.getpid()))\n"
+        "    while True: pass\n"
+    )
+    task = asyncio.create_task(run(project))
+    async with asyncio.timeout(30):
+        while not (project / "pid").exists() or not (project / "pid").read_text():
+            await asyncio.sleep(0.01)
+    pid = int((project / "pid").read_text())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_template_cloudformation_would_refuse_is_found_beside_the_deploy(project: Path) -> None:
+    (project / "stacks" / "app.py").write_text(
+        "from aws_cdk import CfnResource\nfrom skykite import App, Stack\n\n\ndef main(app: App) -> None:\n"
+        "    CfnResource(Stack(app, 'NotesStack'), 'Orders', type='AWS::SQS::Queue', properties={'Fifo': 'perhaps'})\n"
+    )
+    (error, *_) = await validate((await run(project)).assembly)
+    assert (error.code, error.message) == (
+        "template-invalid",
+        "CloudFormation would refuse `NotesStack/Orders` (AWS::SQS::Queue) at `Properties.Fifo`: "
+        "Additional properties are not allowed ('Fifo' was unexpected)",
+    )
