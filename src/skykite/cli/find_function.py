@@ -26,8 +26,13 @@ def find_function(manifest: Manifest, wanted: str) -> FunctionEntry:
             )
     if not manifest.functions:
         raise SkykiteError("function-unknown", f"there is no function `{wanted}`: `{manifest.app}` has none at all")
-    names = [name for entry in manifest.functions for name in (entry.id, entry.handler) if name]
-    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    names = {
+        name.lower(): name if name == entry.handler else entry.id
+        for entry in manifest.functions
+        for name in (entry.id, entry.id.rpartition("/")[2], entry.handler)
+        if name
+    }
+    near = [names[name] for name in difflib.get_close_matches(wanted.lower(), names, n=1, cutoff=0.5)]
     raise SkykiteError(
         "function-unknown",
         f"there is no function `{wanted}`; `{manifest.app}` has {_listed(manifest.functions)}",
