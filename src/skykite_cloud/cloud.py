@@ -11,7 +11,7 @@ from typing import Any
 
 import ministack.app
 
-from skykite_cloud import deployments, endpoints, resources
+from skykite_cloud import deployments, endpoints, resources, templates
 from skykite_cloud.activity import changes_state
 from skykite_cloud.executor import Executor
 from skykite_cloud.guard import Guard
@@ -40,6 +40,7 @@ class Cloud:
         endpoints.install(port)
         deployments.install(self._snapshots.changed)
         resources.install()
+        templates.install()
         client = HandoffClient(settings.handoff) if settings.handoff else None
         Executor(client, invoked=self._snapshots.changed).install()
         self.application = Guard(self._behind_the_guard, access_key_id=settings.access_key_id)

@@ -270,10 +270,6 @@ def test_a_queue_has_a_url_that_does_not_depend_on_the_port(cloud: RunningCloud)
             {"Type": "AWS::ApiGatewayV2::Stage", "Properties": {"ApiId": "gone", "StageName": "$default"}},
             "Invalid API identifier specified gone",
         ),
-        (
-            {"Type": "AWS::Bogus::Thing", "Properties": {}},
-            "Unsupported resource type: AWS::Bogus::Thing",
-        ),
     ],
     ids=lambda value: value["Type"].rpartition(":")[2] if isinstance(value, dict) else None,
 )
@@ -334,7 +330,10 @@ def test_a_reference_to_nothing_is_refused_before_anything_is_made(
 
     with pytest.raises(cloudformation.exceptions.ClientError, match="ValidationError") as refused:
         cloudformation.create_change_set(
-            StackName="badref", ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=json.dumps(template)
+            StackName="badref",
+            ChangeSetName=f"c{len(reason)}",
+            ChangeSetType="CREATE",
+            TemplateBody=json.dumps(template),
         )
 
     assert refused.value.response["Error"]["Message"] == reason

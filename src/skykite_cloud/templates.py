@@ -1,0 +1,89 @@
+"""Refuse templates that CloudFormation refuses before it makes anything: references to nothing, capabilities not given.
+
+MiniStack lets an undefined reference through as a string, and asks for capabilities only where it checks permissions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from skykite_cloud.seams import when_imported
+
+Template = dict[str, Any]
+_VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
+
+
+def install() -> None:
+    """Add the checks where MiniStack validates templates."""
+    when_imported("ministack.services.cloudformation", _add_checks)
+
+
+def refuse_undefined_references(template: Template) -> None:
+    """Raises ValueError with AWS's words for a Ref, Fn::GetAtt, Fn::Sub or DependsOn that names nothing."""
+    resources = template.get("Resources") or {}
+    known = set(resources) | set(template.get("Parameters") or {})
+    for block in ("Resources", "Outputs"):
+        missing: set[str] = set()
+        for part in (template.get(block) or {}).values():
+            if not isinstance(part, dict):
+                continue
+            depends = part.get("DependsOn") or []
+            missing |= set([depends] if isinstance(depends, str) else depends) - set(resources)
+            for target, attribute in _references(part):
+                if target in known or target.startswith("AWS::"):
+                    continue
+                if attribute and block == "Resources":
+                    raise ValueError(f"Template error: instance of Fn::GetAtt references undefined resource {target}")
+                missing.add(target)
+        if missing:
+            raise ValueError(
+                f"Template format error: Unresolved resource dependencies [{', '.join(sorted(missing))}] "
+                f"in the {block} block of the template"
+            )
+
+
+def _references(value: Any) -> Iterator[tuple[str, str]]:
+    """Names that `value` refers to, each with the attribute it wants, empty for a Ref."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+    elif isinstance(value, dict):
+        for key, argument in value.items():
+            if key == "Ref" and isinstance(argument, str):
+                yield argument, ""
+            elif key == "Fn::GetAtt":
+                yield from _attribute(argument)
+            elif key == "Fn::Sub":
+                yield from _variables(argument)
+            else:
+                yield from _references(argument)
+
+
+def _attribute(argument: Any) -> Iterator[tuple[str, str]]:
+    parts = argument.split(".", 1) if isinstance(argument, str) else argument
+    if isinstance(parts, list) and len(parts) > 1 and isinstance(parts[0], str):
+        yield parts[0], str(parts[1])
+
+
+def _variables(argument: Any) -> Iterator[tuple[str, str]]:
+    text, given = argument if isinstance(argument, list) and len(argument) > 1 else (argument, {})
+    for variable in _VARIABLE.findall(str(text)):
+        name = variable.partition(".")[0]
+        if name not in given:
+            yield name, ""
+    yield from _references(list(given.values()))
+
+
+def _add_checks(cloudformation: ModuleType) -> None:
+    cloudformation.handlers._capabilities_enforced = lambda: True
+    for module in (cloudformation.changesets, cloudformation.handlers):
+        validate = module.validate_template_support
+
+        def checked(template: Template, *arguments: Any, validate: Any = validate, **options: Any) -> Any:
+            refuse_undefined_references(template)
+            return validate(template, *arguments, **options)
+
+        module.validate_template_support = checked
