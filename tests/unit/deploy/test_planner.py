@@ -187,10 +187,11 @@ def test_removal_goes_dependents_first() -> None:
     }
 
 
+Situation = tuple[list[DesiredStack], dict[StackName, StackState], dict[str, frozenset[StackName]]]
+
+
 @st.composite
-def situations(
-    draw: st.DrawFn,
-) -> tuple[list[DesiredStack], dict[StackName, StackState], dict[str, frozenset[StackName]]]:
+def situations(draw: st.DrawFn) -> Situation:
     """Any acyclic app over any earlier acyclic app, with exports along the old dependencies."""
     names = [f"S{number}" for number in range(draw(st.integers(1, 7)))]
     new_order, old_order = draw(st.permutations(names)), draw(st.permutations(names))
@@ -211,15 +212,21 @@ def situations(
         users = sorted(user for user, needs in old_edges.items() if name in needs)
         exports[name] = tuple(f"{name}->{user}" for user in users)
         importers |= {f"{name}->{user}": frozenset({StackName(user)}) for user in users}
-    marks = {name: draw(st.sampled_from(["old", "new"])) for name in names}
+    place = {name: number for number, name in enumerate(new_order)}
     desired_stacks = []
     for name in sorted(wanted):
-        unchanged = name in existing and marks[name] == "old"
-        # What is unchanged depends on what it did: it still imports and exports the same.
-        needs = old_edges[name] & wanted if unchanged else new_edges[name]
-        kept = exports[name] if unchanged else ()
-        used = tuple(f"{need}->{name}" for need in sorted(old_edges[name])) if unchanged else ()
-        desired_stacks.append(desired(name, *sorted(needs), exports=kept, imports=used, mark=marks[name]))
+        # What is unchanged needs what it needed, if that makes no circle with what others need now.
+        before = old_edges.get(name, set()) & wanted
+        unchanged = name in existing and all(place[need] < place[name] for need in before) and draw(st.booleans())
+        desired_stacks.append(
+            desired(
+                name,
+                *sorted(before if unchanged else new_edges[name]),
+                exports=exports[name] if unchanged else (),
+                imports=tuple(f"{need}->{name}" for need in sorted(old_edges[name])) if unchanged else (),
+                mark="old" if unchanged else "new",
+            )
+        )
     return desired_stacks, states(*(actual(name, exports=exports[name]) for name in sorted(existing))), importers
 
 
