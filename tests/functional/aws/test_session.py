@@ -1,0 +1,77 @@
+"""Sessions: what they import, whose configuration they read, and what they say when nobody answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skykite.aws import AwsError, AwsSession
+
+
+def closed_port_session(**options: str) -> AwsSession:
+    return AwsSession(
+        region="eu-west-1",
+        endpoint_url="http://127.0.0.1:1",
+        access_key_id="AKIDEXAMPLE",
+        secret_access_key="secret-of-the-test",
+        **options,
+    )
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without AWS configuration."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+
+
+def test_importing_and_making_a_session_does_not_import_botocore() -> None:
+    code = (
+        "import sys, skykite.aws, skykite.deploy, skykite.bundle\n"
+        "skykite.aws.AwsSession(region='eu-west-1')\n"
+        "sys.exit('botocore' in sys.modules or 'boto3' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_without_credentials_the_error_says_so() -> None:
+    session = AwsSession(region="eu-west-1")
+    with pytest.raises(AwsError) as raised:
+        session.sts.identity()
+    assert raised.value.code == "aws-no-credentials"
+
+
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody-has-this")
+    with pytest.raises(AwsError) as raised:
+        AwsSession(region="eu-west-1").sts.identity()
+    assert raised.value.message == "there is no AWS profile `nobody-has-this` in your AWS configuration"
+
+
+def test_given_credentials_neither_read_nor_fail_on_the_users_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody-has-this")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:2")
+    with pytest.raises(AwsError) as raised:
+        closed_port_session().sts.identity()
+    assert raised.value.code == "aws-unreachable"
+    assert "127.0.0.1:1" in raised.value.message
+
+
+def test_a_session_never_shows_its_secret() -> None:
+    session = closed_port_session(session_token="token-of-the-test")
+    shown = repr(session._connector.target)
+    assert "secret-of-the-test" not in shown
+    assert "token-of-the-test" not in shown
+    assert "AKIDEXAMPLE" not in shown
+
+
+async def test_calls_run_beside_each_other_in_threads() -> None:
+    session = closed_port_session()
+    assert await session.run(max, 1, 2) == 2
+    session.close()
