@@ -83,17 +83,30 @@ class Pump:
         """Everything emitted so far is written; nothing more until the context ends."""
         with self._lock:
             self._drain()
-            yield
-        self._wake.set()
+            try:
+                yield
+            finally:
+                self._wake.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.wait(TICK_S if self._wants_ticks else None)
             self._wake.clear()
-            with self._lock:
+            if not self._acquire():
+                return
+            try:
                 self._drain()
                 self._guarded(self._ticked)
+            finally:
+                self._lock.release()
             self._stopping.wait(PAUSE_S)
+
+    def _acquire(self) -> bool:
+        """Unless we are stopped, maybe in the middle of a question: who stops then holds the lock and waits for us."""
+        while not self._lock.acquire(timeout=TICK_S):
+            if self._stopping.is_set():
+                return False
+        return True
 
     def _ticked(self) -> None:
         self._wants_ticks = self._tick(self._clock.monotonic())

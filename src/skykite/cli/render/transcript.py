@@ -40,7 +40,7 @@ from skykite.model.events import (
     StepStarted,
 )
 
-_WHOLE_STACK: Final = 8
+_WHOLE_STACK: Final = 6
 """A new stack with more resources than this is one line of the diff."""
 _STACK_TONES: Final[Mapping[str, Tone]] = {"failed": "bad", "unchanged": "dim", "skipped": "dim"}
 
