@@ -14,6 +14,7 @@ import re
 from typing import Any, Dict, List, Set
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_KEYS = (str, int, float, type(None))
 
 
 class ResultEncoder:
@@ -61,7 +62,7 @@ def _is_plain(value: object) -> bool:
             continue
         seen.add(id(item))
         if isinstance(item, dict):
-            if bytes in set(map(type, item)):
+            if not _PLAIN.issuperset(map(type, item)):
                 return False
             todo.extend(item.values())
         elif isinstance(item, (list, tuple)):
@@ -85,6 +86,8 @@ def _as_simplejson_sees(value: Any, parents: List[int]) -> Any:
             converted: Dict[Any, Any] = {}
             for key, item in value.items():
                 name = key.decode() if isinstance(key, bytes) else key
+                if not isinstance(name, _KEYS):
+                    raise TypeError(f"keys must be str, int, float, bool or None, not {type(name).__name__}")
                 converted[name] = _as_simplejson_sees(item, parents)
             return converted
         if isinstance(value, list):

@@ -139,7 +139,7 @@ class _Worker:
                 client_context=_client_context(body[client_at:event_at]),
             )
             try:
-                event = json.loads(body[event_at:])
+                event = _decode_event(body[event_at:])
             except Exception as error:
                 raise Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from error
             returned = handler(event, context)
@@ -173,6 +173,16 @@ class _Worker:
         found = self.tracker.take()
         observed = b"" if found is None else json.dumps(found).encode()
         self._channel.send(kind, frames.RESULT_HEAD.pack(self._most_memory(), len(observed)), observed, payload)
+
+
+def _decode_event(text: bytes) -> Any:
+    if b"NaN" in text or b"Infinity" in text:
+        return json.loads(text, parse_constant=_refuse_constant)  # Python would take them, Lambda does not
+    return json.loads(text)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _client_context(text: bytes) -> Optional[Dict[str, Any]]:

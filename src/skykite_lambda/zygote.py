@@ -114,6 +114,7 @@ class _Zygote:
         os.environ.update(environment)
         os.environ.__class__ = _Recording
         sys.meta_path.append(self._in_vain)
+        before = set(sys.modules)  # what a worker has that was started from nothing, too
         rejected = self._import_all(modules)
         sys.meta_path.remove(self._in_vain)
         os.environ.__class__ = self._stock_environment
@@ -123,7 +124,7 @@ class _Zygote:
             frames.PREPARED,
             {
                 "rejected": rejected,
-                "loaded": sorted({name.partition(".")[0] for name in sys.modules}),
+                "loaded": sorted({name.partition(".")[0] for name in sys.modules if name not in before}),
                 "in_vain": sorted(self._in_vain.names),
                 "variables": sorted(_Recording.asked),
                 "packages": package_folders(),

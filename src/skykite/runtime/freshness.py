@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection, Mapping
 from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import Final
@@ -64,14 +65,18 @@ class Dependencies:
         for path, stat, names in observed.folders:
             listing = None if names is None else frozenset(names)
             self._folders[path] = _Folder(stat=stat, listing=listing, names=set(), trusted=False)
-        for path, names in observed.names.items():
-            if path in self._folders:
-                self._folders[path].names.update(names)
+        self.add_names(observed.names)
         for path in observed.written:
             self._written.add(path)
             self._files.pop(path, None)
             self._digests.pop(path, None)
         self._packages.update(observed.packages)
+
+    def add_names(self, names: Mapping[str, Collection[str]]) -> None:
+        """Modules that were looked up, by folder."""
+        for path, found in names.items():
+            if path in self._folders:
+                self._folders[path].names.update(found)
 
     def is_fresh(self) -> bool:
         """Compare with the disk now."""

@@ -42,6 +42,7 @@ class Process:
     lifeline: int  # descriptor to hold open
     ended: asyncio.Future[int | None]  # exit status, negative for a signal, None if nobody knows
     end: Callable[[], None]  # kill it and what it started; safe to call again
+    looked_up: frozenset[str] = frozenset()  # modules that were looked for, found or not, before it was forked
 
     def kill(self) -> None:
         """End the process and everything in its group, at once."""

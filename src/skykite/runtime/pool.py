@@ -2,12 +2,14 @@
 
 One invocation at a time per worker, first come first served per function, workers added while there is room. A
 function without any worker gets one at once; another one only when an invocation has waited longer than a busy worker
-is worth waiting for, so that a burst of short invocations does not start dozens of processes. When there is no room,
-the function that has waited longest gets the place of the worker that was idle longest.
+is worth waiting for, and not beyond the machine's processors while the others are quick: a burst of short invocations
+does not start dozens of processes, slow ones still get one each. When there is no room, the function that has waited
+longest gets the place of the worker that was idle longest.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal, NewType
@@ -71,16 +73,20 @@ class _Function:
     waiting: deque[_Ticket] = field(default_factory=deque)
     idle: list[_Worker] = field(default_factory=list)  # the last one was used most recently
     starting: int = 0
-    busy: int = 0
+    busy: dict[WorkerId, _Worker] = field(default_factory=dict)  # the first one is busy longest
+
+    def count(self) -> int:
+        return len(self.idle) + len(self.busy) + self.starting
 
 
 class Pool:
     """The state of all workers and all waiting invocations."""
 
-    def __init__(self, max_workers: int) -> None:
-        if max_workers < 1:
+    def __init__(self, max_workers: int, processors: int) -> None:
+        if max_workers < 1 or processors < 1:
             raise ValueError("a pool needs room for a worker")
         self._max = max_workers
+        self._processors = processors
         self._workers: dict[WorkerId, _Worker] = {}
         self._functions: dict[FunctionId, _Function] = {}
         self._tickets: dict[TicketId, _Ticket] = {}
@@ -108,11 +114,11 @@ class Pool:
 
     def next_wake(self) -> float | None:
         """When `wake` is worth calling, if nothing else happens."""
-        times = [entry.waiting[0].arrived + GROW_AFTER for entry in self._functions.values() if self._may_grow(entry)]
+        times = [self._grows_at(entry) for entry in self._functions.values() if self._may_grow(entry)]
         for entry in self._functions.values():
             if not entry.idle:
                 continue
-            alone = len(entry.idle) + entry.busy + entry.starting == 1
+            alone = entry.count() == 1
             times.append(entry.idle[0].since + (LAST_IDLE if alone else SURPLUS_IDLE))
         return min(times, default=None)
 
@@ -163,7 +169,7 @@ class Pool:
         entry = self._functions[found.function]
         assert found.ticket is not None
         del self._tickets[found.ticket]
-        entry.busy -= 1
+        del entry.busy[worker]
         found.ticket = None
         if found.outdated:
             del self._workers[worker]
@@ -208,7 +214,7 @@ class Pool:
         decisions = self._decide(now)
         for entry in self._functions.values():
             while entry.idle:
-                alone = len(entry.idle) + entry.busy + entry.starting == 1
+                alone = entry.count() == 1
                 oldest = entry.idle[0]
                 if oldest.since + (LAST_IDLE if alone else SURPLUS_IDLE) > now:
                     break
@@ -220,6 +226,17 @@ class Pool:
 
     def _may_grow(self, entry: _Function) -> bool:
         return len(entry.waiting) > entry.starting and bool(entry.busy or entry.starting) and self._room() is not None
+
+    def _grows_at(self, entry: _Function) -> float:
+        """When the first invocation that no worker is on its way for gets one, if nothing else happens."""
+        due = entry.waiting[entry.starting].arrived + GROW_AFTER
+        working = len(entry.busy) + entry.starting
+        for worker in entry.busy.values():
+            if working < self._processors:
+                break
+            working -= 1  # once it has been busy that long, it is slow rather than in want of a processor
+            due = max(due, worker.since + GROW_AFTER)
+        return due if working < self._processors else math.inf
 
     def _room(self) -> _Worker | Literal["free"] | None:
         """A free place, or the worker that would have to go."""
@@ -239,10 +256,8 @@ class Pool:
                 waiting = entry.waiting.popleft()
                 self._waiting -= 1
                 decisions.append(self._assign(entry, entry.idle.pop(), waiting.id, now))
-            uncovered = list(entry.waiting)[entry.starting :]
-            for waiting in uncovered:
-                has_one = entry.busy or entry.starting
-                if has_one and waiting.arrived + GROW_AFTER > now:
+            while len(entry.waiting) > entry.starting:
+                if (entry.busy or entry.starting) and self._grows_at(entry) > now:
                     break
                 room = self._room()
                 if room is None:
@@ -255,7 +270,7 @@ class Pool:
 
     def _assign(self, entry: _Function, worker: _Worker, ticket: TicketId, now: float) -> Dispatch:
         worker.state, worker.since, worker.ticket = "busy", now, ticket
-        entry.busy += 1
+        entry.busy[worker.id] = worker
         return Dispatch(worker=worker.id, ticket=ticket)
 
     def _launch(self, function: FunctionId, entry: _Function, now: float) -> Launch:
@@ -273,5 +288,5 @@ class Pool:
             case "idle":
                 entry.idle.remove(worker)
             case "busy":
-                entry.busy -= 1
+                del entry.busy[worker.id]
         del self._workers[worker.id]

@@ -46,7 +46,7 @@ from skykite.runtime.messages import (
 )
 from skykite.runtime.outcomes import Ending, Returned, exited, outcome_of, raised, timed_out
 from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, TicketId, WorkerId
-from skykite.runtime.starter import Starter
+from skykite.runtime.starter import Starter, import_folders
 from skykite.runtime.worker import Worker
 from skykite_lambda import frames
 
@@ -110,7 +110,7 @@ class Runtime:
         self._clock = clock
         self._freshness = freshness
         self._debugger = None if debugger is None else debugger.encode()
-        self._pool = Pool(max_workers)
+        self._pool = Pool(max_workers, processors=os.cpu_count() or 1)
         self._starter = starter or Starter(interpreter, cache=modules_cache)
         self._functions: dict[FunctionId, _Function] = {}
         self._workers: dict[WorkerId, Worker] = {}
@@ -290,7 +290,7 @@ class Runtime:
 
     def _arm(self) -> None:
         wake = self._pool.next_wake()
-        if wake is None or self._background is None or self._wake_at <= wake:
+        if wake is None or wake == math.inf or self._background is None or self._wake_at <= wake:
             return  # if it comes too early it is armed again
         if self._wake is not None:
             self._wake.cancel()
@@ -342,6 +342,8 @@ class Runtime:
                 worker, WorkerError(type=error.code, message=error.message, hint=error.hint), "unavailable"
             )
             return
+        # What the zygote has imported, the worker never looks for again; yet a new file of the user's may shadow it.
+        worker.looked_up = dict.fromkeys(map(str, import_folders(worker.config, environment)), process.looked_up)
         await worker.attach(process, mark=self._starter.end_mark(worker.nonce))
         worker.send(
             configure_frame(
@@ -414,6 +416,7 @@ class Runtime:
     def _ready(self, worker: Worker, task: _Task, ready: Ready) -> None:
         now = self._clock.monotonic()
         worker.dependencies.add(ready.observed)
+        worker.dependencies.add_names(worker.looked_up)
         self._starter.learn(ready.observed.modules)
         function = self._functions[worker.config.id]
         if not worker.dependencies.is_fresh() and function.tries < TRIES:

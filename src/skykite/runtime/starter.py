@@ -86,7 +86,7 @@ class Starter:
         if self._zygote is not None and not needs_own_start(environment):
             if not self._zygote.is_fresh():
                 self._drop_zygote()
-            elif self._zygote.suits(environment, _import_folders(config, environment)):
+            elif self._zygote.suits(environment, import_folders(config, environment)):
                 try:
                     return await self._zygote.fork()
                 except ZygoteGone:
@@ -181,6 +181,7 @@ class Starter:
             partial.replace(self._cache)
 
 
-def _import_folders(config: FunctionConfig, environment: Mapping[str, str]) -> list[Path]:
+def import_folders(config: FunctionConfig, environment: Mapping[str, str]) -> list[Path]:
+    """Where the function's imports are looked for before installed packages."""
     extra = environment.get("PYTHONPATH", "").split(os.pathsep)
     return [config.import_root, *(Path(folder) for folder in extra if folder)]

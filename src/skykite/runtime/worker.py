@@ -44,6 +44,7 @@ class Worker(asyncio.Protocol):
         self.used = False
         self.retired = False
         self.dependencies = Dependencies()
+        self.looked_up: dict[str, frozenset[str]] = {}  # modules by folder, before its own life began
         self.early_output: list[LogText] = []  # printed while no invocation ran
         self.ended = asyncio.get_running_loop().create_future()
         self._early_length = 0

@@ -134,6 +134,7 @@ class Zygote:
             lifeline=lifeline,
             ended=self._children[pid],
             end=lambda: self._kill(pid),
+            looked_up=self._prepared.result().loaded | self._prepared.result().in_vain,
         )
 
     def retire(self) -> None:

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kit.runtime import FunctionProject, eventually, running_project
 
+from kit.runtime import FunctionProject, eventually, running_project
 from skykite.model.invocation import Succeeded
 
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from kit.runtime import FunctionProject, invocation_of, running_project
 
+from kit.runtime import FunctionProject, invocation_of, running_project
 from skykite.model.invocation import Failed, Succeeded
 
 INTERPRETERS = [
@@ -442,7 +442,7 @@ async def test_output_of_a_thread_between_invocations_belongs_to_the_next(forkin
     await forking.define("app.handler")
     flag = forking.root.parent / f"{forking.root.name}.flag"
     first = await forking.result("app.handler", str(flag))
-    while not flag.exists():  # noqa: ASYNC110
+    while not flag.exists():
         await asyncio.sleep(0.01)
     assert await forking.result("app.handler") == first
     assert forking.output() == "later\n"
@@ -489,5 +489,5 @@ async def test_caller_who_goes_away_does_not_stop_the_function(forking: Function
         await asyncio.sleep(0)
     await asyncio.sleep(0.15)
     call.cancel()
-    while not flag.exists():  # noqa: ASYNC110
+    while not flag.exists():
         await asyncio.sleep(0.01)

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from kit.runtime import FunctionProject, eventually, is_running, running_project, write_file
 
+from kit.runtime import FunctionProject, eventually, is_running, running_project, write_file
 from skykite.model.invocation import Failed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks at processes as POSIX shows them")
