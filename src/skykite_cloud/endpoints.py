@@ -7,7 +7,6 @@ AWS_ENDPOINT_URL, which they set apart from it, and Skykite translates what it s
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from ministack.core.responses import get_region
@@ -18,7 +17,7 @@ from skykite_cloud.seams import when_imported
 def install(port: int) -> None:
     """Replace MiniStack's URL makers. Before any state is restored."""
 
-    def custom_resources_call(custom_resource: ModuleType) -> None:
+    def custom_resources_call(custom_resource: Any) -> None:
         custom_resource._HOST = "127.0.0.1"  # `localhost` may be ::1 first, where nobody listens
         custom_resource._PORT = str(port)
 
@@ -38,12 +37,12 @@ def api_endpoint(api_id: str, protocol: str) -> str:
     return f"{scheme}://{api_id}.execute-api.{get_region()}.amazonaws.com"
 
 
-def _name_queues(sqs: ModuleType) -> None:
+def _name_queues(sqs: Any) -> None:
     sqs._queue_url_for_account = queue_url  # `_queue_url` goes through it
     sqs._HOST_EXPLICIT = True  # nothing is to be rewritten to what the caller used
 
 
-def _name_apis(apigateway: ModuleType) -> None:
+def _name_apis(apigateway: Any) -> None:
     create = apigateway._create_api
 
     def create_api(data: dict[str, Any]) -> Any:

@@ -12,9 +12,8 @@ import contextvars
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 from ministack.core.responses import error_response_json
@@ -24,6 +23,7 @@ from skykite_cloud.handoff import Answer, Call, HandoffClient, HandoffLostError
 from skykite_cloud.seams import when_imported
 
 Record = dict[str, Any]
+Response = tuple[int, Record, bytes]
 
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT = 1024 * 1024
@@ -52,12 +52,15 @@ class Executor:
     def __init__(self, client: HandoffClient | None, *, invoked: Callable[[], None]) -> None:
         self._client = client
         self._invoked = invoked
+        self._own_executor: Callable[..., Record]
+        self._handle_request: Callable[..., Awaitable[Response]]
+        self._invoke: Callable[..., Awaitable[Response]]
         self._lambda: Any = None  # MiniStack's module, once it is there
 
     def install(self) -> None:
         when_imported("ministack.services.lambda_svc", self._replace_seams)
 
-    def _replace_seams(self, lambda_svc: ModuleType) -> None:
+    def _replace_seams(self, lambda_svc: Any) -> None:
         self._lambda = lambda_svc
         self._own_executor = lambda_svc._execute_function_dispatch
         self._handle_request = lambda_svc.handle_request
@@ -74,7 +77,7 @@ class Executor:
 
     async def _answer_request(
         self, method: str, path: str, headers: Record, body: bytes, query_params: Record
-    ) -> tuple[int, Record, bytes]:
+    ) -> Response:
         if method != "POST" or not path.rstrip("/").endswith("/invocations"):
             return await self._handle_request(method, path, headers, body, query_params)
         if body:
@@ -82,7 +85,8 @@ class Executor:
                 json.loads(body)
             except ValueError as error:
                 message = f"Could not parse request body into json: {error}"
-                return error_response_json("InvalidRequestContentException", message, 400)
+                refused: Response = error_response_json("InvalidRequestContentException", message, 400)
+                return refused
         token = _api_call.set(_ApiCall(payload=body or b"{}", client_context=headers.get("x-amz-client-context")))
         try:
             return await self._handle_request(method, path, headers, body, query_params)
@@ -96,17 +100,15 @@ class Executor:
         headers: Record,
         path_qualifier: str | None = None,
         query_params: Record | None = None,
-    ) -> tuple[int, Record, bytes]:
+    ) -> Response:
         call = _api_call.get()
         assert call is not None
         asynchronous = headers.get("x-amz-invocation-type") == "Event"
         limit = _ASYNCHRONOUS_LIMIT if asynchronous else _SYNCHRONOUS_LIMIT
         if len(call.payload) > limit:
-            return error_response_json(
-                "RequestEntityTooLargeException",
-                f"Request must be smaller than {limit} bytes for the InvokeFunction operation",
-                413,
-            )
+            message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+            refused: Response = error_response_json("RequestEntityTooLargeException", message, 413)
+            return refused
         call.event = event
         status, response_headers, payload = await self._invoke(name, event, headers, path_qualifier, query_params)
         if call.answer is not None and status == 200:

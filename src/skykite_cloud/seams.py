@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-Change = Callable[[ModuleType], None]
+Change = Callable[[Any], None]  # given the module, whose attributes only MiniStack knows
 
 
 def when_imported(name: str, change: Change) -> None:

@@ -15,6 +15,7 @@ import logging
 import pickle
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -87,11 +88,11 @@ class StateOfServices:
             if module is None:
                 continue
             if key in _WHOLE_STORES:
-                yield key, lambda module=module: without_large(_stores(module))
+                yield key, partial(_without, without_large, _stores, module)
             elif key == "lambda":
-                yield key, lambda module=module: without_large(_lambda_state(module))
+                yield key, partial(_without, without_large, _lambda_state, module)
             elif key == "sts":
-                yield key, lambda module=module: dict(module._sessions)
+                yield key, partial(dict, module._sessions)
             elif hasattr(module, "get_state"):
                 yield key, _reader(module, real_copies=key in _REAL_COPIES)
 
@@ -148,6 +149,12 @@ def _reader(module: ModuleType, *, real_copies: bool) -> Callable[[], Any]:
             return module.get_state()
 
     return read
+
+
+def _without(
+    without_large: Callable[[Any], Any], read: Callable[[ModuleType], dict[str, Any]], module: ModuleType
+) -> Any:
+    return without_large(read(module))
 
 
 def _lambda_state(module: ModuleType) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
         return Path.home() / "Library" / "Caches" / "skykite"
     shared = environment.get("XDG_CACHE_HOME", "")
     # The specification says to ignore a relative path.
-    return (Path(shared) if os.path.isabs(shared) else Path.home() / ".cache") / "skykite"
+    return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache") / "skykite"
 
 
 def find_environment() -> Path | None:
@@ -84,7 +84,8 @@ def _environment_name() -> str:
     """Everything the content depends on: versions, and the interpreter it is made for."""
     interpreter = f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
     facts = "\n".join((_LAYOUT, _requirements(), interpreter, str(_interpreter())))
-    return f"ministack-{MINISTACK_VERSION}-{sys.implementation.cache_tag}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256(facts.encode()).hexdigest()[:12]
+    return f"ministack-{MINISTACK_VERSION}-{sys.implementation.cache_tag}-{digest}"
 
 
 def _interpreter() -> Path:
@@ -137,11 +138,15 @@ async def _build(directory: Path, events: EventSink) -> None:
             cwd=temporary,
         )  # fmt: skip
         (made / _COMPLETE).write_text(_requirements(), encoding="utf-8")
-        if directory.exists():  # broken: it would have been used
-            directory.rename(temporary / "broken")
-        made.rename(directory)
+        _put_in_place(made, directory, aside=temporary / "broken")
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(made: Path, directory: Path, *, aside: Path) -> None:
+    if directory.exists():  # broken: it would have been used
+        directory.rename(aside)
+    made.rename(directory)
 
 
 async def _uv(*arguments: str, cwd: Path) -> None:

@@ -53,7 +53,7 @@ class _Answer(msgspec.Struct):
 _Header = TypeVar("_Header", _Hello, _Request)
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The peer is not our cloud or does not speak as agreed; the connection is dropped."""
 
 
@@ -104,7 +104,7 @@ class HandoffServer:
             raw: socket.socket = writer.get_extra_info("socket")
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._serve(reader, writer)
-        except (_Refused, asyncio.IncompleteReadError, ConnectionError):
+        except (_RefusedError, asyncio.IncompleteReadError, ConnectionError):
             pass  # a peer that leaves, or that is not ours, gets no answer
         finally:
             self._connections.discard(task)
@@ -113,7 +113,7 @@ class HandoffServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hello, _ = await _read_frame(reader, _Hello)
         if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
-            raise _Refused
+            raise _RefusedError
         while True:
             request, payload = await _read_frame(reader, _Request)
             answer, result = await self._invoke(request, payload)
@@ -151,12 +151,12 @@ async def _read_frame(reader: asyncio.StreamReader, kind: type[_Header]) -> tupl
     try:
         decoded = msgspec.json.decode(header, type=kind)
     except msgspec.MsgspecError as error:
-        raise _Refused from error
+        raise _RefusedError from error
     return decoded, await _read_part(reader, _PAYLOAD_LIMIT)
 
 
 async def _read_part(reader: asyncio.StreamReader, limit: int) -> bytes:
     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
     if length > limit:
-        raise _Refused
+        raise _RefusedError
     return await reader.readexactly(length)

@@ -167,18 +167,13 @@ class EmbeddedCloud:
     # ------------------------------------------------------------------
 
     async def _spawn(self, python: Path) -> asyncio.subprocess.Process:
-        options: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
         with self._open_log() as log:
             return await asyncio.create_subprocess_exec(
                 python, "-s", "-E", str(_SERVER),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 cwd=cloud_directory(self._directory),
                 env=bare_environment(os.environ, python, cloud_directory(self._directory)),
-                **options,
+                **_own_session(),
             )  # fmt: skip
 
     def _open_log(self) -> Any:
@@ -221,7 +216,8 @@ class EmbeddedCloud:
                 waiting.set_exception(error)
 
     def _tell(self, message: Mapping[str, Any]) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         if not self._process.stdin.is_closing():
             self._process.stdin.write(msgspec.json.encode(message) + b"\n")
 
@@ -270,6 +266,13 @@ class EmbeddedCloud:
         except OSError:
             return None
         return "\n".join(lines) or None
+
+
+def _own_session() -> dict[str, Any]:
+    """Keep Ctrl-C on the terminal away from the child: what it means is ours to say."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
 
 
 def bare_environment(environment: Mapping[str, str], python: Path, directory: Path) -> dict[str, str]:

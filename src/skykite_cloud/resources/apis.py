@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from skykite_cloud.endpoints import api_endpoint
 from skykite_cloud.resources.rules import Properties, PropertyError, refuse_nested
 
 _CORS = {
@@ -20,6 +19,8 @@ _CORS = {
 def name_endpoint(api_id: str, properties: Properties, old: Properties) -> dict[str, str]:
     """What Fn::GetAtt ApiEndpoint and GetApi say."""
     from ministack.services import apigateway
+
+    from skykite_cloud.endpoints import api_endpoint
 
     api = apigateway._apis[api_id]
     api["apiEndpoint"] = api_endpoint(api_id, api["protocolType"])

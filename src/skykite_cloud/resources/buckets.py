@@ -10,9 +10,20 @@ from skykite_cloud.resources.rules import Properties, PropertyError, expect_succ
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _RULE_KEYS = frozenset(
-    "Id Status Prefix TagFilters ObjectSizeGreaterThan ObjectSizeLessThan ExpirationInDays ExpirationDate "
-    "ExpiredObjectDeleteMarker NoncurrentVersionExpirationInDays NoncurrentVersionExpiration "
-    "AbortIncompleteMultipartUpload".split()
+    [
+        "Id",
+        "Status",
+        "Prefix",
+        "TagFilters",
+        "ObjectSizeGreaterThan",
+        "ObjectSizeLessThan",
+        "ExpirationInDays",
+        "ExpirationDate",
+        "ExpiredObjectDeleteMarker",
+        "NoncurrentVersionExpirationInDays",
+        "NoncurrentVersionExpiration",
+        "AbortIncompleteMultipartUpload",
+    ]
 )
 Tree = tuple[str, "str | list[Tree]"]
 

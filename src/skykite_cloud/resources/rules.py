@@ -17,9 +17,11 @@ class PropertyError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeRules:
-    """`consumed` have their effect here, `refused` exist on AWS and not here. `before` and `before_create` check values; each of `after`
-    applies what MiniStack's handler drops, given the physical id, the properties and the previous ones, and may return
-    attributes for Fn::GetAtt."""
+    """`consumed` have their effect here, `refused` exist on AWS and not here.
+
+    `before` and `before_create` check values; each of `after` applies what MiniStack's handler drops, given the
+    physical id, the properties and the previous ones, and may return attributes for Fn::GetAtt.
+    """
 
     consumed: frozenset[str]
     refused: frozenset[str] = frozenset()

@@ -60,7 +60,7 @@ def rules_by_type() -> dict[str, TypeRules]:
             ),
             refused=_names(
                 "ContributorInsightsSpecification ImportSourceSpecification KinesisStreamSpecification "
-                "ResourcePolicy WarmThroughput"
+                "ResourcePolicy VectorIndexes WarmThroughput"
             ),
             required=("KeySchema",),
             before=(tables.check_keys,),

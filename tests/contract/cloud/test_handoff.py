@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, empty_zip, eventually
 
+from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, empty_zip, eventually
 from skykite.model.invocation import Invocation, Trigger
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from kit.embedded_cloud import REGION, RunningCloud, deploy
 
 TRUST = {
@@ -245,8 +246,10 @@ def test_a_queue_has_a_url_that_does_not_depend_on_the_port(cloud: RunningCloud)
         ),
         (
             _function(Code={"S3Bucket": "no-such-bucket", "S3Key": "k"}),
-            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does "
-            "not exist (s3://no-such-bucket/k)",
+            (
+                "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket "
+                "does not exist (s3://no-such-bucket/k)"
+            ),
         ),
         (
             _function(Role="arn:aws:iam::000000000000:role/nobody"),

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.embedded_cloud import REGION, RunningCloud, deploy, empty_zip, eventually
 
+from kit.embedded_cloud import REGION, RunningCloud, deploy, empty_zip, eventually
 from skykite.model.events import Notice
 
 TABLE = {

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from skykite.cloud.triggers import trigger_of
+from skykite.model.invocation import Trigger
+
+ARN = "arn:aws:{}:eu-west-1:000000000000:{}"
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (
+            {"Records": [{"eventSource": "aws:sqs", "eventSourceARN": ARN.format("sqs", "orders"), "body": "x"}]},
+            Trigger(kind="event", label="sqs orders"),
+        ),
+        (
+            {"Records": [{"EventSource": "aws:sns", "Sns": {"TopicArn": ARN.format("sns", "news")}}]},
+            Trigger(kind="event", label="sns news"),
+        ),
+        (
+            {"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "uploads"}}}]},
+            Trigger(kind="event", label="s3 uploads"),
+        ),
+        (
+            {
+                "Records": [
+                    {"eventSource": "aws:dynamodb", "eventSourceARN": ARN.format("dynamodb", "table/Notes/stream/2026")}
+                ]
+            },
+            Trigger(kind="event", label="dynamodb Notes"),
+        ),
+        (
+            {"Records": [{"eventSource": "aws:kinesis", "eventSourceARN": ARN.format("kinesis", "stream/clicks")}]},
+            Trigger(kind="event", label="kinesis clicks"),
+        ),
+        (
+            {
+                "source": "aws.events",
+                "detail-type": "Scheduled Event",
+                "resources": [ARN.format("events", "rule/tick")],
+            },
+            Trigger(kind="event", label="rule tick"),
+        ),
+        (
+            {"source": "shop", "detail-type": "OrderPlaced", "resources": []},
+            Trigger(kind="event", label="events OrderPlaced"),
+        ),
+        ({"version": "2.0", "routeKey": "GET /notes/{id}"}, Trigger(kind="http", label="GET /notes/{id}")),
+        ({"httpMethod": "POST", "path": "/notes"}, Trigger(kind="http", label="POST /notes")),
+        (
+            {"RequestType": "Create", "LogicalResourceId": "Seed", "ResponseURL": "…"},
+            Trigger(kind="event", label="cloudformation Create Seed"),
+        ),
+        ({"triggerSource": "PreSignUp_SignUp"}, Trigger(kind="event", label="PreSignUp_SignUp")),
+        ({"Records": "not a list"}, Trigger(kind="event")),
+        ([1, 2], Trigger(kind="event")),
+        (None, Trigger(kind="event")),
+    ],
+    ids=lambda value: value.label or "unknown" if isinstance(value, Trigger) else None,
+)
+def test_an_events_source_is_named(event: Any, expected: Trigger) -> None:
+    assert trigger_of(json.dumps(event).encode(), invoked=False) == expected
+
+
+def test_what_somebody_invokes_with_is_not_taken_for_an_event() -> None:
+    payload = b'{"Records": [{"eventSource": "aws:sqs", "eventSourceARN": "a:b:orders"}]}'
+
+    assert trigger_of(payload, invoked=True) == Trigger(kind="invoke")
