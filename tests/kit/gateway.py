@@ -148,7 +148,8 @@ class Wire:
         async with asyncio.timeout(timeout):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             lines = head.split("\r\n")[:-2]
-            _, status, reason = lines[0].split(" ", 2)
+            version, status, reason = lines[0].split(" ", 2)
+            assert version == "HTTP/1.1", lines[0]
             headers = [(line.split(": ", 1)[0], line.split(": ", 1)[1]) for line in lines[1:]]
             length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
             body = b"" if head_only else await self.reader.readexactly(length)

@@ -229,6 +229,19 @@ async def test_a_taken_port_is_named_with_who_holds_it_and_nothing_changes() -> 
         assert (await here.ask(target="/x")).status == 404
 
 
+async def test_ports_opened_before_one_is_taken_are_closed_again() -> None:
+    async with running() as here:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            opened = free.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(SkykiteError):
+                await here.gateway.serve(
+                    [make_api("GET /", path="A", port=opened), make_api("GET /", path="B", port=port)]
+                )
+        assert await closed(opened)
+
+
 async def test_one_port_for_two_apis_is_refused() -> None:
     gateway = make_gateway()
     with pytest.raises(SkykiteError) as caught:

@@ -50,6 +50,25 @@ async def test_pipelined_requests_are_answered_in_order_though_later_ones_are_qu
         assert [(await wire.receive()).body for _ in range(40)] == [f"/{number}".encode() for number in range(40)]
 
 
+async def test_a_request_that_comes_while_another_is_answered_waits_for_its_turn() -> None:
+    gate = asyncio.Event()
+
+    async def handler(event: dict, _: object) -> str:  # type: ignore[type-arg]
+        if event["rawPath"] == "/first":
+            await gate.wait()
+        return event["rawPath"]
+
+    async with running(handler=handler) as here, here.wire() as wire, here.wire() as other:
+        await wire.send(make_request("GET", "/first"))
+        await until(lambda: len(here.functions.invocations) == 1)
+        await wire.send(make_request("GET", "/second"))
+        await other.send(make_request("GET", "/other"))
+        assert (await other.receive()).body == b"/other", "other connections do not wait"
+        assert len(here.functions.invocations) == 2
+        gate.set()
+        assert [(await wire.receive()).body for _ in range(2)] == [b"/first", b"/second"]
+
+
 async def test_a_request_may_come_byte_by_byte() -> None:
     async with running(handler=lambda event, _: event["body"]) as here, here.wire() as wire:
         for byte in make_request("POST", "/", headers={"Content-Type": "text/plain"}, body="é".encode()):
@@ -316,10 +335,14 @@ async def test_unread_answers_hold_back_the_functions_behind_them() -> None:
 
 
 async def test_headers_that_dribble_in_are_timed_out() -> None:
-    async with running(limits=Limits(head_time=0.1)) as here, here.wire() as wire:
-        await wire.send(b"GET / HTTP/1.1\r\nX-A: 1\r\n")
-        response = await wire.receive()
-        assert (response.status, response.body) == (408, b'{"message":"Request Timeout"}')
+    async with running(limits=Limits(head_time=0.2)) as here, here.wire() as wire:
+        await wire.send(b"GET / HTTP/1.1\r\n")
+        answer = asyncio.create_task(wire.receive())
+        started = asyncio.get_running_loop().time()
+        while not (await asyncio.wait([answer], timeout=0.02))[0]:
+            await wire.send(b"X-A: 1\r\n")
+        assert (answer.result().status, answer.result().body) == (408, b'{"message":"Request Timeout"}')
+        assert asyncio.get_running_loop().time() - started < 2
         assert await wire.at_end()
 
 

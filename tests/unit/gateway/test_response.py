@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skykite.gateway.response import HttpResponse, MalformedResponseError, interpret
@@ -188,6 +188,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     value=st.fixed_dictionaries(
         {},
@@ -213,6 +214,7 @@ def test_whatever_is_returned_is_a_sound_response_or_named(value: Any, payload_f
         assert not set(text) & set("\r\n\0")
 
 
+@settings(deadline=None)
 @given(payload=st.binary())
 def test_no_bytes_break_it(payload: bytes) -> None:
     read(payload)

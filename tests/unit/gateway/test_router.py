@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skykite.errors import SkykiteError
@@ -138,6 +138,7 @@ def _rank(shape: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
     return kind, tuple({"{}": 1, "{+}": 2}.get(segment, 0) for segment in shape)
 
 
+@settings(deadline=None)
 @given(routes=routes, method=st.sampled_from(["GET", "PUT", "POST"]), path=paths)
 def test_the_compiled_router_agrees_with_the_rules_read_aloud(
     routes: list[tuple[str, tuple[str, ...], bool]], method: str, path: list[str]
