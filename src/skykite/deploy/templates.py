@@ -95,7 +95,7 @@ def decode_template(template: bytes, *, source: str) -> dict[str, Any]:
         return msgspec.json.decode(template, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise SkykiteError(
-            "template-invalid", f"`{source}` is not a JSON template: {error}", hint="run `kite synth`", blame="skykite"
+            "assembly-invalid", f"`{source}` is not a JSON template: {error}", hint="run `kite synth`", blame="skykite"
         ) from error
 
 
