@@ -71,6 +71,16 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C, and again if it came in the instant before the process began to read the terminal."""
+        for _ in range(10):
+            os.killpg(self.process.pid, signal.SIGINT)
+            try:
+                self.process.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+
     def end(self) -> int:
         while self._read():
             pass
@@ -117,7 +127,7 @@ def test_the_end_of_input_takes_the_default(tmp_path: Path) -> None:
 def test_ctrl_c_during_a_question_ends_the_command(tmp_path: Path) -> None:
     terminal = Terminal(sys.executable, "-c", ASKING, cwd=tmp_path)
     terminal.read_until("[y/N]")
-    os.killpg(terminal.process.pid, signal.SIGINT)
+    terminal.interrupt()
     assert terminal.end() != 0
     assert "Fatal Python error" not in terminal.text
     assert "KeyboardInterrupt" in terminal.text  # of the program above; `kite` itself shows none
@@ -141,7 +151,7 @@ def test_ctrl_c_at_the_stage_question_exits_with_130_and_remembers_nothing(tmp_p
     project = make_project(tmp_path)
     terminal = Terminal(KITE, "outputs", cwd=tmp_path)
     terminal.read_until("Name of your stage [alice]: ")
-    os.killpg(terminal.process.pid, signal.SIGINT)
+    terminal.interrupt()
     assert terminal.end() == 130
     assert "Traceback" not in terminal.text
     assert not (project.state / "stage").exists()
