@@ -42,6 +42,16 @@ class Invoker(Protocol):
     async def invoke(self, invocation: Invocation) -> Outcome: ...
 
 
+class Admission(Protocol):
+    """Whether a request from outside may be looked at now, or has to wait for what was just saved."""
+
+    def is_open(self) -> bool:
+        """Cheap: asked for every request."""
+
+    async def wait(self) -> None:
+        """Return once it is open."""
+
+
 class Asker(Protocol):
     """Put a yes-or-no question to the user. Off a terminal it answers `default` at once."""
 

@@ -114,8 +114,8 @@ async def test_saving_a_stack_file_applies_it_and_an_error_leaves_the_rest_runni
 
         greeting = ', "GET /new": "functions/hello.handler"}, defaults={"function": {"environment": {"GREETING": "%s"}}'
         save(stacks / "app.py", STACK_WITH_TIMEOUT.replace('"%s})', '"' + greeting % "hi" + "})"))
-        assert (await fetch("GET", url)).text == "hi"
         assert (await fetch("GET", f"{url}/new")).text == "hi"
+        assert (await fetch("GET", url)).text == "hi"
 
         save(stacks / "app.py", "def main(app):\n    this is not python\n")
         failed = await session.event("error")

@@ -66,8 +66,8 @@ class FreshnessGate:
         """The files that changed since they were last acted upon."""
         return tuple(Path(name) for name, known in self._marks.items() if mark(name) != known)
 
-    def must_wait(self, invocation: Invocation) -> bool:
-        """Whether this invocation has to wait now. Cheap: one stat per file."""
+    def must_wait(self, *, from_outside: bool) -> bool:
+        """Whether an invocation has to wait now. Cheap: one stat per file."""
         match self._phase:
             case "settled":
                 if all(mark(name) == known for name, known in self._marks.items()):
@@ -78,15 +78,15 @@ class FreshnessGate:
             case "deploying":
                 # CloudFormation may be waiting for a function of ours (a custom resource): only requests from
                 # outside are held, or neither would ever finish.
-                return invocation.trigger.kind == "http"
+                return from_outside
             case "asking":
                 return False
             case "starting" | "synthesizing":
                 return True
 
-    async def wait(self, invocation: Invocation) -> None:
+    async def wait(self, *, from_outside: bool) -> None:
         """Return once the invocation may run."""
-        while self.must_wait(invocation):
+        while self.must_wait(from_outside=from_outside):
             await self._moved.wait()
 
     def _wake(self) -> None:
@@ -94,16 +94,28 @@ class FreshnessGate:
         self._moved = asyncio.Event()
 
 
+class FrontGate:
+    """The gate as the gateway meets it, before a request is even routed: a route may be what was just saved."""
+
+    def __init__(self, gate: FreshnessGate) -> None:
+        self._gate = gate
+
+    def is_open(self) -> bool:
+        return not self._gate.must_wait(from_outside=True)
+
+    async def wait(self) -> None:
+        await self._gate.wait(from_outside=True)
+
+
 class GatedInvoker:
-    """An Invoker that passes an invocation on once the gate lets it."""
+    """The gate for invocations that come out of the cloud: an Invoker that passes them on once they may run."""
 
     def __init__(self, gate: FreshnessGate, invoker: Invoker) -> None:
         self._gate = gate
         self._invoker = invoker
 
     async def invoke(self, invocation: Invocation) -> Outcome:
-        if self._gate.must_wait(invocation):
-            await self._gate.wait(invocation)
+        await self._gate.wait(from_outside=False)
         return await self._invoker.invoke(invocation)
 
 

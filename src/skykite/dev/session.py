@@ -22,7 +22,7 @@ from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_
 from skykite.deploy import Deployed, Deployer, StageFiles
 from skykite.dev.configure import configure_functions, find_interpreter, live_functions
 from skykite.dev.decide import Interests, decide, relative
-from skykite.dev.freshness import FreshnessGate, GatedInvoker, Mark, PolitelyAsking
+from skykite.dev.freshness import FreshnessGate, FrontGate, GatedInvoker, Mark, PolitelyAsking
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.lock import hold_stage
 from skykite.dev.ports import Ports
@@ -97,8 +97,7 @@ class DevSession:
             max_workers=options.max_workers,
         )
         self._split = SplitInvoker(self._runtime)
-        invoker = GatedInvoker(self._gate, self._split)
-        self._handoff = HandoffServer(invoker=invoker, ids=ids)
+        self._handoff = HandoffServer(invoker=GatedInvoker(self._gate, self._split), ids=ids)
         self._cloud = EmbeddedCloud(
             directory=self._state / "local",
             region=self._project.region,
@@ -108,7 +107,12 @@ class DevSession:
             ids=ids,
         )
         self._gateway = Gateway(
-            invoker=invoker, events=events, clock=clock, ids=ids, integration_timeouts=options.debugger is None
+            invoker=self._split,
+            events=events,
+            clock=clock,
+            ids=ids,
+            integration_timeouts=options.debugger is None,
+            admission=FrontGate(self._gate),
         )
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -18,7 +18,7 @@ from skykite.gateway.request import Arrival, Request, decode_path, format_time
 from skykite.gateway.response import HttpResponse
 from skykite.model.events import ErrorRaised, HttpFinished
 from skykite.model.names import FunctionId, RequestId
-from skykite.ports import Clock, EventSink, Ids, Invoker
+from skykite.ports import Admission, Clock, EventSink, Ids, Invoker
 
 HOST: Final = "127.0.0.1"
 
@@ -33,6 +33,7 @@ class Equipment:
     ids: Ids
     integration_timeouts: bool
     limits: Limits
+    admission: Admission | None
 
 
 class Door:
@@ -80,6 +81,24 @@ class Door:
         self._connections.discard(connection)
 
     def begin(self, request: Request, source_ip: str, reply: Reply) -> None:
+        admission = self.equipment.admission
+        if admission is None or admission.is_open():
+            self._begin(request, source_ip, reply)
+            return
+        task = self._loop.create_task(self._begin_later(admission, request, source_ip, reply))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _begin_later(self, admission: Admission, request: Request, source_ip: str, reply: Reply) -> None:
+        try:
+            await admission.wait()
+        except asyncio.CancelledError:
+            request_id = self.equipment.ids.request_id()
+            _Exchange(self, request, request_id, reply).answer(self.api.stop(request))
+            raise
+        self._begin(request, source_ip, reply)
+
+    def _begin(self, request: Request, source_ip: str, reply: Reply) -> None:
         request_id = self.equipment.ids.request_id()
         exchange = _Exchange(self, request, request_id, reply)
         now = self.equipment.clock.now().timestamp()

@@ -14,7 +14,7 @@ from skykite.gateway.connection import Limits
 from skykite.gateway.door import HOST, Door, Equipment
 from skykite.model.events import Endpoint
 from skykite.model.names import ConstructPath
-from skykite.ports import Clock, EventSink, Ids, Invoker
+from skykite.ports import Admission, Clock, EventSink, Ids, Invoker
 
 _GRACE_S: Final = 1.0
 
@@ -22,7 +22,8 @@ _GRACE_S: Final = 1.0
 class Gateway:
     """Serves HTTP APIs until `stop`.
 
-    `integration_timeouts=False` lets functions take as long as they like, for when they stand in a debugger.
+    Requests wait for `admission` before they are routed. `integration_timeouts=False` lets functions take as long as
+    they like, for when they stand in a debugger.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Gateway:
         ids: Ids,
         integration_timeouts: bool = True,
         limits: Limits | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._equipment = Equipment(
             invoker=invoker,
@@ -42,6 +44,7 @@ class Gateway:
             ids=ids,
             integration_timeouts=integration_timeouts,
             limits=limits or Limits(),
+            admission=admission,
         )
         self._doors: dict[ConstructPath, Door] = {}
         self._changing = asyncio.Lock()

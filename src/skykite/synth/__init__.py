@@ -1,11 +1,24 @@
 """Run the user's program and bring back a cloud assembly with its manifest, fast.
 
-Importing this costs little: aws_cdk and jsii load in the synth process only.
+Names load when they are first used: the synth process is inside this package, and needs none of what starts it.
 """
 
 from __future__ import annotations
 
-from skykite.synth.synthesize import SynthResult, fingerprint_file, synthesize
-from skykite.synth.validate import validate
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skykite.synth.synthesize import SynthResult, fingerprint_file, synthesize
+    from skykite.synth.validate import validate
 
 __all__ = ["SynthResult", "fingerprint_file", "synthesize", "validate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{'validate' if name == 'validate' else 'synthesize'}")
+    # Importing a submodule binds its name here, over the function of the same name: bind what is meant.
+    globals().update({public: vars(module)[public] for public in __all__ if public in vars(module)})
+    return globals()[name]
