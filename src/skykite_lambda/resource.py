@@ -28,7 +28,7 @@ class LinkedResource:
     name: str
     arn: str
 
-    def __init__(self, id: str, attributes: Dict[str, Any]) -> None:  # noqa: A002
+    def __init__(self, id: str, attributes: Dict[str, Any]) -> None:
         self._id = id
         self._attributes = attributes
         self.__dict__.update(attributes)
@@ -44,7 +44,7 @@ class LinkedResource:
         return f"resource.{self._id}({shown})"
 
 
-def __getattr__(id: str) -> LinkedResource:  # noqa: A002
+def __getattr__(id: str) -> LinkedResource:
     if id.startswith("_"):
         raise AttributeError(id)
     value = os.environ.get(_PREFIX + id)

@@ -56,7 +56,7 @@ def serve(channel: Channel, streams: Streams) -> int:
         _show(error)
         raise
     observed = {**(worker.tracker.take() or {}), "packages": package_folders()}
-    channel.send_json(frames.READY, {"observed": observed})
+    channel.send_json(frames.READY, {"observed": observed, "debugged": worker.debugged})
     return worker.run(handler)
 
 
@@ -71,6 +71,7 @@ class _Worker:
         self._encoder = ResultEncoder(config["environment"].get("AWS_EXECUTION_ENV", ""))
         self._log: Optional[LambdaHandler] = None
         self._most_memory = _memory_meter()
+        self.debugged = False
         self.tracker = Tracker([config["project_root"], config["import_root"]])
 
     def load(self) -> Handler:
@@ -96,6 +97,7 @@ class _Worker:
         from skykite_lambda.debugging import attach
 
         complaint = attach(spec, self._suspended, self._resumed)
+        self.debugged = complaint is None
         if complaint is not None:
             sys.stderr.write(f"{complaint}\n")
 

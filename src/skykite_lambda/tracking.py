@@ -24,6 +24,14 @@ RACY_NS = 50_000_000  # a change within this time of the last one may leave the 
 EVERY_NAME = "*"
 _EXCLUDED = frozenset({".venv", "site-packages", "dist-packages", ".kite", ".git", "__pycache__", "node_modules"})
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_WRITES = {
+    "os.rename": (0, 1),
+    "os.remove": (0,),
+    "os.mkdir": (0,),
+    "os.rmdir": (0,),
+    "os.link": (1,),
+    "os.symlink": (1,),
+}
 _NOT_MODULES = ("debugpy", "pydevd", "_pydev", "skykite_lambda", "__main__")
 
 Stat = Tuple[int, int, int, int]
@@ -71,6 +79,7 @@ class Tracker:
         self._new_folders: Dict[str, Tuple[Optional[Stat], Optional[List[str]]]] = {}
         self._new_names: Dict[str, Set[str]] = {}
         self._new_written: Set[str] = set()
+        self._sources: Set[str] = set()  # the user's modules: code counts, whoever writes it
         self._modules: Set[str] = set()
         self._module_count = 0
         self._add_roots(roots)
@@ -123,10 +132,11 @@ class Tracker:
                 path = self._resolve(arguments[0] if arguments[0] is not None else ".")
                 if path is not None and self.is_users(path):
                     self._searched(path, EVERY_NAME)
-        elif event == "os.rename" and not self._quiet:
-            path = self._resolve(arguments[1])
-            if path is not None and self.is_users(path):
-                self._wrote(path)
+        elif event in _WRITES and not self._quiet:
+            for argument in _WRITES[event]:
+                path = self._resolve(arguments[argument])
+                if path is not None and self.is_users(path):
+                    self._wrote(path)
 
     def _resolve(self, path: Any) -> Optional[str]:
         if isinstance(path, int):
@@ -146,7 +156,7 @@ class Tracker:
             self._files[path] = self._new_files[path] = self._before_reading(path)
 
     def _wrote(self, path: str) -> None:
-        if path not in self._written:
+        if path not in self._written and path not in self._sources:
             self._written.add(path)
             self._new_written.add(path)
             self._files.pop(path, None)
@@ -186,6 +196,7 @@ class Tracker:
             path = self.get_filename(fullname)
             if not tracker.is_users(os.path.abspath(path)):
                 return stock(self, fullname)
+            tracker._sources.add(os.path.abspath(path))
             source = self.get_data(path)
             code = self.source_to_code(source, path)
             remember_source(path, importlib.util.decode_source(source).splitlines(keepends=True))

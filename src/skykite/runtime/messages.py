@@ -29,6 +29,7 @@ class Hello(msgspec.Struct):
 
 class Ready(msgspec.Struct):
     observed: Observed
+    debugged: bool = False
 
 
 class InitFailed(msgspec.Struct):

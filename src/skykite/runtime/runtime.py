@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from skykite.errors import SkykiteError
-from skykite.model.events import InvocationError, InvocationFinished, InvocationLog, InvocationStarted, Notice
+from skykite.model.events import (
+    DebuggerAttached,
+    InvocationError,
+    InvocationFinished,
+    InvocationLog,
+    InvocationStarted,
+    Notice,
+)
 from skykite.model.invocation import PAYLOAD_LIMIT, Failed, FunctionConfig, Invocation, Outcome, Report
 from skykite.model.names import FunctionId
 from skykite.ports import Clock, EventSink
@@ -51,6 +58,7 @@ from skykite.runtime.worker import Worker
 from skykite_lambda import frames
 
 INIT_LIMIT: Final = 10.0  # seconds, Lambda's; after that the function's own timeout runs too
+ATTACH_LIMIT: Final = 30.0  # seconds a debugger may take besides
 SETTLE: Final = 0.1  # seconds after a save in which a failing import may be half a save
 SETTLE_STEP: Final = 0.01
 TRIES: Final = 5  # workers in a row that found their files changed while loading them
@@ -110,6 +118,7 @@ class Runtime:
         self._clock = clock
         self._freshness = freshness
         self._debugger = None if debugger is None else debugger.encode()
+        self._init_limit = INIT_LIMIT if debugger is None else INIT_LIMIT + ATTACH_LIMIT
         self._pool = Pool(max_workers, processors=os.cpu_count() or 1)
         self._starter = starter or Starter(interpreter, cache=modules_cache)
         self._functions: dict[FunctionId, _Function] = {}
@@ -326,7 +335,7 @@ class Runtime:
         config = self._functions[function].config
         worker = Worker(id=id, config=config, nonce=secrets.token_hex(8), started=now, listener=self)
         self._workers[id] = worker
-        task = self._tasks[id] = _Task(call=None, allowance=Allowance(INIT_LIMIT + config.timeout_s, now))
+        task = self._tasks[id] = _Task(call=None, allowance=Allowance(self._init_limit + config.timeout_s, now))
         self._arm_timeout(worker, task)
         self._background_group().create_task(self._start_process(worker))
 
@@ -336,11 +345,10 @@ class Runtime:
         )
         try:
             process = await self._starter.launch(worker.config, environment)
-        except SkykiteError as error:
+        except (SkykiteError, OSError) as error:
             worker.never_started()
-            self._cannot_load(
-                worker, WorkerError(type=error.code, message=error.message, hint=error.hint), "unavailable"
-            )
+            if not worker.retired:
+                self._fail_waiting(worker, raised(_start_error(error), unavailable=True))
             return
         # What the zygote has imported, the worker never looks for again; yet a new file of the user's may shadow it.
         worker.looked_up = dict.fromkeys(map(str, import_folders(worker.config, environment)), process.looked_up)
@@ -425,6 +433,8 @@ class Runtime:
             return
         function.tries = 0
         function.failed = None
+        if ready.debugged and worker.pid is not None:
+            self._events.emit(DebuggerAttached(pid=worker.pid, function=worker.config.id))
         worker.init_ms = (now - worker.started) * 1000
         self._done(worker, task)
         self._do(self._pool.ready(worker.id, now))
@@ -450,10 +460,7 @@ class Runtime:
                 return
             await asyncio.sleep(SETTLE_STEP)
         if not worker.retired:
-            self._cannot_load(worker, error)
-
-    def _cannot_load(self, worker: Worker, error: WorkerError, kind: str = "import") -> None:
-        self._fail_waiting(worker, raised(error, unavailable=kind == "unavailable", during_init=True))
+            self._fail_waiting(worker, raised(error, during_init=True))
 
     def _fail_waiting(self, worker: Worker, ending: Ending) -> None:
         """Everybody who has waited for the function since before this worker was started gets its failure."""
@@ -575,6 +582,12 @@ class Runtime:
         )
         if not call.outcome.done():
             call.outcome.set_result(outcome)
+
+
+def _start_error(error: SkykiteError | OSError) -> WorkerError:
+    if isinstance(error, SkykiteError):
+        return WorkerError(type=error.code, message=error.message, hint=error.hint)
+    return WorkerError(type="worker-not-started", message=f"cannot start a worker process: {error.strerror}")
 
 
 def _refused(invocation: Invocation, kind: str, error_type: str, message: str) -> Failed:

@@ -55,6 +55,10 @@ class Worker(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._output: OutputReader | ThreadedOutputReader | None = None
 
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
     async def attach(self, process: Process, *, mark: bytes | None) -> None:
         """Speak with `process` from now on."""
         self._process = process

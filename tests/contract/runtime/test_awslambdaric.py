@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.lambda_service import aws_runtime
 from kit.runtime import FunctionProject, running_project, write_file
-
 from skykite.model.invocation import Failed, Succeeded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric has wheels for Linux only")

@@ -157,6 +157,34 @@ async def test_file_the_function_writes_itself_does_not_restart_it(project: Func
     assert found == [[found[0][0], 1], [found[0][0], 2], [found[0][0], 3]]
 
 
+async def test_code_that_the_function_writes_itself_counts(project: FunctionProject) -> None:
+    project.write("lib.py", "V = 1")
+    project.write(
+        "app.py", "import lib\ndef handler(e, c):\n    if e: open('lib.py', 'w').write(e)\n    return lib.V\n"
+    )
+    await project.define("app.handler")
+    assert await project.result("app.handler", "V = 2") == 1
+    assert await project.result("app.handler") == 2
+    project.write("lib.py", "V = 3")
+    assert await project.result("app.handler") == 3
+
+
+async def test_files_that_the_function_makes_do_not_restart_it(project: FunctionProject) -> None:
+    project.write(
+        "app.py",
+        """
+        import os
+        def handler(event, context):
+            os.makedirs(f"out/{event}")
+            open(f"out/{event}/new.txt", "w").close()
+            return [os.getpid(), len(os.listdir("out"))]
+        """,
+    )
+    await project.define("app.handler")
+    (pid, _), *rest = [await project.result("app.handler", number) for number in range(3)]
+    assert rest == [[pid, 2], [pid, 3]]
+
+
 async def test_deleted_handler_is_an_import_error(project: FunctionProject) -> None:
     file = project.write("app.py", "def handler(e, c): return 1")
     await project.define("app.handler")

@@ -71,7 +71,8 @@ async def test_environment_is_lambdas_and_nothing_of_the_hosts(project: Function
             """
             import os, sys, time
             def handler(event, context):
-                return {"environment": dict(os.environ), "cwd": os.getcwd(), "first": sys.path[0], "zone": time.tzname[0]}
+                where = {"cwd": os.getcwd(), "first": sys.path[0], "zone": time.tzname[0]}
+                return {"environment": dict(os.environ), **where}
             """,
         )
         await project.define("app.handler", environment={"TABLE": "t", "AWS_REGION": "eu-north-1"})
@@ -208,7 +209,10 @@ async def test_exception_comes_back_with_frames_of_the_user_only(project: Functi
             "app.handler",
             "Runtime.ImportModuleError",
             "Unable to import module 'app': No module named 'surely_not_installed'",
-            "install `surely_not_installed` into the environment of `{python}`, and add it to the project's dependencies",
+            (
+                "install `surely_not_installed` into the environment of `{python}`, "
+                "and add it to the project's dependencies"
+            ),
         ),
         (
             {"app.py": "def handler(event, context:\n    pass\n"},

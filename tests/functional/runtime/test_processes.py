@@ -54,7 +54,12 @@ async def test_timeout_ends_what_the_function_started(project: FunctionProject) 
 async def test_crash_ends_what_the_function_started(project: FunctionProject) -> None:
     project.write(
         "app.py",
-        "import os, subprocess\ndef handler(e, c):\n    print(subprocess.Popen(['sleep', '100']).pid)\n    os._exit(1)\n",
+        """
+        import os, subprocess
+        def handler(event, context):
+            print(subprocess.Popen(["sleep", "100"]).pid)
+            os._exit(1)
+        """,
     )
     await project.define("app.handler")
     await project.failure("app.handler")
@@ -82,14 +87,13 @@ async def test_killed_session_leaves_no_worker(tmp_path: Path, mode: str) -> Non
     asyncio.run(main())
     """
     file = write_file(tmp_path.parent, f"{tmp_path.name}-session.py", script)
-    session = subprocess.Popen([sys.executable, file], stdout=subprocess.PIPE, text=True)
+    session = await asyncio.create_subprocess_exec(sys.executable, file, stdout=subprocess.PIPE)
     assert session.stdout is not None
-    pids = [int(pid) for _ in range(2) for pid in session.stdout.readline().split()]
+    pids = [int(pid) for _ in range(2) for pid in (await session.stdout.readline()).split()]
     assert len(pids) >= 4
     assert all(map(is_running, pids))
     session.send_signal(signal.SIGKILL)
-    session.wait()
-    session.stdout.close()
+    await session.wait()
     await eventually(lambda: not any(map(is_running, pids)), within=2)
 
 

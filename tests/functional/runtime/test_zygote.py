@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,12 +20,12 @@ WHERE = "import os, sys\ndef handler(e, c): return [os.getppid(), 'early' in dir
 
 
 @pytest.fixture
-async def packages(tmp_path: Path) -> AsyncIterator[Path]:
+async def packages(tmp_path: Path) -> Path:
     """site-packages of a virtual environment of its own."""
     process = await asyncio.create_subprocess_exec("python3", "-m", "venv", "--without-pip", tmp_path / "env")
     assert await process.wait() == 0
     (site,) = (tmp_path / "env/lib").glob("python3*/site-packages")
-    yield site
+    return site
 
 
 @pytest.fixture
@@ -153,7 +155,13 @@ async def test_module_that_was_looked_for_in_vain_is_found_if_it_is_the_users(
 async def test_workers_do_not_share_random_numbers(project: FunctionProject) -> None:
     project.write(
         "app.py",
-        "import os, random, time\nFIRST = random.random()\ndef handler(e, c):\n    time.sleep(0.2)\n    return [os.getpid(), FIRST]",
+        """
+        import os, random, time
+        FIRST = random.random()
+        def handler(e, c):
+            time.sleep(0.2)
+            return [os.getpid(), FIRST]
+        """,
     )
     await project.define("app.handler")
     await project.result("app.handler")
@@ -165,9 +173,6 @@ async def test_workers_do_not_share_random_numbers(project: FunctionProject) -> 
 
 
 async def test_killed_zygote_is_replaced(project: FunctionProject) -> None:
-    import os
-    import signal
-
     project.write("app.py", "import os\ndef handler(e, c): return os.getppid()")
     await project.define("app.handler")
     first = await zygote_ready(project)

@@ -155,18 +155,18 @@ class PoolMachine(RuleBasedStateMachine):
     def do(self, decisions: list[Decision]) -> None:
         for decision in decisions:
             match decision:
-                case Launch(worker=id, function=function):
-                    assert id not in self.starting | self.idle
-                    self.starting[id] = function
-                case Dispatch(worker=id, ticket=number):
-                    function = self.idle.pop(id)
+                case Launch(worker=name, function=function):
+                    assert name not in self.starting | self.idle
+                    self.starting[name] = function
+                case Dispatch(worker=name, ticket=number):
+                    function = self.idle.pop(name)
                     assert self.waiting.pop(number) == function
-                    older = [n for n, name in self.waiting.items() if name == function and n < number]
+                    older = [n for n, wanted in self.waiting.items() if wanted == function and n < number]
                     assert not older, "somebody jumped the queue"
-                    self.busy[id] = (function, number)
-                case Retire(worker=id):
-                    assert id not in self.busy
-                    assert (self.starting.pop(id, None) or self.idle.pop(id, None)) is not None
+                    self.busy[name] = (function, number)
+                case Retire(worker=name):
+                    assert name not in self.busy
+                    assert (self.starting.pop(name, None) or self.idle.pop(name, None)) is not None
 
     @rule(function=st.sampled_from([A, B, FunctionId("C"), FunctionId("D")]))
     def arrive(self, function: FunctionId) -> None:
@@ -177,28 +177,28 @@ class PoolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.starting)
     @rule(data=st.data(), fails=st.booleans())
     def started(self, data: st.DataObject, fails: bool) -> None:
-        id = data.draw(st.sampled_from(sorted(self.starting)))
-        function = self.starting.pop(id)
+        name = data.draw(st.sampled_from(sorted(self.starting)))
+        function = self.starting.pop(name)
         if fails:
-            self.do(self.pool.gone(id, self.now))
+            self.do(self.pool.gone(name, self.now))
         else:
-            self.idle[id] = function
-            self.do(self.pool.ready(id, self.now))
+            self.idle[name] = function
+            self.do(self.pool.ready(name, self.now))
 
     @precondition(lambda self: self.busy)
     @rule(data=st.data(), end=st.sampled_from(["finished", "gone", "stale"]))
     def ended(self, data: st.DataObject, end: str) -> None:
-        id = data.draw(st.sampled_from(sorted(self.busy)))
-        function, number = self.busy.pop(id)
+        name = data.draw(st.sampled_from(sorted(self.busy)))
+        function, number = self.busy.pop(name)
         if end == "gone":
-            self.do(self.pool.gone(id, self.now))
+            self.do(self.pool.gone(name, self.now))
         elif end == "finished":
-            self.idle[id] = function
-            self.do(self.pool.finished(id, self.now))
+            self.idle[name] = function
+            self.do(self.pool.finished(name, self.now))
         else:
-            self.idle[id] = function
+            self.idle[name] = function
             self.waiting = {number: function, **self.waiting}
-            self.do(self.pool.stale(id, self.now))
+            self.do(self.pool.stale(name, self.now))
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -225,14 +225,14 @@ class PoolMachine(RuleBasedStateMachine):
         for _ in range(10 * (len(self.waiting) + 5)):
             if not self.waiting:
                 break
-            for id in sorted(self.starting):
-                if id in self.starting:
-                    self.idle[id] = self.starting.pop(id)
-                    self.do(self.pool.ready(id, self.now))
-            for id in sorted(self.busy):
-                if id in self.busy:
-                    self.idle[id] = self.busy.pop(id)[0]
-                    self.do(self.pool.finished(id, self.now))
+            for name in sorted(self.starting):
+                if name in self.starting:
+                    self.idle[name] = self.starting.pop(name)
+                    self.do(self.pool.ready(name, self.now))
+            for name in sorted(self.busy):
+                if name in self.busy:
+                    self.idle[name] = self.busy.pop(name)[0]
+                    self.do(self.pool.finished(name, self.now))
             self.now += 1
             self.do(self.pool.wake(self.now))
         assert not self.waiting, "an invocation was forgotten"

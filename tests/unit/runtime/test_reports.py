@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from kit.runtime import function_config, invocation_of
 
+from kit.runtime import function_config, invocation_of
 from skykite.model.names import RequestId
 from skykite.runtime.clock import Allowance
 from skykite.runtime.environment import function_environment, needs_own_start, process_environment
