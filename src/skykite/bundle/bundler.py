@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -72,15 +72,17 @@ class Bundler:
         import_root = self._project_root / bundle.import_root
         files = (*select(import_root, self._project_root), *select_support())
         # The user's file wins over a package's of the same path, as it does on `sys.path`.
-        entries = {entry.path: entry for entry in _package_entries(packages)}
-        for file in files:
-            entries[file.path] = ArchiveEntry(path=file.path, read=file.location.read_bytes, executable=file.executable)
+        chosen = {file.path: file for file in (*_package_files(packages), *files)}
+        _check_size(bundle, chosen.values())
+        entries = (
+            ArchiveEntry(path=path, read=chosen[path].location.read_bytes, executable=chosen[path].executable)
+            for path in sorted(chosen)
+        )
         self._cache.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".making-", dir=self._cache)
         try:
             with os.fdopen(handle, "wb") as stream:
-                unpacked = write_archive(stream, (entries[path] for path in sorted(entries)))
-            _check_size(bundle, unpacked, entries)
+                write_archive(stream, entries)
             # After the zip is written, so that a change while it was being written is noticed too.
             self._check_unchanged(asset, bundle, files)
             Path(temporary).replace(kept)
@@ -104,14 +106,14 @@ class Bundler:
             )
 
 
-def _package_entries(folder: Path | None) -> Iterator[ArchiveEntry]:
+def _package_files(folder: Path | None) -> Iterator[SourceFile]:
     if folder is None:
         return
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
-        if not path.is_file() or not _belongs(relative):
-            continue
-        yield ArchiveEntry(path=relative.as_posix(), read=path.read_bytes, executable=bool(path.stat().st_mode & 0o100))
+        if path.is_file() and _belongs(relative):
+            executable = bool(path.stat().st_mode & 0o100)
+            yield SourceFile(path=relative.as_posix(), location=path, executable=executable)
 
 
 def _belongs(relative: Path) -> bool:
@@ -131,12 +133,13 @@ def _place(kept: Path, destination: Path) -> None:
         shutil.copyfile(kept, destination)
 
 
-def _check_size(bundle: BundleEntry, unpacked: int, entries: Mapping[str, ArchiveEntry]) -> None:
+def _check_size(bundle: BundleEntry, files: Iterable[SourceFile]) -> None:
+    sizes: Counter[str] = Counter()
+    for file in files:
+        sizes[file.path.partition("/")[0]] += file.location.stat().st_size
+    unpacked = sizes.total()
     if unpacked <= UNPACKED_LIMIT:
         return
-    sizes: Counter[str] = Counter()
-    for path, entry in entries.items():
-        sizes[path.partition("/")[0]] += len(entry.read())
     raise SkykiteError(
         "bundle-too-large",
         f"the code of `{bundle.import_root}` with its packages has {_megabytes(unpacked)} unpacked; "

@@ -26,20 +26,16 @@ class ArchiveEntry:
     executable: bool = False
 
 
-def write_archive(stream: IO[bytes], entries: Iterable[ArchiveEntry]) -> int:
-    """Write a zip; returns how many bytes its files have when unpacked.
+def write_archive(stream: IO[bytes], entries: Iterable[ArchiveEntry]) -> None:
+    """Write a zip.
 
     Modification times, owners, the machine's umask and file system order are left out of it. Compression is zlib's,
     so another zlib may give other bytes: names come from hashes of what goes in, never of the zip.
     """
-    unpacked = 0
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=zlib.Z_DEFAULT_COMPRESSION) as archive:
         for entry in entries:
             info = zipfile.ZipInfo(entry.path, date_time=_EPOCH)
             info.create_system = _UNIX
             info.external_attr = _EXECUTABLE if entry.executable else _FILE
             info.compress_type = zipfile.ZIP_DEFLATED
-            data = entry.read()
-            unpacked += len(data)
-            archive.writestr(info, data)
-    return unpacked
+            archive.writestr(info, entry.read())

@@ -1,0 +1,242 @@
+"""Bundles, with the real uv and wheels made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from uv import find_uv_bin
+
+from kit.cloud import RecordedEvents
+from kit.wheels import make_wheel
+from skykite.bundle import Bundler
+from skykite.errors import SkykiteError
+from skykite.model.events import StepProgress
+from skykite.model.manifest import AssetEntry, BundleEntry
+from skykite.model.source import dependency_files, select, select_support, source_hash
+
+Architecture = Literal["x86_64", "arm64"]
+
+
+class Bench:
+    """A project, a folder of wheels, a cache, and the bundler between them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.project = root / "project"
+        self.wheels = root / "wheels"
+        self.zip = root / "assembly" / "code.zip"
+        self.wheels.mkdir(parents=True)
+        self.events = RecordedEvents()
+        self.write("functions/hello.py", "def handler(event, context): ...\n")
+        (root / "uv.toml").write_text("no-index = true\n")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("UV_")},
+            "UV_CONFIG_FILE": str(root / "uv.toml"),
+            "UV_FIND_LINKS": str(self.wheels),
+            "UV_CACHE_DIR": str(root / "uv"),
+        }
+
+    def write(self, path: str, text: str) -> None:
+        file = self.project / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def asset(
+        self, *, runtime: str = "python3.13", architecture: Architecture = "arm64", root: str = "."
+    ) -> AssetEntry:
+        import_root = self.project / root
+        digest = source_hash(
+            (*select(import_root, self.project), *select_support()),
+            dependency_files(import_root, self.project),
+            runtime=runtime,
+            architecture=architecture,
+        )
+        # As CDK names it: by the hash of the hash.
+        key = hashlib.sha256(digest.encode()).hexdigest()
+        bundle = BundleEntry(import_root=".", runtime=runtime, architecture=architecture)
+        return AssetEntry(key=f"{key}.zip", bucket="b", packaging="bundle", source="x", bundle=bundle)
+
+    async def build(self, asset: AssetEntry | None = None) -> zipfile.ZipFile:
+        self.events = RecordedEvents()
+        bundler = Bundler(
+            project_root=self.project, cache=self.root / "cache", environment=self.environment, events=self.events
+        )
+        await bundler.build(asset or self.asset(), self.zip)
+        return zipfile.ZipFile(self.zip)
+
+    async def users_files(self, asset: AssetEntry | None = None) -> list[str]:
+        archive = await self.build(asset)
+        return [name for name in archive.namelist() if not name.startswith("skykite_lambda/")]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_a_function_without_packages_is_its_code_and_the_runtime_support(bench: Bench) -> None:
+    archive = await bench.build()
+    names = archive.namelist()
+    assert {"functions/hello.py", "skykite_lambda/__init__.py", "skykite_lambda/resource.py"} <= set(names)
+    assert names == sorted(names)
+    assert all(entry.date_time == (1980, 1, 1, 0, 0, 0) for entry in archive.infolist())
+    assert bench.events.of(StepProgress) == []
+
+
+async def test_the_zip_is_the_same_to_the_byte_elsewhere_and_later(bench: Bench, tmp_path: Path) -> None:
+    make_wheel(bench.wheels, "parcel", "1.0", script=True)
+    bench.write("requirements.txt", "parcel\n")
+    await bench.build()
+
+    other = Bench(tmp_path / "elsewhere")
+    other.environment["UV_FIND_LINKS"] = str(bench.wheels)
+    other.write("requirements.txt", "parcel\n")
+    for file in other.project.rglob("*"):
+        os.utime(file, (1, 1))
+    await other.build()
+    assert bench.zip.read_bytes() == other.zip.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "architecture", "tag"),
+    [
+        ("python3.13", "arm64", "cp313-cp313-manylinux_2_28_aarch64"),
+        ("python3.12", "x86_64", "cp312-cp312-manylinux_2_34_x86_64"),
+        ("python3.9", "x86_64", "cp39-cp39-manylinux2014_x86_64"),
+    ],
+)
+async def test_packages_are_those_for_the_functions_machine_not_ours(
+    bench: Bench, runtime: str, architecture: Architecture, tag: str
+) -> None:
+    for other in (
+        tag,
+        "cp311-cp311-manylinux_2_17_x86_64",
+        "cp311-cp311-win_amd64",
+        "cp313-cp313-manylinux_2_17_armv7l",
+    ):
+        make_wheel(bench.wheels, "binary", "1.0", tag=other)
+    bench.write("requirements.txt", "binary==1.0\n")
+    archive = await bench.build(bench.asset(runtime=runtime, architecture=architecture))
+    assert archive.read("binary.py").decode() == f"TAG = {tag!r}\n"
+
+
+async def test_what_uv_notes_about_this_machine_stays_out(bench: Bench) -> None:
+    make_wheel(bench.wheels, "parcel", "1.0", script=True)
+    bench.write("requirements.txt", "parcel\n")
+    assert await bench.users_files() == [
+        "functions/hello.py",
+        "parcel-1.0.dist-info/METADATA",
+        "parcel-1.0.dist-info/WHEEL",
+        "parcel-1.0.dist-info/entry_points.txt",
+        "parcel.py",
+        "requirements.txt",
+    ]
+
+
+async def test_skykite_itself_and_what_only_it_needs_stay_out(bench: Bench) -> None:
+    make_wheel(bench.wheels, "skykite", "0.1.0", requires=("enormous",))
+    make_wheel(bench.wheels, "enormous", "1.0")
+    make_wheel(bench.wheels, "parcel", "1.0")
+    bench.write("pyproject.toml", '[project]\nname = "x"\nversion = "1"\ndependencies = ["skykite>=0.1", "parcel"]\n')
+    names = await bench.users_files()
+    assert "parcel.py" in names
+    assert not [name for name in names if name.startswith(("skykite", "enormous"))]
+
+
+async def test_a_lock_is_followed_to_the_letter_but_for_skykite(bench: Bench) -> None:
+    make_wheel(bench.wheels, "parcel", "1.0")
+    make_wheel(bench.wheels, "skykite", "0.1.0", requires=("enormous",))
+    make_wheel(bench.wheels, "enormous", "1.0")
+    bench.write(
+        "pyproject.toml",
+        '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["parcel", "skykite"]\n',
+    )
+    lock = [find_uv_bin(), "lock", "--quiet", "--project", str(bench.project)]
+    await asyncio.to_thread(subprocess.run, lock, env=bench.environment, check=True)
+    make_wheel(bench.wheels, "parcel", "2.0")
+    names = await bench.users_files()
+    assert "parcel-1.0.dist-info/METADATA" in names
+    assert not [name for name in names if name.startswith(("skykite", "enormous"))]
+
+
+async def test_the_users_file_wins_over_a_packages(bench: Bench) -> None:
+    make_wheel(bench.wheels, "parcel", "1.0")
+    bench.write("requirements.txt", "parcel\n")
+    bench.write("parcel.py", "MINE = True\n")
+    assert (await bench.build()).read("parcel.py") == b"MINE = True\n"
+
+
+async def test_nothing_is_built_twice(bench: Bench) -> None:
+    make_wheel(bench.wheels, "parcel", "1.0")
+    bench.write("requirements.txt", "parcel\n")
+    await bench.build()
+    assert [event.message for event in bench.events.of(StepProgress)] == [
+        "installing the packages of requirements.txt for aarch64-manylinux_2_34"
+    ]
+    bench.environment["PATH"] = bench.environment["UV_FIND_LINKS"] = "/nowhere"
+    await bench.build()
+    bench.write("functions/hello.py", "def handler(event, context): return 1\n")
+    assert b"return 1" in (await bench.build()).read("functions/hello.py")
+    assert bench.events.of(StepProgress) == []
+
+
+async def test_a_change_of_an_included_file_counts(bench: Bench) -> None:
+    make_wheel(bench.wheels, "parcel", "1.0")
+    make_wheel(bench.wheels, "parcel", "2.0")
+    bench.write("requirements.txt", "-r base.txt\n")
+    bench.write("base.txt", "parcel==1.0\n")
+    assert "parcel-1.0.dist-info/METADATA" in await bench.users_files()
+    bench.write("base.txt", "parcel==2.0\n")
+    assert "parcel-2.0.dist-info/METADATA" in await bench.users_files()
+
+
+async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench) -> None:
+    make_wheel(bench.wheels, "binary", "1.0", tag="cp313-cp313-win_amd64")
+    bench.write("requirements.txt", "binary\n")
+    with pytest.raises(SkykiteError) as raised:
+        await bench.build()
+    assert (raised.value.code, raised.value.message, raised.value.hint) == (
+        "wheel-missing",
+        "a package that `requirements.txt` asks for has no wheel for the function's runtime and architecture",
+        "choose a version that has one, or another runtime or architecture; Lambda cannot compile packages",
+    )
+    assert "binary" in (raised.value.context or "")
+
+
+async def test_a_package_that_does_not_exist_is_named_with_uvs_words(bench: Bench) -> None:
+    bench.write("requirements.txt", "no-such-thing\n")
+    with pytest.raises(SkykiteError) as raised:
+        await bench.build()
+    assert (raised.value.code, raised.value.message) == (
+        "packages-unresolved",
+        "the packages of `requirements.txt` cannot be installed",
+    )
+    assert "no-such-thing" in (raised.value.context or "")
+
+
+async def test_code_that_changed_since_synth_is_not_deployed_under_its_old_name(bench: Bench) -> None:
+    asset = bench.asset()
+    bench.write("functions/hello.py", "changed = True\n")
+    with pytest.raises(SkykiteError) as raised:
+        await bench.build(asset)
+    assert (raised.value.code, raised.value.hint) == ("source-changed", "deploy again")
+    assert list((bench.root / "cache" / "bundles").iterdir()) == []
+
+
+async def test_what_lambda_would_refuse_for_its_size_is_refused_here(bench: Bench) -> None:
+    big = bench.project / "data" / "big.bin"
+    big.parent.mkdir()
+    with big.open("wb") as stream:
+        stream.truncate(251 * 1024 * 1024)
+    with pytest.raises(SkykiteError) as raised:
+        await bench.build()
+    assert raised.value.code == "bundle-too-large"
+    assert raised.value.message == "the code of `.` with its packages has 251 MB unpacked; Lambda takes 250 MB"
+    assert (raised.value.context or "").splitlines()[0] == " 251 MB data"
