@@ -19,6 +19,7 @@ from typing import Any
 from ministack.core.responses import error_response_json
 
 from skykite_cloud.credentials import RoleCredentials
+from skykite_cloud.customresources import fail_custom_resource
 from skykite_cloud.handoff import Answer, Call, HandoffClient, HandoffLostError
 from skykite_cloud.seams import when_imported
 
@@ -120,14 +121,20 @@ class Executor:
 
     def _dispatch(self, function: Record, config: Record, event: object, request_id: str, started: float) -> Record:
         try:
-            result = self._hand_off(function, config, event, request_id, started)
-            if result is not None:
-                return result
-            if config.get("Handler") == PLACEHOLDER_HANDLER:
-                return _nobody_runs_it(config)
-            return self._own_executor(function, config, event, request_id, started)
+            result = self._execute(function, config, event, request_id, started)
         finally:
             self._invoked()
+        if result.get("error"):
+            fail_custom_resource(event, result.get("body"))
+        return result
+
+    def _execute(self, function: Record, config: Record, event: object, request_id: str, started: float) -> Record:
+        result = self._hand_off(function, config, event, request_id, started)
+        if result is not None:
+            return result
+        if config.get("Handler") == PLACEHOLDER_HANDLER:
+            return _nobody_runs_it(config)
+        return self._own_executor(function, config, event, request_id, started)
 
     def _hand_off(
         self, function: Record, config: Record, event: object, request_id: str, started: float

@@ -54,7 +54,7 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
 
 def find_environment() -> Path | None:
     """The Python of the embedded cloud's environment if it is there and whole. Makes nothing."""
-    directory = cache_directory(os.environ) / "cloud" / _environment_name()
+    directory = _directory()
     python = _python_of(directory)
     return python if _is_whole(directory, python) else None
 
@@ -64,16 +64,21 @@ async def ensure_environment(events: EventSink, clock: Clock) -> Path:
 
     Raises `registry-unreachable`, `cache-unwritable` or `cloud-environment-failed`.
     """
-    directory = cache_directory(os.environ) / "cloud" / _environment_name()
+    found = find_environment()
+    if found is not None:
+        return found
+    directory = _directory()
     python = _python_of(directory)
-    if _is_whole(directory, python):
-        return python
     started = clock.monotonic()
     events.emit(StepStarted(step="environment", message="Preparing the embedded cloud, once for all projects"))
     await _build_once(directory, python, events)
     elapsed = (clock.monotonic() - started) * 1000
     events.emit(StepFinished(step="environment", message="The embedded cloud is prepared", elapsed_ms=elapsed))
     return python
+
+
+def _directory() -> Path:
+    return cache_directory(os.environ) / "cloud" / _environment_name()
 
 
 def _requirements() -> str:

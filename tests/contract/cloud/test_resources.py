@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kit.embedded_cloud import REGION, RunningCloud, deploy
+from kit.embedded_cloud import REGION, RunningCloud, deploy, empty_zip
+from skykite.model.invocation import Invocation
 
 TRUST = {
     "Version": "2012-10-17",
@@ -358,3 +359,27 @@ def test_cdk_metadata_is_taken_and_does_nothing(cloud: RunningCloud) -> None:
     resources = {"Metadata": {"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": "v2:deflate64:x"}}}
 
     assert deploy(cloud, "metadata", resources)["StackStatus"] == "CREATE_COMPLETE"
+
+
+def test_a_custom_resource_whose_function_fails_fails_at_once_with_its_error(cloud: RunningCloud) -> None:
+    def broken(event: Any, _: Invocation) -> Any:
+        raise ValueError("no seed data")
+
+    arn = cloud.function("broken-resource", broken)
+
+    stack = deploy(cloud, "broken", {"Seed": {"Type": "Custom::Seed", "Properties": {"ServiceToken": arn}}})
+
+    assert stack["StackStatus"] in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+    assert ("Seed", "The function failed: ValueError: no seed data") in stack["Failures"]
+
+
+def test_a_custom_resource_written_in_python_finds_boto3_as_in_lambda(cloud: RunningCloud) -> None:
+    source = "import boto3\ndef handler(event, context):\n    return boto3.client('sqs').list_queues()['QueueUrls']\n"
+    cloud.function(
+        "with-boto3", None, Handler="index.handler", Timeout=20, Code={"ZipFile": empty_zip(index__py=source)}
+    )
+    url = cloud.client("sqs").create_queue(QueueName="seen-from-inside")["QueueUrl"]
+
+    answer = cloud.client("lambda").invoke(FunctionName="with-boto3")
+
+    assert url in json.loads(answer["Payload"].read())
