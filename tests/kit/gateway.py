@@ -17,6 +17,7 @@ from skykite.model.events import Event, HttpFinished, Notice
 from skykite.model.invocation import Failed, Invocation, Outcome, Report, Succeeded
 from skykite.model.manifest import Cors, HttpApiEntry, RouteEntry
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, RequestId, StackName
+from skykite.ports import Admission
 
 API_ID = "a1b2c3d4e5"
 ACCOUNT = "123456789012"
@@ -73,6 +74,22 @@ class Functions:
             result = await result
         self.done.append(invocation.request_id)
         return result if isinstance(result, Succeeded | Failed) else succeeded(result)
+
+
+class Gate:
+    """An Admission that opens when told to."""
+
+    def __init__(self) -> None:
+        self._opened = asyncio.Event()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    def is_open(self) -> bool:
+        return self._opened.is_set()
+
+    async def wait(self) -> None:
+        await self._opened.wait()
 
 
 def succeeded(value: Any) -> Succeeded:
@@ -222,6 +239,7 @@ async def running(
     handler: Handler = lambda event, invocation: "ok",
     integration_timeouts: bool = True,
     limits: Limits | None = None,
+    admission: Admission | None = None,
 ) -> AsyncIterator[Running]:
     """Serve until the test is through; the first API's URL is the one asked."""
     system, events, functions = System(), Recorder(), Functions(handler)
@@ -232,6 +250,7 @@ async def running(
         ids=system,
         integration_timeouts=integration_timeouts,
         limits=limits,
+        admission=admission,
     )
     endpoints = await gateway.serve(apis or (make_api("$default"),))
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,7 +48,7 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
-        self._port_text = ""
+        self.port_text = ""
 
     async def open(self, port: int) -> None:
         try:
@@ -57,18 +58,20 @@ class Door:
         except OSError as error:
             raise await _explain(error, port, self.api.served) from error
         self.port = self._server.sockets[0].getsockname()[1]
-        self._port_text = str(self.port)
+        self.port_text = str(self.port)
 
     async def close(self, *, grace_s: float) -> None:
         if self._server is not None:
             self._server.close()
         for connection in tuple(self._connections):
             connection.finish()
-        if self.tasks and grace_s:
-            await asyncio.wait(self.tasks, timeout=grace_s)
-        for task in self.tasks:
-            task.cancel()
-        if self.tasks:
+        deadline = self._loop.time() + grace_s
+        # A request that waited for admission starts another task when its first one ends, hence the loop.
+        while self.tasks and (left := deadline - self._loop.time()) > 0:
+            await asyncio.wait(self.tasks, timeout=left)
+        while self.tasks:
+            for task in self.tasks:
+                task.cancel()
             await asyncio.wait(self.tasks)
         await asyncio.sleep(0)  # lets the last answers out
         for connection in tuple(self._connections):
@@ -81,41 +84,17 @@ class Door:
         self._connections.discard(connection)
 
     def begin(self, request: Request, source_ip: str, reply: Reply) -> None:
+        exchange = _Exchange(self, request, source_ip, reply)
         admission = self.equipment.admission
         if admission is None or admission.is_open():
-            self._begin(request, source_ip, reply)
-            return
-        task = self._loop.create_task(self._begin_later(admission, request, source_ip, reply))
+            exchange.begin()
+        else:
+            self.start(exchange.begin_later(admission))
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-
-    async def _begin_later(self, admission: Admission, request: Request, source_ip: str, reply: Reply) -> None:
-        try:
-            await admission.wait()
-        except asyncio.CancelledError:
-            request_id = self.equipment.ids.request_id()
-            _Exchange(self, request, request_id, reply).answer(self.api.stop(request))
-            raise
-        self._begin(request, source_ip, reply)
-
-    def _begin(self, request: Request, source_ip: str, reply: Reply) -> None:
-        request_id = self.equipment.ids.request_id()
-        exchange = _Exchange(self, request, request_id, reply)
-        now = self.equipment.clock.now().timestamp()
-        decision = self.api.decide(
-            request,
-            Arrival(
-                request_id=request_id,
-                time=format_time(int(now)),
-                epoch_ms=int(now * 1000),
-                source_ip=source_ip,
-                port=self._port_text,
-            ),
-        )
-        if isinstance(decision, Answer):
-            exchange.answer(decision)
-            return
-        exchange.call(decision)
 
     def refuse(self, method: str, path: str, response: HttpResponse) -> str:
         request_id = self.equipment.ids.request_id()
@@ -140,51 +119,82 @@ class Door:
 class _Exchange:
     """One request and its answer. It is answered once, by the function or by the clock, whichever comes first."""
 
-    __slots__ = ("_answered", "_api", "_door", "_function", "_reply", "_request", "_request_id", "_since", "_timer")
+    __slots__ = (
+        "_answered",
+        "_api",
+        "_door",
+        "_function",
+        "_reply",
+        "_request",
+        "_request_id",
+        "_since",
+        "_source_ip",
+        "_timer",
+    )
 
-    def __init__(self, door: Door, request: Request, request_id: RequestId, reply: Reply) -> None:
+    def __init__(self, door: Door, request: Request, source_ip: str, reply: Reply) -> None:
         self._door = door
         self._api = door.api
         self._request = request
-        self._request_id = request_id
+        self._request_id = door.equipment.ids.request_id()
+        self._source_ip = source_ip
         self._reply = reply
         self._since = door.equipment.clock.monotonic()
         self._answered = False
         self._timer: asyncio.TimerHandle | None = None
         self._function: FunctionId | None = None
 
-    def call(self, call: Call) -> None:
-        door = self._door
-        loop = asyncio.get_running_loop()
-        self._function = call.route.function
-        if door.equipment.integration_timeouts:
-            self._timer = loop.call_later(
-                timeout_s(call.route), lambda: self.answer(self._api.time_out(self._request, call))
+    async def begin_later(self, admission: Admission) -> None:
+        try:
+            await admission.wait()
+        except asyncio.CancelledError:
+            self.answer(self._api.stop(self._request))
+            raise
+        self._api = self._door.api  # what was saved may be a route
+        self.begin()
+
+    def begin(self) -> None:
+        now = self._door.equipment.clock.now().timestamp()
+        arrival = Arrival(
+            request_id=self._request_id,
+            time=format_time(int(now)),
+            epoch_ms=int(now * 1000),
+            source_ip=self._source_ip,
+            port=self._door.port_text,
+        )
+        try:
+            decision = self._api.decide(self._request, arrival)
+        except Exception as error:  # noqa: BLE001  (whatever it is, one request must not take the server down)
+            self._break(f"`{self._request.method} {self._request.path}` could not be routed", error)
+            return
+        if isinstance(decision, Answer):
+            self.answer(decision)
+            return
+        self._function = decision.route.function
+        if self._door.equipment.integration_timeouts:
+            self._timer = asyncio.get_running_loop().call_later(
+                timeout_s(decision.route), lambda: self.answer(self._api.time_out(self._request, decision))
             )
-        task = loop.create_task(self._invoke(call))
-        door.tasks.add(task)
-        task.add_done_callback(door.tasks.discard)
+        self._door.start(self._invoke(decision))
 
     async def _invoke(self, call: Call) -> None:
         try:
             outcome = await self._door.equipment.invoker.invoke(call.invocation)
+            self.answer(self._api.conclude(self._request, call, outcome))
         except asyncio.CancelledError:
             self.answer(self._api.stop(self._request))
             raise
         except SkykiteError as error:
             self._door.equipment.events.emit(ErrorRaised.of(error))
             self.answer(self._api.fail(self._request))
-        except Exception as error:  # noqa: BLE001  (whatever it is, one request must not take the server down)
-            self._door.equipment.events.emit(
-                ErrorRaised(
-                    error="invocation-failed",
-                    message=f"`{call.route.function}` could not be asked: {type(error).__name__}: {error}",
-                    blame="skykite",
-                )
-            )
-            self.answer(self._api.fail(self._request))
-        else:
-            self.answer(self._api.conclude(self._request, call, outcome))
+        except Exception as error:  # noqa: BLE001  (the same)
+            self._break(f"`{call.route.function}` could not be asked", error)
+
+    def _break(self, what: str, error: Exception) -> None:
+        self._door.equipment.events.emit(
+            ErrorRaised(error="invocation-failed", message=f"{what}: {type(error).__name__}: {error}", blame="skykite")
+        )
+        self.answer(self._api.fail(self._request))
 
     def answer(self, answer: Answer) -> None:
         if self._answered:

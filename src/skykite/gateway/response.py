@@ -44,7 +44,7 @@ def interpret(payload: bytes, payload_format: Literal["1.0", "2.0"]) -> HttpResp
     """Raises MalformedResponseError where API Gateway answers 500 Internal Server Error."""
     try:
         value = _decode(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         if payload_format == "1.0":
             raise MalformedResponseError("something that is not JSON") from None
         return HttpResponse(200, _JSON, payload)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kit.gateway import Functions, Recorder, System, failed, make_api, make_request, running, until
+from kit.gateway import Functions, Gate, Recorder, System, failed, make_api, make_request, running, until
 from skykite.errors import SkykiteError
 from skykite.gateway import Gateway
 from skykite.model.events import ErrorRaised, HttpFinished
@@ -170,6 +170,42 @@ async def test_routes_change_in_place_and_requests_under_way_end_as_they_began()
         for target, status in (("/old", 404), ("/new", 200)):
             await wire.send(make_request("GET", target))
             assert (await wire.receive()).status == status
+
+
+async def test_a_request_that_has_to_wait_is_routed_by_what_stands_when_it_may_go_on() -> None:
+    gate = Gate()
+    async with running(make_api("GET /old"), admission=gate) as here, here.wire() as wire:
+        await wire.send(make_request("GET", "/new"))
+        await here.gateway.serve([make_api("GET /new")])
+        assert not here.functions.invocations
+        gate.open()
+        assert (await wire.receive()).status == 200
+        await wire.send(make_request("GET", "/old"))
+        assert (await wire.receive()).status == 404
+
+
+async def test_a_request_that_still_waits_when_the_gateway_stops_is_answered_503() -> None:
+    async with running(admission=Gate()) as here, here.wire() as wire, here.wire() as other:
+        await wire.send(make_request())
+        await other.send(b"nonsense\r\n\r\n")
+        assert (await other.receive()).status == 400, "by now the first request is in"
+        await here.gateway.stop()
+        assert (await wire.receive()).status == 503
+        assert not here.functions.invocations
+
+
+async def test_a_request_let_in_while_the_gateway_stops_is_still_answered() -> None:
+    gate = Gate()
+    async with running(admission=gate) as here, here.wire() as wire, here.wire() as other:
+        await wire.send(make_request())
+        await other.send(b"nonsense\r\n\r\n")
+        await other.receive()
+        stopping = asyncio.create_task(here.gateway.stop())
+        while not await closed(here.port):
+            pass
+        gate.open()
+        await stopping
+        assert (await wire.receive()).body == b"ok"
 
 
 async def test_apis_come_and_go_without_disturbing_the_others() -> None:

@@ -39,6 +39,7 @@ def read(value: Any, payload_format: Any = "2.0") -> HttpResponse:
         (b'"\\ud83d"', b"?"),
         (b'{"a": 1e999}', b'{"a": 1e999}'),
         (b'{"a": NaN}', b'{"a": NaN}'),
+        (b"[" * 100_000 + b"]" * 100_000, b"[" * 100_000 + b"]" * 100_000),
     ],
 )
 def test_a_bare_value_is_the_body_of_a_json_200(payload: bytes, body: bytes) -> None:
