@@ -28,14 +28,14 @@ A command exits with 0 when it went well, 1 for an error of yours or of AWS, 2 f
 and 130 after Ctrl-C. stdout is data, everything for people goes to stderr.
 """
 _ABOUT_EVENTS: Final = """\
-`--output json` prints one JSON object a line. Each has a `code`, which says what it is, a `time` (ISO 8601, UTC), and the
-fields below. Codes and fields stay; new ones may come, so ignore what you do not know. The wording of `message` and `hint`
-may change at any time. Durations end in `_ms`.
+`--output json` prints one JSON object a line. Each has a `code`, which says what it is, a `time` (ISO 8601, UTC), and
+the fields below. Codes and fields stay; new ones may come, so ignore what you do not know. The wording of `message` and
+`hint` may change at any time. Durations end in `_ms`.
 """
 _ABOUT_ERRORS: Final = """\
 Every error has a code, which stays; the words may change. `…` stands for what is known only when it happens. With
-`--output json` an error is an [`error`](events.md#error) event. "Of AWS" and "of Skykite" say who is to blame where it is
-not the project.
+`--output json` an error is an [`error`](events.md#error) event. "Of AWS" and "of Skykite" say who is to blame where it
+is not the project.
 """
 
 
@@ -150,10 +150,9 @@ def errors_page() -> str:
             parts.append(f"## `{use.code}`\n")
             last = use.code
         blame = {"aws": " (of AWS)", "skykite": " (of Skykite)"}.get(use.blame, "")
-        parts.append(
-            f"- {_escaped(use.message)}{blame}" + (f"\n  \\\n  hint: {_escaped(use.hint)}" if use.hint else "")
-        )
-        parts.append("")
+        parts.append(f"- {_escaped(use.message)}{blame}\n")
+        if use.hint:
+            parts.append(f"  Hint: {_escaped(use.hint)}\n")
     return "\n".join(parts)
 
 
