@@ -53,7 +53,10 @@ IDS = SystemIds()
 
 
 def run_dev(settings: Settings, *, port: int | None) -> None:
-    """`kite dev --local`, until Ctrl-C."""
+    """`kite dev --local`, until Ctrl-C. Under a debugger it is another process that does it, and this one only waits."""
+    from skykite.runtime import run_outside_debugger
+
+    run_outside_debugger(sys.argv[1:])
     workspace = open_workspace(settings, local=True)
     prepare_state(workspace.project)
     with open_console(settings) as (events, asker):

@@ -1,6 +1,6 @@
 """The Lambda runtime on this machine: invocation by invocation, in worker processes of the project's interpreter."""
 
-from skykite.runtime.debugger import DebuggerEndpoint, detect_debugger
+from skykite.runtime.debugger import DebuggerEndpoint, detect_debugger, run_outside_debugger
 from skykite.runtime.runtime import Runtime
 
-__all__ = ["DebuggerEndpoint", "Runtime", "detect_debugger"]
+__all__ = ["DebuggerEndpoint", "Runtime", "detect_debugger", "run_outside_debugger"]

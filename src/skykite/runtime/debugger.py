@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,11 +85,10 @@ def detect_debugger(environment: MutableMapping[str, str] = os.environ) -> Debug
 
 def run_outside_debugger(
     arguments: Sequence[str],
-    environment: MutableMapping[str, str] = os.environ,
+    environment: Mapping[str, str] = os.environ,
     program: Sequence[str] = (sys.executable, "-m", "skykite"),
-) -> int | None:
-    """If a debugger traces this process, run `program` with `arguments` untraced beside it and return its exit status;
-    else return None at once.
+) -> None:
+    """If a debugger traces this process, run `program` with `arguments` untraced beside it, and exit with its status.
 
     The editor's Stop kills this process and its process group with SIGKILL. On POSIX the second process is in a group
     of its own, outlives that, and ends cleanly; it has the terminal, so Ctrl-C reaches it. On Windows debugpy's job
@@ -97,17 +96,20 @@ def run_outside_debugger(
     """
     endpoint = _endpoint_of_this_process(environment)
     if endpoint is None:
-        return None
+        return
     command = [*program, *arguments]
-    environment = {name: value for name, value in environment.items() if name not in _DEBUGPY_STATE}
+    inherited = {name: value for name, value in environment.items() if name not in _DEBUGPY_STATE}
     with _untouched_by_debugger():
         if sys.platform == "win32":
-            environment[DEBUGGER_VARIABLE] = _encode_handover(endpoint, None)
-            return subprocess.call(command, env=environment)
-        return _run_in_own_group(command, environment, endpoint)
+            inherited[DEBUGGER_VARIABLE] = _encode_handover(endpoint, None)
+            status = subprocess.call(command, env=inherited)
+        else:
+            status = _run_in_own_group(command, inherited, endpoint)
+    # Not sys.exit: the debugger takes a SystemExit with a status for an exception to stop at.
+    os._exit(status)
 
 
-def _endpoint_of_this_process(environment: MutableMapping[str, str]) -> DebuggerEndpoint | None:
+def _endpoint_of_this_process(environment: Mapping[str, str]) -> DebuggerEndpoint | None:
     # Not imported but looked up: whoever debugs us has put them there, in the version the adapter speaks.
     pydevd, debugpy = sys.modules.get("pydevd"), sys.modules.get("debugpy")
     if pydevd is None or debugpy is None or debugpy.__file__ is None:

@@ -57,9 +57,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    status = run_outside_debugger(sys.argv[1:], program=(sys.executable, __file__))
-    if status is None:
-        asyncio.run(main())
-        sys.exit(3)
-    else:
-        sys.exit(status)
+    run_outside_debugger(sys.argv[1:], program=(sys.executable, __file__))
+    asyncio.run(main())
+    sys.exit(3)

@@ -104,7 +104,7 @@ async def test_a_client_that_attaches_late_debugs_the_workers_that_run_and_its_l
 
 def test_where_no_debugger_is_nothing_happens() -> None:
     environment = {"PATH": "/bin"}
-    assert run_outside_debugger(["dev"], environment) is None
+    run_outside_debugger(["dev"], environment, program=["/nowhere"])
     assert detect_debugger(environment) is None
     assert environment == {"PATH": "/bin"}
 
