@@ -6,12 +6,16 @@ python -m benchmarks.targets [--write]
 from __future__ import annotations
 
 from benchmarks import memory, reload, start, warm
-from benchmarks.results import options, report, targets_table
+from benchmarks.results import Target, options, report, targets_table
 
 
 def main() -> None:
     arguments = options("What Skykite promised itself, measured.").parse_args()
-    targets = [target for module in (start, reload, warm, memory) for target in module.measure()]
+    targets: list[Target] = []
+    for module in (start, reload, warm, memory):
+        print(f"{module.__name__} …", flush=True)
+        targets += module.measure()
+        print("\n".join(targets_table(targets)), flush=True)
     report("Targets", targets_table(targets), arguments, module="benchmarks.targets")
 
 
