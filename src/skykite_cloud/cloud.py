@@ -38,7 +38,7 @@ class Cloud:
         self._snapshots = Snapshots(self._state, self._files, failed=self._saving_fails)
         self._background: set[asyncio.Task[None]] = set()
         endpoints.install(port)
-        deployments.install(self._snapshots.changed)
+        deployments.install(self._snapshots.changed_for_good)
         resources.install()
         templates.install()
         client = HandoffClient(settings.handoff) if settings.handoff else None

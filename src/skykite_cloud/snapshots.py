@@ -25,7 +25,8 @@ logger = logging.getLogger("skykite.snapshots")
 
 
 class Snapshots:
-    """Owns the saving of one cloud. `changed` may be called from any thread, everything else on the event loop.
+    """Owns the saving of one cloud. `changed` and `changed_for_good` may be called from any thread, everything else
+    on the event loop.
     `failed` hears once when saving begins to fail."""
 
     def __init__(self, state: StateOfServices, files: SnapshotFiles, *, failed: Callable[[str], None]) -> None:
@@ -48,6 +49,11 @@ class Snapshots:
         if not self._dirty:
             self._dirty = True
             self._loop.call_soon_threadsafe(self._wake.set)
+
+    def changed_for_good(self) -> None:
+        """Something ended that is worth saving at once: a stack operation."""
+        self._loop.call_soon_threadsafe(self._urgent.set)
+        self.changed()
 
     async def now(self) -> None:
         """What was done before this call is on disk when it returns. Raises OSError."""

@@ -100,7 +100,7 @@ class StateOfServices:
         for attempt in range(_ATTEMPTS):
             try:
                 value = read()
-                return None if value is None else encode(value)
+                return None if _is_empty(value) else encode(value)
             except RuntimeError:  # changed size during iteration: a thread was faster
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -149,6 +149,13 @@ def _reader(module: ModuleType, *, real_copies: bool) -> Callable[[], Any]:
             return module.get_state()
 
     return read
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a service holds nothing. What is saved is imported on the next start, so nothing is not saved."""
+    if value is None:
+        return True
+    return isinstance(value, dict) and not any(getattr(store, "_data", store) for store in value.values())
 
 
 def _without(

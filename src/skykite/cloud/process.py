@@ -187,7 +187,11 @@ class EmbeddedCloud:
         while line := await process.stdout.readline():
             self._heard(msgspec.json.decode(line))
         # stdout ends with the process
-        self._fail_waiting(self._start_failed("it ended while it started"))
+        if self._ready and not self._ready.done():
+            self._ready.set_exception(self._start_failed("it ended while it started"))
+        for waiting in self._snapshots.values():
+            if not waiting.done():
+                waiting.set_exception(self._unsaved("it ended meanwhile"))
 
     def _heard(self, message: dict[str, Any]) -> None:
         ready = self._ready
@@ -207,13 +211,6 @@ class EmbeddedCloud:
                 self._events.emit(
                     Notice(notice=message["notice"], message=message["message"], hint=message.get("hint"))
                 )
-
-    def _fail_waiting(self, error: SkykiteError) -> None:
-        if self._ready and not self._ready.done():
-            self._ready.set_exception(error)
-        for waiting in self._snapshots.values():
-            if not waiting.done():
-                waiting.set_exception(error)
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         assert self._process is not None
