@@ -53,7 +53,7 @@ IDS = SystemIds()
 
 
 def run_dev(settings: Settings, *, port: int | None) -> None:
-    """`kite dev --local`, until Ctrl-C. Under a debugger it is another process that does it, and this one only waits."""
+    """`kite dev --local`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.runtime import run_outside_debugger
 
     run_outside_debugger(sys.argv[1:])
