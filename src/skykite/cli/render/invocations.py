@@ -7,6 +7,7 @@ its request id.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,7 @@ _INDENT: Final = "    "
 _METHOD_WIDTH: Final = 6
 _LABEL_WIDTH: Final = 24
 _FUNCTION_WIDTH: Final = 28
+_WIDEST_FUNCTION: Final = 48
 _SHORTEST: Final = 12
 
 
@@ -58,6 +60,12 @@ class Invocations:
         self._symbols = symbols
         self._colour = colour
         self._open: dict[RequestId, _Request] = {}
+        self._function_width = _FUNCTION_WIDTH
+
+    def expect(self, functions: Iterable[FunctionId]) -> None:
+        """Make the column of functions as wide as these need."""
+        longest = max(map(len, functions), default=0)
+        self._function_width = max(_FUNCTION_WIDTH, min(longest, _WIDEST_FUNCTION))
 
     @property
     def waiting(self) -> bool:
@@ -189,8 +197,8 @@ class Invocations:
         """Align in columns where there is room; where there is not, shorten the function, then the path."""
         assert self.width is not None
         room = self.width - taken - len(" " + "  " + "  " + "  ")
-        if max(len(label), _LABEL_WIDTH) + max(len(function), _FUNCTION_WIDTH) <= room:
-            return label.ljust(_LABEL_WIDTH), function.ljust(_FUNCTION_WIDTH)
+        if max(len(label), _LABEL_WIDTH) + max(len(function), self._function_width) <= room:
+            return label.ljust(_LABEL_WIDTH), function.ljust(self._function_width)
         if len(label) + len(function) > room:
             function = self._cut(function, max(room - len(label), _SHORTEST), keep="end")
         if len(label) + len(function) > room:

@@ -92,7 +92,8 @@ class Transcript:
             case DevReady():
                 return self._dev_ready(event)
             case DevStopped():
-                return [line(Span(f"stopped in {duration(event.elapsed_ms)}", "dim"))]
+                start = "\r" if self._live else ""  # over the ^C that the terminal shows
+                return [line(Span(f"{start}stopped in {duration(event.elapsed_ms)}", "dim"))]
             case ReloadStarted():
                 return []
             case ReloadFinished():
@@ -142,6 +143,7 @@ class Transcript:
 
     def _dev_ready(self, event: DevReady) -> list[Block]:
         before, self._ready = self._ready, event
+        self._invocations.expect(event.functions)
         if before is not None and (before.endpoints, before.outputs) == (event.endpoints, event.outputs):
             return []
         urls = {endpoint.url.rstrip("/") for endpoint in event.endpoints}
