@@ -7,31 +7,35 @@ takes longer than a synth.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import threading
-from pathlib import Path
-from typing import Any
 
-from skykite.errors import SkykiteError
-from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, decode_synthesis
 from skykite.synth.kernel import start_kernel
-from skykite.synth.program import run_program
-from skykite.synth.recorder import Recorder
-from skykite.synth.report import Report, ReportedError, encode_report
 
 
 def main() -> None:
+    kernel = start_kernel()
+    _watch_parent()
+
+    # Imported while the kernel starts, which takes longer.
+    from pathlib import Path
+
+    from skykite.errors import SkykiteError
+    from skykite.model.synthesis import SYNTHESIS_VARIABLE, decode_synthesis
+    from skykite.synth.kernel import install_kernel
+    from skykite.synth.program import run_program
+    from skykite.synth.recorder import Recorder
+    from skykite.synth.report import Report, ReportedError, encode_report
+
     report = Path(sys.argv[1])
     synthesis = decode_synthesis(os.environ[SYNTHESIS_VARIABLE])
-    _watch_parent()
     recorder = Recorder(Path(synthesis.project_root))
-    error: SkykiteError | None = None
-    kernel = start_kernel(recorder.note_asset)
+    install_kernel(kernel, recorder.note_asset)
     recorder.start()
+    error: SkykiteError | None = None
     try:
-        run_program(synthesis, lambda: _make_app(synthesis))
+        run_program(synthesis)
     except SkykiteError as raised:
         error = raised
     else:
@@ -44,11 +48,6 @@ def main() -> None:
     )
     kernel.kill()
     os._exit(1 if error is not None else 0)
-
-
-def _make_app(synthesis: Synthesis) -> Any:
-    """As a user's program does, by name: the room `constructs` is no part of this one."""
-    return importlib.import_module("skykite").App(stage=synthesis.stage)
 
 
 def _watch_parent() -> None:

@@ -73,9 +73,8 @@ class Kernel:
 class DirectKernel(Kernel):
     """A kernel on a socket, already loading."""
 
-    def __init__(self, packages: tuple[_Package, ...], note_text: Callable[[str], None]) -> None:
+    def __init__(self, packages: tuple[_Package, ...]) -> None:
         super().__init__(packages)
-        self.note_text = note_text
         ours, theirs = socket.socketpair()
         with theirs, open(os.devnull, "rb") as nothing:  # noqa: PTH123
             self._pid = os.posix_spawn(
@@ -117,22 +116,22 @@ class DirectKernel(Kernel):
             yield self._loading.popleft()
 
     def kill(self) -> None:
-        """End it without ceremony: CDK writes its files before it answers."""
+        """End it without ceremony: CDK writes its files before it answers. Not every system has somebody to collect
+        the children of those who left, so do it here."""
         os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
 
 
-def start_kernel(note_text: Callable[[str], None]) -> Kernel:
-    """Make jsii ready to be imported. `note_text` hears every string on its way to the CDK (not in jsii's own way on
-    Windows or by choice, where it is told through the requests all the same)."""
+def start_kernel() -> Kernel:
+    """Start the kernel where that can be done early. Imports nothing of jsii's: that would take longer than this."""
     packages = tuple(_packages())
     direct = sys.platform != "win32" and not os.environ.get(STOCK_VARIABLE) and packages
-    kernel = DirectKernel(packages, note_text) if direct else Kernel(packages)
-    _install(kernel, note_text)
-    return kernel
+    return DirectKernel(packages) if direct else Kernel(packages)
 
 
-def _install(kernel: Kernel, note_text: Callable[[str], None]) -> None:
-    """Put ourselves between jsii's requests and its process. jsii makes its `_NodeProcess` on the first request."""
+def install_kernel(kernel: Kernel, note_text: Callable[[str], None]) -> None:
+    """Put ourselves between jsii's requests and its process. jsii makes its `_NodeProcess` on the first request.
+    `note_text` hears every string in a request to create something."""
     from jsii._kernel.providers import process
     from jsii._kernel.types import CreateRequest, LoadRequest, LoadResponse
 
@@ -207,17 +206,18 @@ def _packages() -> Iterator[_Package]:
 
 def _unpacked_kernel() -> Path:
     """The kernel's files laid out as they name each other, in a folder that never changes once it is there."""
-    import jsii._embedded.jsii as embedded
-
-    source = Path(embedded.__file__).parent
+    spec = importlib.util.find_spec("jsii")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    source = Path(spec.submodule_search_locations[0], "_embedded", "jsii")
     program = (source / "lib__program.js").read_bytes()
     target = cache_directory(os.environ) / f"jsii-{hashlib.sha256(program).hexdigest()[:16]}"
     if not target.is_dir():
         building = target.with_name(f"{target.name}-{os.getpid()}")
-        for resource, file in embedded.EMBEDDED_FILES.items():
-            if not file.endswith(".map"):
-                (building / file).parent.mkdir(parents=True, exist_ok=True)
-                (building / file).write_bytes((source / resource).read_bytes())
+        for resource in source.glob("*.js"):  # `lib__program.js` lies at `lib/program.js`
+            file = building.joinpath(*resource.name.split("__"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(resource.read_bytes())
         try:
             building.rename(target)
         except OSError:

@@ -11,7 +11,7 @@ import inspect
 import linecache
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -25,11 +25,12 @@ from skykite.synth.fresh_imports import import_from_source
 _TRACE_LIMIT = 8
 
 
-def run_program(synthesis: Synthesis, make_app: Callable[[], Any]) -> None:
+def run_program(synthesis: Synthesis) -> None:
     """Import `main`'s file, call `main(app)`, synthesize."""
     root = Path(synthesis.project_root)
     main = _find_main(synthesis, root)
-    app = make_app()
+    # As a user's program does, by name: the room `constructs` is no part of this one.
+    app = importlib.import_module("skykite").App(stage=synthesis.stage)
     try:
         inspect.signature(main).bind(app)
     except TypeError:

@@ -30,7 +30,8 @@ from skykite.synth.report import Report, decode_report
 
 _OUTPUT_LIMIT: Final = 10 * 1024 * 1024  # bytes
 _OUTPUT_SHOWN: Final = 200  # lines
-_TAIL: Final = 20  # lines
+_LINE_SHOWN: Final = 500  # characters
+_TAIL: Final = 5  # lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +167,7 @@ async def _follow(process: asyncio.subprocess.Process, events: EventSink) -> lis
             )
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            text = line.decode("utf-8", "replace").rstrip("\r")
+            text = _shorten(line)
             tail = [*tail[-_TAIL:], text]
             shown += 1
             if shown <= _OUTPUT_SHOWN:
@@ -174,11 +175,16 @@ async def _follow(process: asyncio.subprocess.Process, events: EventSink) -> lis
             elif shown == _OUTPUT_SHOWN + 1:
                 events.emit(Notice(notice="synth-output", message="…"))
     if rest:
-        text = rest.decode("utf-8", "replace")
+        text = _shorten(rest)
         tail.append(text)
         if shown <= _OUTPUT_SHOWN:
             events.emit(Notice(notice="synth-output", message=text))
     return tail
+
+
+def _shorten(line: bytes) -> str:
+    text = line.decode("utf-8", "replace").rstrip("\r")
+    return text if len(text) <= _LINE_SHOWN else f"{text[:_LINE_SHOWN]}…"
 
 
 def _read_report(file: Path, returncode: int, tail: list[str]) -> Report:

@@ -255,6 +255,8 @@ async def test_a_template_cloudformation_would_refuse_is_found_beside_the_deploy
     (error, *_) = await validate((await run(project)).assembly)
     assert (error.code, error.message) == (
         "template-invalid",
-        "CloudFormation would refuse `NotesStack/Orders` (AWS::SQS::Queue) at `Properties.Fifo`: "
-        "Additional properties are not allowed ('Fifo' was unexpected)",
+        (
+            "CloudFormation would refuse `NotesStack/Orders` (AWS::SQS::Queue) at `Properties.Fifo`: "
+            "Additional properties are not allowed ('Fifo' was unexpected)"
+        ),
     )
