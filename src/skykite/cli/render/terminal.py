@@ -21,7 +21,7 @@ from rich.text import Text
 
 from skykite.cli.render.lines import ASCII, Block, Line, Panel, Tone, duration, symbols_for
 from skykite.cli.render.pump import Pump, Stamped
-from skykite.cli.render.transcript import Transcript
+from skykite.cli.render.transcript import STEP_WIDTH, Transcript, sentence_part
 from skykite.model.events import (
     DeployResource,
     DevReady,
@@ -220,12 +220,13 @@ class TerminalRenderer:
         now = self._clock.monotonic()
         frame = self._frames[int(now * 1000 / _FRAME_MS) % len(self._frames)]
         rows = []
-        for step in self._steps.values():
+        for name, step in self._steps.items():
             elapsed = (now - step.started) * 1000
             rows.append(
                 Text.assemble(
                     (f"{frame} ", "cyan"),
-                    step.message,
+                    (f"{name.ljust(STEP_WIDTH)} ", "dim"),
+                    sentence_part(step.message),
                     (f"  {duration(elapsed)}" if elapsed >= 1000 else "", "dim"),
                     no_wrap=True,
                     overflow="ellipsis",

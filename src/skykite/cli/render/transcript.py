@@ -42,6 +42,7 @@ from skykite.model.events import (
 
 _WHOLE_STACK: Final = 6
 """A new stack with more resources than this is one line of the diff."""
+STEP_WIDTH: Final = 7
 _STACK_TONES: Final[Mapping[str, Tone]] = {"failed": "bad", "unchanged": "dim", "skipped": "dim"}
 
 
@@ -83,7 +84,7 @@ class Transcript:
             case HttpFinished():
                 return [*self._invocations.http(event, at)]
             case StepStarted() | StepProgress():
-                return [] if self._live else [line(Span(f"{event.step}: ", "dim"), event.message)]
+                return [] if self._live else [line(Span(f"{event.step}: ", "dim"), sentence_part(event.message))]
             case StepFinished():
                 return [self._step_finished(event)]
             case DevStarted():
@@ -138,8 +139,12 @@ class Transcript:
 
     def _step_finished(self, event: StepFinished) -> Line:
         tone: Tone = "dim" if event.skipped else ""
-        mark = Span(f"{self._symbols.good} ", tone or "good") if self._live else Span(f"{event.step}: ", "dim")
-        return line(mark, Span(event.message, tone), Span(f"  {duration(event.elapsed_ms)}", "dim"))
+        message = Span(sentence_part(event.message), tone)
+        took = Span(f"  {duration(event.elapsed_ms)}", "dim")
+        if not self._live:
+            return line(Span(f"{event.step}: ", "dim"), message, took)
+        mark = Span(f"{self._symbols.good} ", tone or "good")
+        return line(mark, Span(f"{event.step.ljust(STEP_WIDTH)} ", "dim"), message, took)
 
     def _dev_ready(self, event: DevReady) -> list[Block]:
         before, self._ready = self._ready, event
@@ -237,6 +242,12 @@ class Transcript:
             else:
                 lines.append(line(text))
         return [*lines, line("")]
+
+
+def sentence_part(message: str) -> str:
+    """To stand after the name of its step: without the capital of a sentence, but with that of a name."""
+    first = message.partition(" ")[0]
+    return message[:1].lower() + message[1:] if first[1:].islower() else message
 
 
 def _files(files: tuple[str, ...]) -> str:

@@ -159,7 +159,7 @@ def test_running_steps_and_busy_resources_show_below_what_is_settled(snapshot: S
     assert shown == snapshot
     renderer.emit(StepFinished(step="deploy", message="Deployed 1 stack", elapsed_ms=3_000.0))
     renderer.stop()
-    assert stderr.text.endswith("✓ Deployed 1 stack\x1b[2m  3.0 s\x1b[0m\n")
+    assert stderr.text.endswith("✓ \x1b[2mdeploy  \x1b[0mdeployed 1 stack\x1b[2m  3.0 s\x1b[0m\n")
 
 
 def test_what_a_long_running_function_writes_is_not_held_back() -> None:
