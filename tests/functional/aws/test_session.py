@@ -61,6 +61,7 @@ def test_given_credentials_neither_read_nor_fail_on_the_users_profile(monkeypatc
         closed_port_session().sts.identity()
     assert raised.value.code == "aws-unreachable"
     assert "127.0.0.1:1" in raised.value.message
+    assert "proxy" not in raised.value.message
 
 
 def test_a_session_never_shows_its_secret() -> None:

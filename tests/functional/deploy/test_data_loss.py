@@ -48,8 +48,8 @@ async def test_a_replaced_table_is_refused_when_nobody_can_be_asked(bench: Workb
     assert state.status == "CREATE_COMPLETE"
     listed = await bench.session.run(bench.session.cloudformation.resources, state.id)
     assert {r.logical_id: r.physical_id for r in listed} == before.physical[bench.name("Notes")]
-    pending = bench.session.cloudformation._caller.call("ListChangeSets", StackName=state.id)
-    assert [entry["ExecutionStatus"] for entry in pending["Summaries"]] in ([], ["EXECUTE_COMPLETE"])
+    pending = bench.session.cloudformation._caller.call("ListChangeSets", StackName=state.name)
+    assert "AVAILABLE" not in [entry["ExecutionStatus"] for entry in pending["Summaries"]]
 
 
 async def test_a_replacement_that_was_agreed_to_happens(bench: Workbench) -> None:

@@ -1,0 +1,100 @@
+"""Following an operation by its events, which CloudFormation may show late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from kit.clock import ManualClock
+from kit.cloud import RecordedEvents
+from skykite.aws import AwsSession, StackEvent
+from skykite.deploy.templates import StackPaths
+from skykite.deploy.watch import Operation, follow
+from skykite.model.events import DeployResource
+from skykite.model.names import ConstructPath, StackName
+
+
+def event(id: str, status: str, token: str, *, logical: str = "n") -> StackEvent:
+    return StackEvent(
+        id=id,
+        stack_id="arn:n",
+        stack="n",
+        logical_id=logical,
+        physical_id="arn:n" if logical == "n" else "p",
+        type="T",
+        status=status,
+        reason="",
+        at=datetime(2026, 11, 23, tzinfo=UTC),
+        token=token,
+    )
+
+
+BEFORE = [event("1", "CREATE_IN_PROGRESS", "old"), event("2", "CREATE_COMPLETE", "old")]
+BEGUN = [*BEFORE, event("3", "UPDATE_IN_PROGRESS", "new"), event("4", "UPDATE_IN_PROGRESS", "new", logical="A")]
+ENDED = [
+    *BEGUN,
+    event("5", "UPDATE_COMPLETE", "new", logical="A"),
+    event("6", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "new"),
+    event("7", "UPDATE_COMPLETE", "new"),
+]
+
+
+class Script:
+    """A session whose stack has, at each look, the events of the next entry; the last stays."""
+
+    def __init__(self, *looks: list[StackEvent]) -> None:
+        self.looks = list(looks)
+        self.read = 0
+        self.cloudformation = self
+
+    async def run(self, function: Callable[..., Any], /, *args: object) -> Any:
+        return function(*args)
+
+    def events(self, stack: str) -> Iterator[StackEvent]:
+        now = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        for item in reversed(now):
+            self.read += 1
+            yield item
+
+
+async def watched(script: Script, token: str | None) -> tuple[str, list[str], list[str]]:
+    events = RecordedEvents()
+    ended = await follow(
+        Operation(stack=StackName("n"), stack_id="arn:n", paths=StackPaths(root=ConstructPath("N")), token=token),
+        session=cast("AwsSession", script),
+        events=events,
+        clock=ManualClock(),
+    )
+    shown = [f"{item.path} {item.status}" for item in events.of(DeployResource)]
+    return ended.status, [item.id for item in ended.events], shown
+
+
+async def test_the_end_of_an_earlier_operation_is_not_taken_for_the_end_of_this_one() -> None:
+    status, ids, _ = await watched(Script(BEFORE, BEFORE, BEGUN, ENDED), "new")
+    assert status == "UPDATE_COMPLETE"
+    assert ids == ["3", "4", "5", "6", "7"]
+
+
+async def test_every_event_is_shown_once_under_its_construct() -> None:
+    _, _, shown = await watched(Script(BEGUN, BEGUN, ENDED), "new")
+    assert shown == [
+        "N UPDATE_IN_PROGRESS",
+        "N/A UPDATE_IN_PROGRESS",
+        "N/A UPDATE_COMPLETE",
+        "N UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "N UPDATE_COMPLETE",
+    ]
+
+
+async def test_an_operation_of_another_run_is_followed_from_its_beginning_on() -> None:
+    status, ids, _ = await watched(Script(BEGUN, ENDED), None)
+    assert status == "UPDATE_COMPLETE"
+    assert ids == ["3", "4", "5", "6", "7"]
+
+
+async def test_only_news_are_read_of_a_long_history() -> None:
+    old = [event(f"o{number}", "UPDATE_COMPLETE", "old") for number in range(1000)]
+    script = Script([*old, *BEGUN], [*old, *ENDED])
+    await watched(script, "new")
+    assert script.read < 10
