@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from skykite.model.manifest import MANIFEST_FILE, decode_manifest
-from skykite.synth.validate import find_errors
+from skykite.synth.validation import find_errors
 
 
 def template_errors(assembly: Path) -> list[str]:

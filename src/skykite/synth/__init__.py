@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skykite.synth.synthesize import SynthResult, fingerprint_file, synthesize
-    from skykite.synth.validate import validate
+    from skykite.synth.runner import SynthResult, fingerprint_file, synthesize
+    from skykite.synth.validation import validate
 
 __all__ = ["SynthResult", "fingerprint_file", "synthesize", "validate"]
 

@@ -1,4 +1,4 @@
-"""The CDK's own command line (npm `aws-cdk`) reads our assemblies. Set up once below `.make/`, by the npm of our Node."""
+"""The CDK's own command line (npm `aws-cdk`) reads our assemblies. Installed once below `.make/`, by our Node's npm."""
 
 from __future__ import annotations
 

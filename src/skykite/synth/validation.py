@@ -38,7 +38,7 @@ async def validate(assembly: Path) -> tuple[SkykiteError, ...]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "skykite.synth.validate",
+        "skykite.synth.validation",
         str(assembly),
         *templates,
         stdin=asyncio.subprocess.DEVNULL,
@@ -97,7 +97,7 @@ def find_errors(assembly: Path, templates: list[str]) -> list[Finding]:
 
 
 def main() -> None:
-    """`python -m skykite.synth.validate ASSEMBLY TEMPLATE…` prints findings as JSON."""
+    """`python -m skykite.synth.validation ASSEMBLY TEMPLATE…` prints findings as JSON."""
     sys.stdout.buffer.write(msgspec.json.encode(find_errors(Path(sys.argv[1]), sys.argv[2:])))
 
 
