@@ -18,7 +18,9 @@ __all__ = ["SynthResult", "fingerprint_file", "synthesize", "validate"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{'validate' if name == 'validate' else 'synthesize'}")
-    # Importing a submodule binds its name here, over the function of the same name: bind what is meant.
-    globals().update({public: vars(module)[public] for public in __all__ if public in vars(module)})
-    return globals()[name]
+    home = (
+        "validation" if name == "validate" else "runner"
+    )  # named unlike what they hold: a submodule is bound here, too
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
