@@ -17,7 +17,7 @@ LONGEST = 10_000
 def browse(event, context):
     """`GET /notes`: a page of notes; `next` is what to pass as `?after=` for the one behind it."""
     after = (event.get("queryStringParameters") or {}).get("after")
-    page = table.scan(Limit=PAGE, **({"ExclusiveStartKey": {"id": after}} if after else {}))
+    page = table.scan(Limit=PAGE, ExclusiveStartKey={"id": after}) if after else table.scan(Limit=PAGE)
     last = page.get("LastEvaluatedKey")
     return answer(200, {"notes": page["Items"], "next": last["id"] if last else None})
 
