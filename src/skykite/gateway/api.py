@@ -96,7 +96,7 @@ class CompiledApi:
             if request.method == "OPTIONS" and self._cors is not None:
                 return Answer(HttpResponse(204, self._cors_headers(request), b""))
             return Answer(self._with_cors(request, NOT_FOUND))
-        route, facts, encode = self._routes[match.index]
+        route, facts, encode = self._routes[match.route]
         payload, trace = encode(request, arrival, facts, path, match.parameters)
         if len(payload) > PAYLOAD_LIMIT:
             return Answer(

@@ -107,7 +107,7 @@ def encode_v2(
         path,
         request.query,
         cookies,
-        dict(sorted(headers.items())),
+        headers,
         query or UNSET,
         _ContextV2(
             route.account,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from skykite.errors import SkykiteError
 
@@ -36,11 +36,10 @@ class _Node:
     greedy: _Leaves = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """`index` is the route's place in what the router was made of."""
+class Match(NamedTuple):
+    """`route` is the route's place in what the router was made of."""
 
-    index: int
+    route: int
     parameters: dict[str, str] | None = None
 
 
@@ -115,7 +114,7 @@ class Router:
     def _add(self, index: int, key: str) -> None:
         if key == DEFAULT_KEY:
             if self._default is not None:
-                raise self._alike(self._default.index, index)
+                raise self._alike(self._default.route, index)
             self._default = Match(index)
             return
         method, _, path = key.partition(" ")

@@ -38,7 +38,7 @@ KEYS = (
 def test_the_most_specific_route_answers(method: str, path: str, key: str, parameters: dict[str, str] | None) -> None:
     match = Router(KEYS).match(method, path)
     assert match is not None
-    assert (KEYS[match.index], match.parameters) == (key, parameters)
+    assert (KEYS[match.route], match.parameters) == (key, parameters)
 
 
 def test_nothing_answers_what_no_route_matches() -> None:
@@ -155,9 +155,9 @@ def test_the_compiled_router_agrees_with_the_rules_read_aloud(
         if verb in (method, "ANY") and _matches(shape, path)
     )
     match = Router(keys).match(method, "/" + "/".join(path))
-    assert (None if match is None else keys[match.index]) == (candidates[0][2] if candidates else None)
+    assert (None if match is None else keys[match.route]) == (candidates[0][2] if candidates else None)
     if match is not None and match.parameters is not None:
-        filled = keys[match.index].partition(" ")[2]
+        filled = keys[match.route].partition(" ")[2]
         for name, value in match.parameters.items():
             filled = filled.replace(f"{{{name}}}", value).replace(f"{{{name}+}}", value)
         assert filled == "/" + "/".join(path), "the parameters are the path"
