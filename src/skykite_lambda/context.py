@@ -36,6 +36,18 @@ class InvocationClock:
         return self._deadline - (time.monotonic() if now is None else now)
 
 
+class FunctionFacts:
+    """What is the same for all invocations, read from the environment once."""
+
+    def __init__(self) -> None:
+        environment = os.environ
+        self.log_group_name = environment.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = environment.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.name = environment.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.memory_mb = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.version = environment.get("AWS_LAMBDA_FUNCTION_VERSION")
+
+
 class _Fields:
     """Attributes read from a JSON object; those it does not have are None."""
 
@@ -74,18 +86,18 @@ class LambdaContext:
         self,
         *,
         request_id: str,
+        function: FunctionFacts,
         arn: str,
         clock: InvocationClock,
         client_context: Optional[Dict[str, Any]] = None,
         tenant_id: Optional[str] = None,
     ) -> None:
-        environment = os.environ
         self.aws_request_id = request_id
-        self.log_group_name = environment.get("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = environment.get("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.function_name = environment.get("AWS_LAMBDA_FUNCTION_NAME")
-        self.memory_limit_in_mb = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.function_version = environment.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.log_group_name = function.log_group_name
+        self.log_stream_name = function.log_stream_name
+        self.function_name = function.name
+        self.memory_limit_in_mb = function.memory_mb
+        self.function_version = function.version
         self.invoked_function_arn = arn
         self.tenant_id = tenant_id
         self._trace_context: Dict[str, str] = {}

@@ -51,6 +51,7 @@ def _is_plain(value: object) -> bool:
     """Whether the standard library's encoder does the same as Lambda's with `value`."""
     todo = [value]
     seen: Set[int] = set()
+    patience = 1000  # containers; only then look for one that holds itself: `id` is an audit event, and those are slow
     while todo:
         item = todo.pop()
         kind = type(item)
@@ -58,9 +59,11 @@ def _is_plain(value: object) -> bool:
             continue
         if kind is not dict and kind is not list and kind is not tuple:
             return False
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
+        patience -= 1
+        if patience < 0:
+            if id(item) in seen:
+                continue
+            seen.add(id(item))
         if isinstance(item, dict):
             if not _PLAIN.issuperset(map(type, item)):
                 return False

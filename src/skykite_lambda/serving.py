@@ -14,7 +14,7 @@ import traceback
 from typing import Any, Callable, Dict, Optional
 
 from skykite_lambda import frames
-from skykite_lambda.context import InvocationClock, LambdaContext
+from skykite_lambda.context import FunctionFacts, InvocationClock, LambdaContext
 from skykite_lambda.faults import Fault, describe, user_trace
 from skykite_lambda.frames import Channel, ChannelClosed
 from skykite_lambda.handlers import Handler, load_handler
@@ -22,6 +22,7 @@ from skykite_lambda.logs import LambdaHandler, Streams, install_logging
 from skykite_lambda.results import ResultEncoder
 from skykite_lambda.tracking import Tracker, package_folders
 
+_DECODE = json.JSONDecoder().decode
 RESULT_LIMIT = 6 * 1024 * 1024 + 100  # Lambda's, bytes
 
 
@@ -79,6 +80,7 @@ class _Worker:
         environment: Dict[str, str] = config["environment"]
         os.environ.clear()
         os.environ.update(environment)
+        self._facts = FunctionFacts()
         if hasattr(time, "tzset"):
             time.tzset()
         root = config["import_root"]
@@ -136,6 +138,7 @@ class _Worker:
         try:
             context = LambdaContext(
                 request_id=request_id,
+                function=self._facts,
                 arn=self._config["arn"],
                 clock=clock,
                 client_context=_client_context(body[client_at:event_at]),
@@ -180,7 +183,9 @@ class _Worker:
 def _decode_event(text: bytes) -> Any:
     if b"NaN" in text or b"Infinity" in text:
         return json.loads(text, parse_constant=_refuse_constant)  # Python would take them, Lambda does not
-    return json.loads(text)
+    if text[:1] == b"{":
+        return _DECODE(text.decode())
+    return json.loads(text)  # of unknown beginnings it makes the best
 
 
 def _refuse_constant(name: str) -> Any:
@@ -227,11 +232,18 @@ def _memory_meter() -> Callable[[], int]:
     pages = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
     page_kb = resource.getpagesize() // 1024
     most = 0
+    again = 0.0
 
     def meter() -> int:
-        nonlocal most
+        nonlocal most, again
+        now = time.monotonic()
+        if now < again:
+            return most
+        again = now + 0.05
         most = max(most, int(os.pread(pages, 64, 0).split()[1]) * page_kb)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if peak > inherited else most
+        if peak > inherited:
+            most = max(most, peak)
+        return most
 
     return meter

@@ -20,7 +20,7 @@ from typing import Any
 class LambdaService:
     """Hands events to awslambdaric, one after the other, and collects its answers."""
 
-    events: queue.Queue[tuple[str, bytes]] = field(default_factory=queue.Queue)
+    events: queue.Queue[tuple[str, bytes] | None] = field(default_factory=queue.Queue)
     answers: queue.Queue[tuple[str, bytes]] = field(default_factory=queue.Queue)
 
     def invoke(self, payload: bytes, request_id: str = "8f507cfc-1234-4697-b07a-ac58fc914c95") -> tuple[str, bytes]:
@@ -43,7 +43,10 @@ def aws_runtime(root: Path, handler: str, environment: Mapping[str, str]) -> Ite
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            request_id, payload = service.events.get()
+            if (event := service.events.get()) is None:
+                self.close_connection = True
+                return
+            request_id, payload = event
             self.send_response(200)
             self.send_header("Lambda-Runtime-Aws-Request-Id", request_id)
             self.send_header("Lambda-Runtime-Deadline-Ms", "9999999999999")
@@ -96,6 +99,8 @@ def aws_runtime(root: Path, handler: str, environment: Mapping[str, str]) -> Ite
     finally:
         process.kill()
         process.wait()
+        for _ in range(4):  # requests that may still be waiting for an event
+            service.events.put(None)
         server.shutdown()
         serving.join()
         server.server_close()

@@ -51,15 +51,16 @@ class Dependencies:
     """Everything one worker has read."""
 
     def __init__(self) -> None:
-        self._files: dict[str, Stat | None] = {}
+        self._files: set[str] = set()
+        self._exact: dict[str, Stat | None] = {}  # files, and folders of installed packages
         self._digests: dict[str, str] = {}  # of files whose stat is not to be trusted yet
         self._folders: dict[str, _Folder] = {}
-        self._packages: dict[str, Stat | None] = {}
         self._written: set[str] = set()
 
     def add(self, observed: Observed) -> None:
         for path, stat, digest in observed.files:
-            self._files[path] = stat
+            self._files.add(path)
+            self._exact[path] = stat
             if digest is not None:
                 self._digests[path] = digest
         for path, stat, names in observed.folders:
@@ -68,9 +69,10 @@ class Dependencies:
         self.add_names(observed.names)
         for path in observed.written:
             self._written.add(path)
-            self._files.pop(path, None)
+            self._files.discard(path)
+            self._exact.pop(path, None)
             self._digests.pop(path, None)
-        self._packages.update(observed.packages)
+        self._exact.update(observed.packages)
 
     def add_names(self, names: Mapping[str, Collection[str]]) -> None:
         """Modules that were looked up, by folder."""
@@ -81,7 +83,7 @@ class Dependencies:
     def is_fresh(self) -> bool:
         """Compare with the disk now."""
         stat = os.stat
-        for path, known in self._files.items():
+        for path, known in self._exact.items():
             try:
                 status = stat(path)
             except OSError:
@@ -91,9 +93,14 @@ class Dependencies:
             if known != (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino):
                 return False
         for path, entry in self._folders.items():
-            if (not entry.trusted or stat_of(path) != entry.stat) and not self._same_folder(path, entry):
+            try:
+                status = stat(path)
+                found = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+            except OSError:
+                found = None
+            if (found != entry.stat or not entry.trusted) and not self._same_folder(path, entry):
                 return False
-        return all(stat_of(path) == known for path, known in self._packages.items()) and self._same_contents()
+        return not self._digests or self._same_contents()
 
     def changed_since(self, seconds: float) -> bool:
         """Whether any file was written in the last `seconds`: somebody may be in the middle of saving."""
@@ -110,7 +117,7 @@ class Dependencies:
             now = time.time_ns()
             if digest_of(path) != known:
                 return False
-            stat = self._files[path]
+            stat = self._exact[path]
             if stat is None or now - stat[0] > RACY_NS:
                 del self._digests[path]
         return True

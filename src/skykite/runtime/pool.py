@@ -112,6 +112,11 @@ class Pool:
             return ()
         return tuple(waiting.id for waiting in entry.waiting if waiting.arrived <= time)
 
+    @property
+    def waiting(self) -> int:
+        """How many invocations no worker has yet."""
+        return self._waiting
+
     def next_wake(self) -> float | None:
         """When `wake` is worth calling, if nothing else happens."""
         times = [self._grows_at(entry) for entry in self._functions.values() if self._may_grow(entry)]

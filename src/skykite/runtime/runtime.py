@@ -298,9 +298,12 @@ class Runtime:
         self._arm()
 
     def _arm(self) -> None:
+        # Computed exactly only while somebody waits: idle workers have time, and this is done for every invocation.
+        if self._background is None or (self._wake is not None and not self._pool.waiting):
+            return
         wake = self._pool.next_wake()
-        if wake is None or wake == math.inf or self._background is None or self._wake_at <= wake:
-            return  # if it comes too early it is armed again
+        if wake is None or wake >= self._wake_at:
+            return
         if self._wake is not None:
             self._wake.cancel()
         self._wake_at = wake
@@ -308,7 +311,7 @@ class Runtime:
         self._wake = asyncio.get_running_loop().call_later(delay, self._time_passed)
 
     def _time_passed(self) -> None:
-        self._wake_at = math.inf
+        self._wake, self._wake_at = None, math.inf
         self._do(self._pool.wake(self._clock.monotonic()))
 
     def _dispatch(self, worker: Worker, call: _Call) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.runtime import FunctionProject, invocation_of, running_project
+from kit.runtime import FunctionProject, eventually, invocation_of, running_project
 from skykite.model.invocation import Failed, Succeeded
 
 INTERPRETERS = [
@@ -485,13 +485,19 @@ async def test_changed_configuration_takes_effect_with_the_next_invocation(proje
 
 
 async def test_caller_who_goes_away_does_not_stop_the_function(forking: FunctionProject) -> None:
-    forking.write("app.py", "import time\ndef handler(e, c):\n    time.sleep(0.2)\n    open(e, 'w').close()\n")
+    forking.write(
+        "app.py",
+        """
+        import time
+        def handler(event, context):
+            open(event + ".begun", "w").close()
+            time.sleep(0.2)
+            open(event + ".done", "w").close()
+        """,
+    )
     await forking.define("app.handler")
-    flag = forking.root.parent / f"{forking.root.name}.flag"
-    call = asyncio.create_task(forking.result("app.handler", str(flag)))
-    while not any(event.code == "invocation.started" for event in forking.events.events):
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.15)
+    flag = str(forking.root.parent / forking.root.name)
+    call = asyncio.create_task(forking.result("app.handler", flag))
+    await eventually(Path(flag + ".begun").exists)
     call.cancel()
-    while not flag.exists():
-        await asyncio.sleep(0.01)
+    await eventually(Path(flag + ".done").exists)
