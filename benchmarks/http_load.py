@@ -145,9 +145,9 @@ async def run_round(target: Target, connections: int, seconds: float, warmup: in
                 failed += 1
         last = max(last, now)
 
-    failed += await unanswered(
-        {asyncio.ensure_future(work(client)): client for client in clients}, seconds + PATIENCE_S
-    )
+    rounds = {asyncio.ensure_future(work(client)): client for client in clients}
+    hanging = await unanswered(rounds, seconds + PATIENCE_S)
+    failed += hanging  # not in one line: that would read `failed` before the round and forget what the round counted
     elapsed = max(seconds, last - start)
     for client in clients:
         client.close()

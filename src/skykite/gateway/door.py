@@ -14,6 +14,7 @@ from typing import Final
 from skykite.errors import SkykiteError
 from skykite.gateway.api import Answer, Call, CompiledApi, ServedApi, timeout_s
 from skykite.gateway.connection import Connection, Limits, Reply
+from skykite.gateway.deadlines import Deadlines
 from skykite.gateway.occupant import find_occupant
 from skykite.gateway.request import Arrival, Request, decode_path, format_time
 from skykite.gateway.response import HttpResponse
@@ -48,6 +49,7 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
+        self._deadlines: dict[float, Deadlines] = {}  # by how far away they are
         self.port_text = ""
 
     async def open(self, port: int) -> None:
@@ -73,6 +75,8 @@ class Door:
             for task in self.tasks:
                 task.cancel()
             await asyncio.wait(self.tasks)
+        for deadlines in self._deadlines.values():
+            deadlines.stop()
         await asyncio.sleep(0)  # lets the last answers out
         for connection in tuple(self._connections):
             connection.abort()
@@ -90,6 +94,12 @@ class Door:
             exchange.begin()
         else:
             self.start(exchange.begin_later(admission))
+
+    def deadlines(self, after_s: float) -> Deadlines:
+        found = self._deadlines.get(after_s)
+        if found is None:
+            found = self._deadlines[after_s] = Deadlines(self._loop, after_s)
+        return found
 
     def start(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
@@ -122,14 +132,14 @@ class _Exchange:
     __slots__ = (
         "_answered",
         "_api",
+        "_call",
+        "_deadlines",
         "_door",
-        "_function",
         "_reply",
         "_request",
         "_request_id",
         "_since",
         "_source_ip",
-        "_timer",
     )
 
     def __init__(self, door: Door, request: Request, source_ip: str, reply: Reply) -> None:
@@ -141,8 +151,8 @@ class _Exchange:
         self._reply = reply
         self._since = door.equipment.clock.monotonic()
         self._answered = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._function: FunctionId | None = None
+        self._deadlines: Deadlines | None = None
+        self._call: Call | None = None
 
     async def begin_later(self, admission: Admission) -> None:
         try:
@@ -170,12 +180,16 @@ class _Exchange:
         if isinstance(decision, Answer):
             self.answer(decision)
             return
-        self._function = decision.route.function
+        self._call = decision
         if self._door.equipment.integration_timeouts:
-            self._timer = asyncio.get_running_loop().call_later(
-                timeout_s(decision.route), lambda: self.answer(self._api.time_out(self._request, decision))
-            )
+            self._deadlines = self._door.deadlines(timeout_s(decision.route))
+            self._deadlines.set(self.time_out)
         self._door.start(self._invoke(decision))
+
+    def time_out(self) -> None:
+        assert self._call is not None
+        self._deadlines = None
+        self.answer(self._api.time_out(self._request, self._call))
 
     async def _invoke(self, call: Call) -> None:
         try:
@@ -200,8 +214,8 @@ class _Exchange:
         if self._answered:
             return
         self._answered = True
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._deadlines is not None:
+            self._deadlines.clear(self.time_out)
         if answer.notice is not None:
             self._door.equipment.events.emit(answer.notice)
         self._reply(answer.response, self._request_id)
@@ -211,7 +225,7 @@ class _Exchange:
             decode_path(self._request.path),
             answer.response.status,
             self._door.equipment.clock.monotonic() - self._since,
-            self._function,
+            None if self._call is None else self._call.route.function,
         )
 
 
