@@ -333,6 +333,8 @@ class Editor:
         try:
             async with asyncio.timeout(timeout):
                 while not holds():
+                    if self.terminal_closed:  # no more news; say what there was
+                        raise TimeoutError
                     try:
                         await asyncio.wait_for(self._terminal_news.wait(), 0.05)
                     except TimeoutError:

@@ -1,0 +1,156 @@
+"""F5 in an editor on a project that `kite init` made: `kite dev --local` under debugpy, as its launch.json says."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+from kit.dap import Editor, editor
+from kit.http import Answer, fetch
+from kit.kite import alive, clean_environment, descendants, kite
+
+STACK = """
+from skykite import Api, App, Stack
+
+
+class HelloStack(Stack):
+    def __init__(self, scope, id, **kwargs):
+        super().__init__(scope, id, **kwargs)
+        Api(
+            self,
+            "Api",
+            defaults={"function": {"timeout": 1}},
+            routes={"GET /": "functions/hello.handler", "GET /bye": "functions/bye.handler"},
+        )
+
+
+def main(app: App) -> None:
+    HelloStack(app, "HelloStack")
+"""
+
+HANDLER = """
+from functions.words import greet
+
+
+def handler(event, context):
+    name = event["queryStringParameters"]["name"]
+    text = greet("{word}", name)
+    return {{"text": text, "remaining": context.get_remaining_time_in_millis()}}
+"""
+
+WORDS = """
+def greet(word, name):
+    line = f"{word}, {name}"
+    return line
+"""
+
+TIMEOUT_S = 1
+
+
+async def held_for(seconds: float) -> None:
+    """A person who looks at variables; there is no event to wait for, time itself is what is tested."""
+    await asyncio.sleep(seconds)
+
+
+async def test_f5_stops_at_breakpoints_past_the_timeout_after_saves_and_in_two_functions_at_once(
+    tmp_path: Path,
+) -> None:
+    made = await kite("init", "hello", "--template", "hello", cwd=tmp_path)
+    assert made.code == 0, made.stderr
+    project = tmp_path / "hello"
+    stack, hello, bye, words = (
+        project / name for name in ("stacks/app.py", "functions/hello.py", "functions/bye.py", "functions/words.py")
+    )
+    stack.write_text(STACK)
+    hello.write_text(HANDLER.format(word="Hello"))
+    bye.write_text(HANDLER.format(word="Bye"))
+    words.write_text(WORDS)
+
+    async with editor(project, environment=clean_environment({"LOGNAME": "root"})) as window:
+        await window.set_breakpoints(hello, 7)
+        await window.run("kite dev --local")
+        await window.sees("Name of your stage: ")  # the first time, as `root` is nobody's name
+        window.type("ann\n")
+        url = await endpoint(window)
+
+        # The first request of a new worker stops, shows the event, is held past the timeout, and is answered.
+        request = ask(url, "/?name=Ann")
+        stop = await window.stopped()
+        assert (stop.reason, stop.top.name, stop.top.path, stop.top.line) == ("breakpoint", "handler", str(hello), 7)
+        assert [frame.path for frame in stop.frames] == [str(hello)]  # nothing of ours under it
+        assert await stop.evaluate("event['queryStringParameters']") == "{'name': 'Ann'}"
+        assert (await stop.locals())["name"] == "'Ann'"
+        await held_for(2 * TIMEOUT_S)
+        await stop.step_in()
+        stop = await window.stopped()
+        assert (stop.top.name, stop.top.path) == ("greet", str(words))
+        await held_for(TIMEOUT_S)
+        await stop.resume()
+        answer = (await request).json()
+        assert answer["text"] == "Hello, Ann"
+        assert 0 < answer["remaining"] <= TIMEOUT_S * 1000
+
+        # Saved code runs in a new worker, and stops there.
+        first_worker = stop.session.pid
+        hello.write_text("import json\n" + HANDLER.format(word="Good day"))
+        await window.set_breakpoints(hello, 8)
+        request = ask(url, "/?name=Bob")
+        stop = await window.stopped()
+        assert (stop.top.path, stop.top.line, await stop.evaluate("name")) == (str(hello), 8, "'Bob'")
+        assert stop.session.pid != first_worker
+        await held_for(2 * TIMEOUT_S)
+        await stop.resume()
+        assert (await request).json()["text"] == "Good day, Bob"
+
+        # Two functions, and two requests of one, held at once.
+        await window.set_breakpoints(bye, 7)
+        requests = [ask(url, path) for path in ("/?name=Ann", "/?name=Bob", "/bye?name=Cid")]
+        stops = [await window.stopped() for _ in requests]
+        shown = [(stop.top.path, await stop.evaluate("name")) for stop in stops]
+        assert sorted(shown) == [(str(bye), "'Cid'"), (str(hello), "'Ann'"), (str(hello), "'Bob'")]
+        assert len({stop.session.pid for stop in stops}) == 3
+        await held_for(2 * TIMEOUT_S)
+        for stop in reversed(stops):
+            await stop.resume()
+        assert [(await request).json()["text"] for request in requests] == [
+            "Good day, Ann",
+            "Good day, Bob",
+            "Bye, Cid",
+        ]
+
+        # A function that runs too long on its own still times out.
+        await window.set_breakpoints(hello)
+        hello.write_text("import time\n\ndef handler(event, context):\n    time.sleep(60)\n")
+        assert (await ask(url, "/")).status in (500, 504)
+
+        # Stop ends everything, in a moment, and cleanly.
+        assert window.terminal_process is not None
+        started = await processes(window)
+        began = time.monotonic()
+        await window.press_stop()
+        await window.sees("stopped", 10)
+        while alive(started) and time.monotonic() - began < 10:
+            await asyncio.sleep(0.02)
+        assert {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in alive(started)} == {}
+        assert time.monotonic() - began < 2
+        assert "Traceback" not in window.terminal.decode()
+
+
+def ask(url: str, path: str) -> asyncio.Task[Answer]:
+    return asyncio.create_task(fetch("GET", url + path, timeout=60))
+
+
+async def endpoint(window: Editor) -> str:
+    found = re.compile(rb"http://127\.0\.0\.1:\d+")
+    await window.until(lambda: found.search(window.terminal) is not None, "endpoint in the terminal", 90)
+    match = found.search(window.terminal)
+    assert match is not None
+    return match[0].decode()
+
+
+async def processes(window: Editor) -> set[int]:
+    """`kite` and all below it: its process, unlike the one that debugpy traces, leads a group of its own."""
+    assert window.terminal_process is not None
+    return descendants(window.terminal_process.pid)
