@@ -133,7 +133,7 @@ async def test_f5_stops_at_breakpoints_past_the_timeout_after_saves_and_in_two_f
         await window.sees("stopped", 10)
         while alive(started) and time.monotonic() - began < 10:
             await asyncio.sleep(0.02)
-        assert {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in alive(started)} == {}
+        assert alive(started) == set()
         assert time.monotonic() - began < 2
         assert "Traceback" not in window.terminal.decode()
 

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import termios
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -330,18 +331,14 @@ class Editor:
         await self.until(lambda: text.encode() in self.terminal, f"{text!r} in the terminal", timeout)
 
     async def until(self, holds: Callable[[], bool], what: str, timeout: float = 30) -> None:
-        try:
-            async with asyncio.timeout(timeout):
-                while not holds():
-                    if self.terminal_closed:  # no more news; say what there was
-                        raise TimeoutError
-                    try:
-                        await asyncio.wait_for(self._terminal_news.wait(), 0.05)
-                    except TimeoutError:
-                        continue
-                    self._terminal_news.clear()
-        except TimeoutError:
-            raise AssertionError(f"no {what}; the terminal shows:\n{self.terminal.decode(errors='replace')}") from None
+        deadline = time.monotonic() + timeout
+        while not holds():
+            if time.monotonic() > deadline or self.terminal_closed:
+                shown = self.terminal.decode(errors="replace")
+                raise AssertionError(f"no {what}; the terminal shows:\n{shown}")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._terminal_news.wait(), 0.05)
+            self._terminal_news.clear()
 
     @property
     def workers(self) -> list[Session]:
