@@ -14,11 +14,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.compare import ratio
-from benchmarks.peers import Peer, free_port, install, node_environment, peers, python_tool, serverless
+from benchmarks.peers import Peer, free_port, install, lay_serverless, peer_environment, peers, python_tool, serverless
 from benchmarks.results import options, report, table
 from benchmarks.server import clean_environment, serving
 from benchmarks.session import KITE, dev_command
@@ -45,9 +45,10 @@ def main() -> None:
     install()
     with tempfile.TemporaryDirectory(prefix="kite-cli-") as directory:
         base = Path(directory)
-        folders = {peer.name: lay(peer, base / peer.name.replace(" ", "-")) for peer in peers()}
-        kite = folders["kite dev --local"]
-        chosen = commands(kite, folders["serverless-offline"], folders["chalice local"])
+        by_name = {peer.name: peer for peer in peers()}
+        without_plugin = replace(by_name["serverless-offline"], lay=lay_serverless)
+        kite = lay(by_name["kite dev --local"], base / "kite")
+        chosen = commands(kite, lay(without_plugin, base / "sls"), lay(by_name["chalice local"], base / "chalice"))
         running = base / "running"
         shutil.copytree(kite, running)
         port = free_port()
@@ -81,7 +82,7 @@ def commands(kite: Path, serverless_project: Path, chalice: Path) -> list[Comman
 
     def theirs(purpose: str, name: str, arguments: list[str | Path], folder: Path) -> Command:
         shown = " ".join([name, *(str(word) for word in arguments[2 if name == "serverless" else 1 :])])
-        environment = node_environment()
+        environment = peer_environment()
         return Command(purpose=purpose, shown=shown, arguments=arguments, folder=folder, environment=environment)
 
     def forget_assembly() -> None:

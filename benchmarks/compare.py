@@ -162,7 +162,7 @@ def describe(chosen: Sequence[Peer], measured: dict[str, Measured]) -> list[str]
     )
     lines += show(
         "requests a second",
-        tuple((f"{c} connections", of_load(c, "requests_per_second"), count) for c in CONNECTIONS),
+        tuple((f"{c} connection{'s' if c > 1 else ''}", of_load(c, "requests_per_second"), count) for c in CONNECTIONS),
     )
     rows = [row(peer, measured[peer.name]) for peer in chosen]
     names = ("and", "version", "processes idle → after load", "Ctrl-C to gone", "left behind")

@@ -78,7 +78,7 @@ def install() -> None:
     node.mkdir()
     pins = [f"{name}@{version}" for name, version in NODE_PACKAGES.items()]
     options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
-    run([*npm(), "install", *options, "--prefix", node, *pins], environment=node_environment())
+    run([*npm(), "install", *options, "--prefix", node, *pins], environment=peer_environment())
     stamp.write_text(wanted)
 
 
@@ -107,7 +107,7 @@ def node() -> str:
     return shutil.which("node") or str(wheel_node())
 
 
-def node_environment() -> dict[str, str]:
+def peer_environment() -> dict[str, str]:
     """Node and the peers' Python first on PATH: serverless-offline runs whatever `python3` it finds there."""
     search = [str(CACHE / "python" / "bin"), str(Path(node()).parent), os.environ["PATH"]]
     return clean_environment(
@@ -115,6 +115,7 @@ def node_environment() -> dict[str, str]:
         AWS_ACCESS_KEY_ID="none",
         AWS_SECRET_ACCESS_KEY="none",
         AWS_REGION="us-east-1",
+        AWS_DEFAULT_REGION="us-east-1",
         SLS_NOTIFICATIONS_MODE="off",
         SLS_TELEMETRY_DISABLED="1",
     )
@@ -143,6 +144,9 @@ functions:
     handler: functions/hello.handler
     events:
       - httpApi: "GET /"
+"""
+
+OFFLINE_PLUGIN = """
 plugins:
   - serverless-offline
 """
@@ -175,8 +179,14 @@ async def handler(scope, receive, send):
 
 
 def lay_serverless(folder: Path) -> None:
+    """Without the plugin, which only `serverless offline` needs: `serverless package` would look through it."""
     folder.mkdir()
     (folder / "serverless.yml").write_text(SERVERLESS_YML.lstrip())
+
+
+def lay_serverless_offline(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "serverless.yml").write_text((SERVERLESS_YML + OFFLINE_PLUGIN).lstrip())
     (folder / "node_modules").symlink_to(CACHE / "node" / "node_modules", target_is_directory=True)
 
 
@@ -224,8 +234,8 @@ def peers() -> tuple[Peer, ...]:
             handler="functions/hello.py",
             source=AWS_HANDLER,
             command=serverless_offline,
-            lay=lay_serverless,
-            environment=node_environment(),
+            lay=lay_serverless_offline,
+            environment=peer_environment(),
         ),
         Peer(
             name="serverless-offline --reloadHandler",
@@ -233,8 +243,8 @@ def peers() -> tuple[Peer, ...]:
             handler="functions/hello.py",
             source=AWS_HANDLER,
             command=lambda port: serverless_offline(port, "--reloadHandler"),
-            lay=lay_serverless,
-            environment=node_environment(),
+            lay=lay_serverless_offline,
+            environment=peer_environment(),
             gentle=True,
         ),
         Peer(
