@@ -15,10 +15,10 @@ from typing import Any
 
 from skykite.errors import SkykiteError
 from skykite.model.events import Event
+from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE, Manifest, Mode, decode_manifest
 from skykite.model.names import AppName, StageName
 from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, encode_synthesis
-from skykite.synth.cache import cache_directory
 from skykite.synth.node import find_node
 
 HANDLERS = "def get(event, context): ...\n\n\ndef create(event, context): ...\n"
@@ -95,7 +95,7 @@ def load_cdk() -> None:
     os.environ.setdefault("JSII_NODE", str(find_node(os.environ)))
     os.environ.setdefault("CDK_VALIDATION", "false")
     if sys.dont_write_bytecode and "aws_cdk" not in sys.modules:
-        sys.pycache_prefix = str(cache_directory(os.environ) / "bytecode")
+        sys.pycache_prefix = str(cache_directory(os.environ) / "synth" / "bytecode")
         sys.dont_write_bytecode = False
 
 

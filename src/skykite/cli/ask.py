@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal, TextIO
 
@@ -42,6 +43,7 @@ class ConsoleAsker:
             return default, "default"
         with self._renderer.suspended():
             while True:
+                self._keyboard.forget()  # before the prompt: whoever answers it at once is heard
                 self._stderr.write(f"  [{'Y/n' if default else 'y/N'}] ")
                 self._stderr.flush()
                 line = await self._keyboard.line()
@@ -57,7 +59,7 @@ class ConsoleAsker:
 
 
 class Keyboard:
-    """Lines typed at a terminal. What is typed while nobody asks is thrown away.
+    """Lines typed at a terminal. What was typed while nobody asked is thrown away by `forget`.
 
     One thread reads for as long as the process lives, because a read of a terminal cannot be cancelled; it reads the
     file descriptor, because a daemon thread inside `sys.stdin` would hold a lock the interpreter wants when it exits.
@@ -67,31 +69,36 @@ class Keyboard:
         self._descriptor = descriptor
         self._encoding = encoding
         self._reader: threading.Thread | None = None
-        self._deliver: Callable[[str | None], None] | None = None
+        self._lock = threading.Lock()
+        self._typed: deque[str] = deque()
+        self._wake: Callable[[], object] | None = None
         self._ended = False
 
-    async def line(self) -> str | None:
-        """The next line, or None at the end of input."""
-        if self._ended:
-            return None
-        loop = asyncio.get_running_loop()
-        typed: asyncio.Future[str | None] = loop.create_future()
-
-        def settle(text: str | None) -> None:
-            if not typed.done():
-                typed.set_result(text)
-
-        def deliver(text: str | None) -> None:
-            loop.call_soon_threadsafe(settle, text)
-
-        self._deliver = deliver
+    def forget(self) -> None:
+        """Forget what was typed so far, and listen from now on."""
+        with self._lock:
+            self._typed.clear()
         if self._reader is None:
             self._reader = threading.Thread(target=self._read, name="skykite-keyboard", daemon=True)
             self._reader.start()
-        try:
-            return await typed
-        finally:
-            self._deliver = None
+
+    async def line(self) -> str | None:
+        """The next line since `forget`, or None at the end of input."""
+        loop = asyncio.get_running_loop()
+        news = asyncio.Event()
+        while True:
+            with self._lock:
+                if self._typed:
+                    return self._typed.popleft()
+                if self._ended:
+                    return None
+                news.clear()
+                self._wake = lambda: loop.call_soon_threadsafe(news.set)
+            try:
+                await news.wait()
+            finally:
+                with self._lock:
+                    self._wake = None
 
     def _read(self) -> None:
         pending = b""
@@ -100,15 +107,11 @@ class Keyboard:
                 data = os.read(self._descriptor, 4096)
             except OSError:  # the terminal is gone
                 data = b""
-            if not data:
-                self._ended = True
-                self._hand_over(None)
-                return
             *lines, pending = (pending + data).split(b"\n")
-            for line in lines:
-                self._hand_over(line.decode(self._encoding, "replace"))
-
-    def _hand_over(self, text: str | None) -> None:
-        deliver = self._deliver
-        if deliver is not None:
-            deliver(text)
+            with self._lock:
+                self._typed.extend(line.decode(self._encoding, "replace") for line in lines)
+                self._ended = not data
+                if self._wake is not None:
+                    self._wake()
+            if not data:
+                return

@@ -10,7 +10,6 @@ import os
 import secrets
 import signal
 import sys
-import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +23,8 @@ from skykite.cli.render import open_console
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError
+from skykite.model.locations import cache_directory
+from skykite.model.manifest import MANIFEST_FILE
 from skykite.model.names import RequestId
 from skykite.model.synthesis import Synthesis
 from skykite.ports import Asker, EventSink
@@ -39,10 +40,18 @@ _T = TypeVar("_T")
 
 
 class SystemIds:
-    """The machine's randomness."""
+    """The machine's randomness. Asked for every request, so it is fetched for many at once."""
+
+    def __init__(self) -> None:
+        self._random = b""
 
     def request_id(self) -> RequestId:
-        return RequestId(str(uuid.uuid4()))
+        """A version 4 UUID."""
+        if not self._random:
+            self._random = os.urandom(16 * 256)
+        taken, self._random = self._random[:16].hex(), self._random[16:]
+        variant = "89ab"[int(taken[16], 16) & 3]
+        return RequestId(f"{taken[:8]}-{taken[8:12]}-4{taken[13:16]}-{variant}{taken[17:20]}-{taken[20:]}")
 
     def token(self) -> str:
         return secrets.token_urlsafe(24)
@@ -74,6 +83,7 @@ def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port:
             stage=workspace.stage,
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
+            build=_builder(workspace, events),
             port=port,
             debugger=detect_debugger(),
         ),
@@ -91,11 +101,15 @@ def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, .
 
 def run_deploy(settings: Settings) -> None:
     """`kite deploy`: synth, bundles, change sets; outputs on stdout."""
+    from skykite.dev.lock import hold_stage
     from skykite.synth import synthesize
 
     workspace = open_workspace(settings, local=False)
     prepare_state(workspace.project)
-    with open_console(settings) as (events, asker):
+    with (
+        open_console(settings) as (events, asker),
+        hold_stage(workspace.state, workspace.stage, now=CLOCK.now()),
+    ):
 
         async def deploy(_: asyncio.Event) -> None:
             session = _aws_session(workspace)
@@ -132,27 +146,33 @@ def run_bootstrap(settings: Settings) -> None:
 
 def run_remove(settings: Settings, *, local: bool) -> None:
     """`kite remove`."""
+    from skykite.dev.lock import hold_stage
+
     workspace = open_workspace(settings, local=local)
     prepare_state(workspace.project)
-    with open_console(settings) as (events, asker):
+    with (
+        open_console(settings) as (events, asker),
+        hold_stage(workspace.state, workspace.stage, now=CLOCK.now()),
+    ):
 
         async def remove(_: asyncio.Event) -> None:
-            project = workspace.project
             if not local:
-                await _deployer(workspace, _aws_session(workspace), events, asker).remove(project.name, workspace.stage)
+                await _remove(workspace, _aws_session(workspace), events, asker)
                 return
-            from skykite.dev.lock import hold_stage
-
-            with hold_stage(workspace.state, workspace.stage, now=CLOCK.now()):
-                cloud = _embedded_cloud(workspace, events)
-                address = await cloud.start()
-                try:
-                    session = _session_at(address)
-                    await _deployer(workspace, session, events, asker).remove(project.name, workspace.stage)
-                finally:
-                    await cloud.stop()
+            cloud = _embedded_cloud(workspace, events)
+            address = await cloud.start()
+            try:
+                await _remove(workspace, _session_at(address), events, asker)
+            finally:
+                await cloud.stop()
 
         _run(remove)
+
+
+async def _remove(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
+    deployer = _deployer(workspace, session, events, asker)
+    manifest = _read_manifest(workspace) if (workspace.assembly / MANIFEST_FILE).is_file() else None
+    await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
 
 
 def run_invoke(settings: Settings, *, function: str, event: Path | None, local: bool) -> int:
@@ -235,7 +255,7 @@ def _read_event(event: Path | None) -> bytes:
 
 
 def _read_manifest(workspace: Workspace) -> Manifest:
-    from skykite.model.manifest import MANIFEST_FILE, decode_manifest
+    from skykite.model.manifest import decode_manifest
 
     path = workspace.assembly / MANIFEST_FILE
     try:
@@ -280,11 +300,14 @@ def _deployer(workspace: Workspace, session: AwsSession, events: EventSink, aske
 
 def _builder(workspace: Workspace, events: EventSink) -> Build:
     from skykite.bundle import Bundler
-    from skykite.cloud.environment import cache_directory
+    from skykite.cloud import uv_environment
 
     variables = workspace.environment.variables
     bundler = Bundler(
-        project_root=workspace.project.root, cache=cache_directory(variables), environment=variables, events=events
+        project_root=workspace.project.root,
+        cache=cache_directory(variables),
+        environment=uv_environment(variables),
+        events=events,
     )
     return bundler.build
 

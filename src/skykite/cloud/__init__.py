@@ -8,6 +8,7 @@ from skykite.cloud.address import CloudAddress, cloud_environment, read_address
 from skykite.cloud.environment import ensure_environment
 from skykite.cloud.handoff import HandoffServer
 from skykite.cloud.process import EmbeddedCloud
+from skykite.cloud.registry import uv_environment
 from skykite.cloud.urls import translate_urls
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "ensure_environment",
     "read_address",
     "translate_urls",
+    "uv_environment",
 ]

@@ -18,7 +18,6 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +25,7 @@ from skykite.cloud.filelock import FileLock
 from skykite.cloud.registry import uv_environment
 from skykite.errors import SkykiteError
 from skykite.model.events import StepFinished, StepProgress, StepStarted
+from skykite.model.locations import cache_directory
 from skykite.ports import Clock, EventSink
 
 MINISTACK_VERSION: Final = "1.5.33"
@@ -36,20 +36,6 @@ _UNREACHABLE: Final = re.compile(
     r"network is unreachable|failed to fetch|could not connect|no route to host|certificate|offline",
     re.IGNORECASE,
 )
-
-
-def cache_directory(environment: Mapping[str, str]) -> Path:
-    """Skykite's folder in the user's cache directory; `KITE_CACHE_DIR` overrides it."""
-    chosen = environment.get("KITE_CACHE_DIR")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    if sys.platform == "win32":
-        return Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "skykite" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "skykite"
-    shared = environment.get("XDG_CACHE_HOME", "")
-    # The specification says to ignore a relative path.
-    return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache") / "skykite"
 
 
 def find_environment() -> Path | None:

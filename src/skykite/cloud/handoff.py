@@ -64,6 +64,7 @@ class HandoffServer:
         self._invoker = invoker
         self._token = ids.token()
         self._functions: dict[str, FunctionId] = {}
+        self._names: dict[str, str] = {}
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -79,9 +80,14 @@ class HandoffServer:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    def register(self, functions: Mapping[str, FunctionId]) -> None:
-        """These functions, and no others, run on this machine from now on. Invocations in flight finish."""
+    def register(self, functions: Mapping[str, FunctionId], *, names: Mapping[str, str] | None = None) -> None:
+        """These functions, and no others, run on this machine from now on. Invocations in flight finish.
+
+        `functions` is by physical name. `names` says what to call other resources of the app, by physical name, where
+        they trigger a function.
+        """
         self._functions = dict(functions)
+        self._names = dict(names or {})
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -131,7 +137,7 @@ class HandoffServer:
                 request_id=RequestId(request.request_id),
                 function=function,
                 payload=payload,
-                trigger=trigger_of(payload, invoked=request.invoked),
+                trigger=trigger_of(payload, invoked=request.invoked, names=self._names),
                 client_context=base64.b64decode(context) if context else None,
                 trace_id=request.trace_id,
             )

@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from skykite.model.invocation import Trigger
@@ -44,9 +46,9 @@ class _Event(msgspec.Struct):
     trigger_source: str = msgspec.field(default="", name="triggerSource")
 
 
-def trigger_of(payload: bytes, *, invoked: bool) -> Trigger:
+def trigger_of(payload: bytes, *, invoked: bool, names: Mapping[str, str]) -> Trigger:
     """What to call the cause of an invocation. `invoked` says that somebody called Lambda's Invoke with this payload,
-    so its shape proves nothing."""
+    so its shape proves nothing. `names` says what to call a resource of that physical name."""
     if invoked:
         return Trigger(kind="invoke")
     try:
@@ -54,9 +56,9 @@ def trigger_of(payload: bytes, *, invoked: bool) -> Trigger:
     except msgspec.MsgspecError:
         return Trigger(kind="event")
     if event.records:
-        return Trigger(kind="event", label=_record_label(event.records[0]))
+        return Trigger(kind="event", label=_record_label(event.records[0], names))
     if event.detail_type:
-        return Trigger(kind="event", label=_rule_label(event))
+        return Trigger(kind="event", label=_rule_label(event, names))
     if event.route_key:
         return Trigger(kind="http", label=event.route_key)
     if event.http_method:
@@ -66,24 +68,31 @@ def trigger_of(payload: bytes, *, invoked: bool) -> Trigger:
     return Trigger(kind="event", label=event.trigger_source)
 
 
-def _record_label(record: _Record) -> str:
+def _record_label(record: _Record, names: Mapping[str, str]) -> str:
+    service, name = _source(record)
+    return f"{service} {names.get(name, name)}" if name else service
+
+
+def _source(record: _Record) -> tuple[str, str]:
+    """The service and the physical name of what sent a record."""
     arn = record.event_source_arn
     match record.event_source or record.event_source_sns:
         case "aws:sqs":
-            return f"sqs {arn.rsplit(':', 1)[-1]}"
+            return "sqs", arn.rsplit(":", 1)[-1]
         case "aws:sns":
-            return f"sns {record.sns.TopicArn.rsplit(':', 1)[-1]}"
+            return "sns", record.sns.TopicArn.rsplit(":", 1)[-1]
         case "aws:s3":
-            return f"s3 {record.s3.bucket.name}"
+            return "s3", record.s3.bucket.name
         case "aws:dynamodb":  # …:table/Notes/stream/2026-01-01T00:00:00.000
-            return f"dynamodb {arn.partition('table/')[2].partition('/')[0]}"
+            return "dynamodb", arn.partition("table/")[2].partition("/")[0]
         case "aws:kinesis":
-            return f"kinesis {arn.rsplit('/', 1)[-1]}"
+            return "kinesis", arn.rsplit("/", 1)[-1]
         case source:
-            return source.removeprefix("aws:")
+            return source.removeprefix("aws:"), ""
 
 
-def _rule_label(event: _Event) -> str:
+def _rule_label(event: _Event, names: Mapping[str, str]) -> str:
     if event.resources and ":rule/" in event.resources[0]:
-        return f"rule {event.resources[0].rsplit('/', 1)[-1]}"
+        name = event.resources[0].rsplit("/", 1)[-1]
+        return f"rule {names.get(name, name)}"
     return f"events {event.detail_type}"

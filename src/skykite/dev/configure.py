@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 from skykite.aws import FunctionState
 from skykite.model.invocation import FunctionConfig, parse_handler
 from skykite.model.manifest import FunctionEntry, Manifest
-from skykite.model.names import FunctionId
+from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+from skykite.model.source import dependency_files, select
 
 
 def live_functions(manifest: Manifest) -> tuple[FunctionEntry, ...]:
@@ -55,6 +57,33 @@ def configure_functions(
             )
         )
     return tuple(configs)
+
+
+def resource_names(
+    manifest: Manifest, physical: Mapping[StackName, Mapping[LogicalId, str]]
+) -> dict[str, ConstructPath]:
+    """What to call a resource whose physical name is all that an event says. A physical id may be a URL or an ARN;
+    its last part is the name."""
+    return {
+        re.split(r"[:/]", physical_id)[-1]: resource.path
+        for stack in manifest.stacks
+        for resource in stack.resources
+        if (physical_id := physical.get(stack.name, {}).get(resource.logical_id))
+    }
+
+
+def bundled_sources(manifest: Manifest, project_root: Path) -> frozenset[Path]:
+    """What the zips of functions that run as deployed are made of: a save there has to be deployed.
+
+    Files, and the folders they are in, where a new file would show. I/O: lists the import roots.
+    """
+    found: set[Path] = set()
+    for root in {asset.bundle.import_root for stack in manifest.stacks for asset in stack.assets if asset.bundle}:
+        import_root = project_root / root
+        files = [file.location for file in select(import_root, project_root)]
+        found.update(files, dependency_files(import_root, project_root))
+        found.update(file.parent for file in files)
+    return frozenset(found)
 
 
 def find_interpreter(project_root: Path, environment: Mapping[str, str]) -> Path:

@@ -13,14 +13,14 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from skykite.aws import AwsSession, FunctionState
 from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
-from skykite.deploy import Deployed, Deployer, StageFiles
-from skykite.dev.configure import configure_functions, find_interpreter, live_functions
+from skykite.deploy import Build, Deployed, Deployer, StageFiles
+from skykite.dev.configure import bundled_sources, configure_functions, find_interpreter, live_functions, resource_names
 from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.freshness import FreshnessGate, FrontGate, GatedInvoker, Mark, PolitelyAsking
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
@@ -53,12 +53,14 @@ _CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevOptions:
-    """What the command line says. `port` is where the first API listens, the others follow; 0 means any free one."""
+    """What the command line says. `port` is where the first API listens, the others follow; 0 means any free one.
+    `build` makes the zips of functions that run as deployed."""
 
     project: Project
     stage: StageName
     load_project: Callable[[], Project]
     load_environment: Callable[[], tuple[Mapping[str, str], tuple[Path, ...]]]
+    build: Build
     port: int | None = None
     debugger: DebuggerEndpoint | None = None
     max_workers: int = 32
@@ -95,6 +97,7 @@ class DevSession:
             clock=clock,
             debugger=options.debugger,
             max_workers=options.max_workers,
+            modules_cache=self._state / self._stage / "modules.json",
         )
         self._split = SplitInvoker(self._runtime)
         self._handoff = HandoffServer(invoker=GatedInvoker(self._gate, self._split), ids=ids)
@@ -149,7 +152,7 @@ class DevSession:
             tasks.create_task(asyncio.to_thread(importlib.import_module, "botocore.session"))
         result = synthesis.result()
         await self._apply(result, started)
-        self._settle(result.inputs, marks, began_ns)
+        self._settle(result, marks, began_ns)
         self._ready_once.set()
 
     async def wait_ready(self) -> CloudAddress:
@@ -199,7 +202,7 @@ class DevSession:
         self._applied = False
         if not result.skipped:
             self._background.create_task(self._report_findings(result.assembly))
-        deployed = await deployer.deploy(result.manifest, result.assembly, build=None)
+        deployed = await deployer.deploy(result.manifest, result.assembly, build=self._options.build)
         await self._serve(result, deployed, started)
         self._applied = True
 
@@ -246,7 +249,9 @@ class DevSession:
         await self._runtime.configure(configs)
         elsewhere = frozenset(names) - {entry.id for entry in live}
         self._split.divert(elsewhere, LambdaInvoker(self._aws, self._clock, names))
-        self._handoff.register({names[entry.id]: entry.id for entry in live})
+        self._handoff.register(
+            {names[entry.id]: entry.id for entry in live}, names=resource_names(manifest, deployed.physical)
+        )
         outputs = {
             stack: {key: translate_urls(value, urls) for key, value in values.items()}
             for stack, values in deployed.outputs.items()
@@ -286,9 +291,9 @@ class DevSession:
     def _interests(self) -> Interests:
         return Interests(infrastructure=self._own_inputs(), code=self._runtime.watched())
 
-    def _settle(self, inputs: Iterable[Path], marks: dict[str, Mark], began_ns: int) -> None:
+    def _settle(self, result: SynthResult, marks: dict[str, Mark], began_ns: int) -> None:
         """Remember what was read. A file that was saved while the stacks ran counts as changed again."""
-        self._infrastructure = frozenset(inputs)
+        self._infrastructure = result.inputs | bundled_sources(result.manifest, self._root)
         fresh = self._gate.take_marks(self._own_inputs() - {Path(name) for name in marks})
         for name, found in fresh.items():
             if found is not None and found[0] >= began_ns:
@@ -349,7 +354,7 @@ class DevSession:
             self._events.emit(ReloadFailed(kind="infrastructure", files=files, reason=error.code))
             self._gate.settle(marks)
             return
-        self._settle(result.inputs, marks, began_ns)
+        self._settle(result, marks, began_ns)
         self._events.emit(
             ReloadFinished(kind="infrastructure", files=files, elapsed_ms=(self._clock.monotonic() - started) * 1000)
         )

@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
@@ -107,7 +107,6 @@ class Runtime:
         interpreter: Path,
         events: EventSink,
         clock: Clock,
-        freshness: Callable[[], Awaitable[None]] | None = None,
         debugger: DebuggerEndpoint | None = None,
         max_workers: int = 32,
         modules_cache: Path | None = None,
@@ -116,7 +115,6 @@ class Runtime:
         self._interpreter = interpreter
         self._events = events
         self._clock = clock
-        self._freshness = freshness
         self._debugger = None if debugger is None else debugger.encode()
         self._init_limit = INIT_LIMIT if debugger is None else INIT_LIMIT + ATTACH_LIMIT
         self._pool = Pool(max_workers, processors=os.cpu_count() or 1)
@@ -139,8 +137,6 @@ class Runtime:
 
     async def invoke(self, invocation: Invocation) -> Outcome:
         """Run the function on the event. Never raises for what the function did."""
-        if self._freshness is not None:
-            await self._freshness()
         function = self._functions.get(invocation.function)
         if function is None or self._background is None:
             return _refused(

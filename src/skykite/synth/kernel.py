@@ -26,7 +26,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-from skykite.synth.cache import cache_directory
+from skykite.model.locations import cache_directory
 
 STOCK_VARIABLE: Final = "KITE_STOCK_JSII"
 _LOAD: Final = re.compile(r'JSIIAssembly\.load\(\s*"([^"]+)",\s*"([^"]+)",\s*[^,]+,\s*"([^"]+\.tgz)"', re.DOTALL)
@@ -211,7 +211,7 @@ def _unpacked_kernel() -> Path:
     assert spec.submodule_search_locations is not None
     source = Path(spec.submodule_search_locations[0], "_embedded", "jsii")
     program = (source / "lib__program.js").read_bytes()
-    target = cache_directory(os.environ) / f"jsii-{hashlib.sha256(program).hexdigest()[:16]}"
+    target = cache_directory(os.environ) / "synth" / f"jsii-{hashlib.sha256(program).hexdigest()[:16]}"
     if not target.is_dir():
         building = target.with_name(f"{target.name}-{os.getpid()}")
         for resource in source.glob("*.js"):  # `lib__program.js` lies at `lib/program.js`

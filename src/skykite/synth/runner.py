@@ -20,10 +20,10 @@ from typing import Final
 
 from skykite.errors import SkykiteError
 from skykite.model.events import Notice, StepFinished, StepStarted
+from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE, Manifest, decode_manifest
 from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, encode_synthesis
 from skykite.ports import Clock, EventSink
-from skykite.synth.cache import cache_directory
 from skykite.synth.fingerprint import decode_fingerprint, encode_fingerprint, holds, take, variables_read
 from skykite.synth.node import find_node
 from skykite.synth.report import Report, decode_report
@@ -105,7 +105,7 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
         }
         if variables.pop("PYTHONDONTWRITEBYTECODE", None):
             # Compiling aws_cdk takes seconds. Whoever set this does not want it beside the sources: keep it elsewhere.
-            variables["PYTHONPYCACHEPREFIX"] = str(cache_directory(environment) / "bytecode")
+            variables["PYTHONPYCACHEPREFIX"] = str(cache_directory(environment) / "synth" / "bytecode")
         returncode, tail = await _run_child(report_file, variables, synthesis.project_root, events)
         report = _read_report(report_file, returncode, tail)
         if report.error is not None:

@@ -12,9 +12,10 @@ import pytest
 
 from kit.embedded_cloud import RealClock, Recorder
 from skykite.cloud import ensure_environment
-from skykite.cloud.environment import MINISTACK_VERSION, cache_directory
+from skykite.cloud.environment import MINISTACK_VERSION
 from skykite.errors import SkykiteError
 from skykite.model.events import StepFinished, StepProgress, StepStarted
+from skykite.model.locations import cache_directory
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from skykite.cli.find_function import find_function
 from skykite.errors import SkykiteError
 from skykite.model.manifest import FunctionEntry, Manifest

@@ -64,10 +64,18 @@ ARN = "arn:aws:{}:eu-west-1:000000000000:{}"
     ids=lambda value: value.label or "unknown" if isinstance(value, Trigger) else None,
 )
 def test_an_events_source_is_named(event: Any, expected: Trigger) -> None:
-    assert trigger_of(json.dumps(event).encode(), invoked=False) == expected
+    assert trigger_of(json.dumps(event).encode(), invoked=False, names={}) == expected
 
 
 def test_what_somebody_invokes_with_is_not_taken_for_an_event() -> None:
     payload = b'{"Records": [{"eventSource": "aws:sqs", "eventSourceARN": "a:b:orders"}]}'
 
-    assert trigger_of(payload, invoked=True) == Trigger(kind="invoke")
+    assert trigger_of(payload, invoked=True, names={}) == Trigger(kind="invoke")
+
+
+def test_a_resource_of_the_app_goes_by_its_construct_path() -> None:
+    payload = b'{"Records": [{"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:1:jobs-4711"}]}'
+
+    trigger = trigger_of(payload, invoked=False, names={"jobs-4711": "JobsStack/Jobs"})
+
+    assert trigger == Trigger(kind="event", label="sqs JobsStack/Jobs")

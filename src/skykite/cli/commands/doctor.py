@@ -36,7 +36,8 @@ def command(settings: Settings, online: bool) -> None:
 def run_checks(settings: Settings, environment: Mapping[str, str], *, online: bool) -> Iterator[DoctorChecked]:
     """One after the other, the cheap and basic ones first."""
     from skykite.cli import checks
-    from skykite.cloud.environment import cache_directory, find_environment
+    from skykite.cloud.environment import find_environment
+    from skykite.model.locations import cache_directory
 
     yield from checks.check_python()
     yield from checks.check_packages()

@@ -30,13 +30,19 @@ def command(settings: Settings, mode: Mode) -> None:
 
     The templates are checked too. `cdk` can read the folder: cdk diff --app "$(kite synth)"
     """
+    from skykite.cli.clock import SystemClock
     from skykite.cli.project import prepare_state
     from skykite.cli.render import open_console
     from skykite.cli.workspace import open_workspace
+    from skykite.dev.lock import hold_stage
 
     workspace = open_workspace(settings, local=True)
     prepare_state(workspace.project)
-    with open_console(settings) as (events, _):
+    clock = SystemClock()
+    with (
+        open_console(settings) as (events, _),
+        hold_stage(workspace.state, workspace.stage, now=clock.now()),  # a running session has its assembly there
+    ):
         findings = asyncio.run(_synthesize(workspace, mode, events))
     if settings.output != "json":
         click.echo(workspace.assembly)
