@@ -1,87 +1,203 @@
-"""HTTP APIs as the templates have them, so that those made by plain CDK are served too.
+"""HTTP APIs as the templates have them, so that those made by plain CDK are served too, and what cannot be served.
 
-In: a template. Out: `HttpApiEntry`s. Pure. Whatever a local gateway could not serve as API Gateway would is refused by
-the gateway, not here: deploying it is fine.
+In: the templates of the app. Out: `HttpApiEntry`s and `UnservedApi`s. Pure. A route, its integration, its function and
+the API may each be in another stack. Nothing is left out silently: what runs on AWS and would not run the same behind
+the local gateway is named with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from skykite.model.manifest import Cors, HttpApiEntry, RouteEntry
-from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+from skykite.constructs.references import Address, Expression, Templates, path_of_resource
+from skykite.model.manifest import Cors, HttpApiEntry, RouteEntry, UnservedApi, UnservedRoute
+from skykite.model.names import ConstructPath, FunctionId, StackName
 
 _DEFAULT_TIMEOUT: Final = 30_000  # ms
+_FUNCTION_NAME: Final = re.compile(r"(?:.*:function:)?([A-Za-z0-9_-]+)(?::[A-Za-z0-9$_-]+)?(?:/invocations)?")
+_AUTHORIZATIONS: Final = {
+    "JWT": "it asks for a JSON web token",
+    "CUSTOM": "it asks a Lambda authorizer",
+    "AWS_IAM": "it asks for requests signed with AWS credentials",
+}
+_OTHER_KINDS: Final = (
+    ("AWS::ApiGateway::RestApi", "it is a REST API"),
+    ("AWS::Lambda::Url", "it is a function URL"),
+)
+
+
+class _Unserved(Exception):  # noqa: N818  (an answer, not a failure)
+    """Why a route cannot be served."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadApis:
+    """All that answers HTTP in an app."""
+
+    served: tuple[HttpApiEntry, ...]
+    unserved: tuple[UnservedApi, ...]
 
 
 def read_http_apis(
-    stack: StackName,
-    template: Mapping[str, Any],
-    functions: Mapping[LogicalId, FunctionId],
-    *,
-    paths: Callable[[Mapping[str, Any]], ConstructPath],
-) -> Iterator[HttpApiEntry]:
-    """The HTTP APIs of one template with those of their routes that run one of `functions`."""
-    resources: Mapping[str, Any] = template.get("Resources", {})
-    for logical_id, resource in resources.items():
-        properties = resource.get("Properties", {})
-        if resource["Type"] != "AWS::ApiGatewayV2::Api" or properties.get("ProtocolType", "HTTP") != "HTTP":
-            continue
-        yield HttpApiEntry(
-            path=paths(resource),
-            stack=stack,
-            logical_id=LogicalId(logical_id),
-            name=_text(properties.get("Name"), logical_id),
-            stage=_stage(resources, logical_id),
-            cors=_cors(properties.get("CorsConfiguration")),
-            routes=tuple(_routes(resources, logical_id, functions)),
+    templates: Mapping[StackName, Mapping[str, Any]], functions: Mapping[Address, FunctionId]
+) -> ReadApis:
+    """`functions` are all of the app's."""
+    return _Reader(Templates(templates), functions).read()
+
+
+class _Reader:
+    def __init__(self, templates: Templates, functions: Mapping[Address, FunctionId]) -> None:
+        self._templates = templates
+        self._functions = functions
+        self._names = {
+            name: functions[address]
+            for address, resource in templates.of_type("AWS::Lambda::Function")
+            if address in functions and (name := self._literal(address, resource, "FunctionName"))
+        }
+
+    def read(self) -> ReadApis:
+        served: list[HttpApiEntry] = []
+        unserved: list[UnservedApi] = []
+        for address, api in self._templates.of_type("AWS::ApiGatewayV2::Api"):
+            reason = self._why_not_at_all(address, api)
+            if reason is None:
+                served.append(self._entry(address, api))
+            else:
+                unserved.append(UnservedApi(path=_path(address, api), reason=reason))
+        for kind, reason in _OTHER_KINDS:
+            unserved += [
+                UnservedApi(path=_path(address, found), reason=reason)
+                for address, found in self._templates.of_type(kind)
+            ]
+        for address, route in self._templates.of_type("AWS::ApiGatewayV2::Route"):
+            if self._target(address, route, "ApiId", "AWS::ApiGatewayV2::Api") is None:
+                reason = "it is a route of an API that is not in this app"
+            elif self._literal(address, route, "RouteKey") is None:
+                reason = "it is a route whose key only a deploy will tell"
+            else:
+                continue
+            unserved.append(UnservedApi(path=_path(address, route), reason=reason))
+        return ReadApis(served=tuple(served), unserved=tuple(unserved))
+
+    def _why_not_at_all(self, address: Address, api: Mapping[str, Any]) -> str | None:
+        properties = api.get("Properties", {})
+        protocol = self._literal(address, api, "ProtocolType")
+        if protocol == "WEBSOCKET":
+            return "it is a WebSocket API"
+        if "Body" in properties or "BodyS3Location" in properties:
+            return "its routes are in an OpenAPI document"
+        return None
+
+    def _entry(self, address: Address, api: Mapping[str, Any]) -> HttpApiEntry:
+        routes: list[RouteEntry] = []
+        unserved: list[UnservedRoute] = []
+        for key, found in self._routes(address, api):
+            if isinstance(found, RouteEntry):
+                routes.append(found)
+            else:
+                unserved.append(UnservedRoute(key=key, reason=found))
+        return HttpApiEntry(
+            path=_path(address, api),
+            stack=address.stack,
+            logical_id=address.logical_id,
+            name=self._literal(address, api, "Name") or address.logical_id,
+            stage=self._stage(address),
+            cors=_cors(api.get("Properties", {}).get("CorsConfiguration")),
+            routes=tuple(routes),
+            unserved=tuple(unserved),
         )
 
+    def _stage(self, api: Address) -> str:
+        names = [
+            self._literal(address, stage, "StageName") or "$default"
+            for address, stage in self._templates.of_type("AWS::ApiGatewayV2::Stage")
+            if self._target(address, stage, "ApiId", "AWS::ApiGatewayV2::Api") == api
+        ]
+        return "$default" if "$default" in names or not names else names[0]
 
-def _stage(resources: Mapping[str, Any], api: str) -> str:
-    names = [
-        _text(resource.get("Properties", {}).get("StageName"), "$default")
-        for resource in resources.values()
-        if resource["Type"] == "AWS::ApiGatewayV2::Stage" and _is_of(resource, api)
-    ]
-    return "$default" if "$default" in names or not names else names[0]
+    def _routes(self, api: Address, resource: Mapping[str, Any]) -> Iterator[tuple[str, RouteEntry | str]]:
+        """Each route's key with the route, or with the reason why not."""
+        properties = resource.get("Properties", {})
+        if "Target" in properties:  # API Gateway's "quick create": an API with one route
+            key = self._literal(api, resource, "RouteKey") or "$default"
+            function = self._function(Expression(api.stack, properties["Target"]))
+            yield key, RouteEntry(key=key, function=function) if function else "its target is no function of this app"
+        for address, route in self._templates.of_type("AWS::ApiGatewayV2::Route"):
+            if self._target(address, route, "ApiId", "AWS::ApiGatewayV2::Api") != api:
+                continue
+            key = self._literal(address, route, "RouteKey")
+            if key is None:
+                continue
+            try:
+                yield key, self._route(address, route, key)
+            except _Unserved as unserved:
+                yield key, str(unserved)
+
+    def _route(self, address: Address, route: Mapping[str, Any], key: str) -> RouteEntry:
+        """Raises _Unserved."""
+        authorization = route["Properties"].get("AuthorizationType", "NONE")
+        if authorization != "NONE":
+            raise _Unserved(_AUTHORIZATIONS.get(str(authorization), f"it asks for the authorization {authorization!r}"))
+        home = self._target(address, route, "Target", "AWS::ApiGatewayV2::Integration")
+        if home is None:
+            raise _Unserved("its integration is not in this app")
+        integration = self._templates.resource(home).get("Properties", {})
+        self._check_integration(home, integration)
+        function = self._function(Expression(home.stack, integration.get("IntegrationUri")))
+        if function is None:
+            raise _Unserved("its function is not in this app")
+        payload_format = self._literal(home, {"Properties": integration}, "PayloadFormatVersion") or "1.0"
+        if payload_format not in ("1.0", "2.0"):
+            raise _Unserved(f"its payload format is {payload_format!r}")
+        return RouteEntry(
+            key=key,
+            function=function,
+            payload_format=cast("Any", payload_format),
+            timeout_ms=_number(integration.get("TimeoutInMillis"), _DEFAULT_TIMEOUT),
+        )
+
+    def _check_integration(self, address: Address, integration: Mapping[str, Any]) -> None:
+        """Raises _Unserved for all but a function that is passed the request as it is."""
+        kind = integration.get("IntegrationType")
+        if integration.get("ConnectionType") == "VPC_LINK":
+            raise _Unserved("it passes requests into a VPC")
+        if kind == "HTTP_PROXY":
+            target = self._templates.text(Expression(address.stack, integration.get("IntegrationUri")))
+            raise _Unserved(f"it passes requests on to {target}")
+        if "IntegrationSubtype" in integration:
+            raise _Unserved(f"it calls an AWS service ({integration['IntegrationSubtype']})")
+        if kind != "AWS_PROXY":
+            raise _Unserved(f"its integration is of the type {kind}")
+        if integration.get("RequestParameters") or integration.get("ResponseParameters"):
+            raise _Unserved("its integration changes requests or responses on the way (parameter mapping)")
+
+    def _function(self, expression: Expression, _through: frozenset[Address] = frozenset()) -> FunctionId | None:
+        """The function of the app that a name, an ARN or an invoke ARN is about, behind aliases and versions."""
+        for address in self._templates.targets(expression):
+            if address in self._functions:
+                return self._functions[address]
+            resource = self._templates.resource(address)
+            if resource["Type"] in ("AWS::Lambda::Alias", "AWS::Lambda::Version") and address not in _through:
+                name = Expression(address.stack, resource.get("Properties", {}).get("FunctionName"))
+                return self._function(name, _through | {address})
+        named = _FUNCTION_NAME.fullmatch(self._templates.text(expression))
+        return self._names.get(named[1]) if named else None
+
+    def _target(self, address: Address, resource: Mapping[str, Any], name: str, type: str) -> Address | None:
+        """The resource of a type that a property points to."""
+        value = Expression(address.stack, resource.get("Properties", {}).get(name))
+        found = self._templates.targets(value)
+        return next((target for target in found if self._templates.resource(target)["Type"] == type), None)
+
+    def _literal(self, address: Address, resource: Mapping[str, Any], name: str) -> str | None:
+        return self._templates.literal(Expression(address.stack, resource.get("Properties", {}).get(name)))
 
 
-def _routes(resources: Mapping[str, Any], api: str, functions: Mapping[LogicalId, FunctionId]) -> Iterator[RouteEntry]:
-    for resource in resources.values():
-        if resource["Type"] != "AWS::ApiGatewayV2::Route" or not _is_of(resource, api):
-            continue
-        properties = resource["Properties"]
-        integration = resources.get(_referenced(properties.get("Target")) or "", {}).get("Properties", {})
-        function = functions.get(LogicalId(_referenced(integration.get("IntegrationUri")) or ""))
-        if function is not None:
-            yield RouteEntry(
-                key=_text(properties.get("RouteKey"), "$default"),
-                function=function,
-                payload_format=cast("Any", _text(integration.get("PayloadFormatVersion"), "1.0")),
-                timeout_ms=_number(integration.get("TimeoutInMillis"), _DEFAULT_TIMEOUT),
-            )
-
-
-def _is_of(resource: Mapping[str, Any], api: str) -> bool:
-    return _referenced(resource.get("Properties", {}).get("ApiId")) == api
-
-
-def _referenced(value: object) -> str | None:
-    """The one resource a value is about: through `Ref`, `Fn::GetAtt`, and the joins around them."""
-    if isinstance(value, Mapping):
-        if "Ref" in value:
-            name = str(value["Ref"])
-            return None if name.startswith("AWS::") else name
-        if "Fn::GetAtt" in value:
-            target = value["Fn::GetAtt"]
-            return target.partition(".")[0] if isinstance(target, str) else str(target[0])
-        if "Fn::Join" in value:
-            return _referenced(value["Fn::Join"][1])
-    if isinstance(value, list):
-        return next((name for name in map(_referenced, value) if name is not None), None)
-    return None
+def _path(address: Address, resource: Mapping[str, Any]) -> ConstructPath:
+    return path_of_resource(resource) or ConstructPath(f"{address.stack}/{address.logical_id}")
 
 
 def _cors(configuration: object) -> Cors | None:
@@ -100,10 +216,6 @@ def _cors(configuration: object) -> Cors | None:
         expose_headers=names("ExposeHeaders"),
         max_age_s=_number(age, 0) if age is not None else None,
     )
-
-
-def _text(value: object, default: str) -> str:
-    return value if isinstance(value, str) else default
 
 
 def _number(value: object, default: int) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 from skykite.constructs.http_apis import read_http_apis
 from skykite.constructs.program import Program
+from skykite.constructs.references import Address, path_of_resource
 from skykite.errors import SkykiteError
 from skykite.model.manifest import (
     MANIFEST_FILE,
@@ -31,7 +32,6 @@ from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 _RESOURCE_LIMIT: Final = (
     500  # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 )
-_PLUMBING_IDS: Final = ("Resource", "Default")  # CDK hides these parts of a path, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,10 @@ def write_manifest(directory: Path, program: Program) -> None:
     stacks = list(_read_stacks(directory, PurePosixPath(), program.root))
     names = {stack.artifact: _stack_name(stack) for stack in stacks}
     functions = tuple(entry for stack in stacks for entry in _functions(stack, program))
+    apis = read_http_apis(
+        {_stack_name(stack): stack.template for stack in stacks},
+        {Address(function.stack, function.logical_id): function.id for function in functions},
+    )
     manifest = Manifest(
         version=MANIFEST_VERSION,
         app=program.synthesis.app,
@@ -57,24 +61,10 @@ def write_manifest(directory: Path, program: Program) -> None:
         mode=program.synthesis.mode,
         stacks=tuple(_stack_entry(stack, names, directory, program) for stack in stacks),
         functions=functions,
-        http_apis=tuple(
-            entry
-            for stack in stacks
-            for entry in read_http_apis(
-                _stack_name(stack),
-                stack.template,
-                {function.logical_id: function.id for function in functions if function.stack == _stack_name(stack)},
-                paths=lambda resource: path_of_resource(resource),
-            )
-        ),
+        http_apis=apis.served,
+        unserved_apis=apis.unserved,
     )
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
-
-
-def path_of_resource(resource: Mapping[str, Any]) -> ConstructPath:
-    """A resource's construct path without the parts that CDK adds: `NotesStack/Api`, not `NotesStack/Api/Resource`."""
-    path = str(resource.get("Metadata", {}).get("aws:cdk:path", ""))
-    return ConstructPath("/".join(part for part in path.split("/") if part not in _PLUMBING_IDS))
 
 
 def _read_stacks(directory: Path, folder: PurePosixPath, root: Path) -> Iterator[_Stack]:

@@ -26,6 +26,7 @@ from skykite.dev.freshness import FreshnessGate, FrontGate, GatedInvoker, Mark, 
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.lock import hold_stage
 from skykite.dev.ports import Ports
+from skykite.dev.unserved import unserved_notices
 from skykite.dev.watch import watch
 from skykite.errors import SkykiteError
 from skykite.gateway import Gateway, ServedApi
@@ -89,6 +90,7 @@ class DevSession:
         self._infrastructure: frozenset[Path] = frozenset()
         self._address: CloudAddress | None = None
         self._ready_once = asyncio.Event()
+        self._noticed: frozenset[Notice] = frozenset()
         self._aws: AwsSession | None = None
         interpreter = find_interpreter(self._root, os.environ)
         self._runtime = Runtime(
@@ -256,6 +258,10 @@ class DevSession:
             stack: {key: translate_urls(value, urls) for key, value in values.items()}
             for stack, values in deployed.outputs.items()
         }
+        for notice in unserved_notices(manifest):
+            if notice not in self._noticed:
+                self._events.emit(notice)
+        self._noticed = frozenset(unserved_notices(manifest))
         self._ready(endpoints, outputs, tuple(entry.id for entry in live), started)
 
     def _ready(

@@ -60,7 +60,8 @@ class CompiledApi:
     def __init__(self, served: ServedApi) -> None:
         entry = served.entry
         self.served = served
-        self._router = Router([route.key for route in entry.routes])
+        # Routes that are not served keep their place, so that no other route answers for them.
+        self._router = Router([route.key for route in (*entry.routes, *entry.unserved)])
         self._cors = CorsPolicy(entry.cors) if entry.cors is not None else None
         self._prefix = "" if entry.stage == "$default" else f"/{entry.stage}"
         self._routes = tuple(
@@ -96,6 +97,8 @@ class CompiledApi:
             if request.method == "OPTIONS" and self._cors is not None:
                 return Answer(HttpResponse(204, self._cors_headers(request), b""))
             return Answer(self._with_cors(request, NOT_FOUND))
+        if match.route >= len(self._routes):
+            return Answer(self._with_cors(request, self._not_here(match.route - len(self._routes))))
         route, facts, encode = self._routes[match.route]
         payload, trace = encode(request, arrival, facts, path, match.parameters)
         if len(payload) > PAYLOAD_LIMIT:
@@ -158,6 +161,10 @@ class CompiledApi:
                 hint="HTTP APIs wait 30 s at most: answer early and go on in a queue",
             ),
         )
+
+    def _not_here(self, index: int) -> HttpResponse:
+        unserved = self.served.entry.unserved[index]
+        return message(501, f"Skykite does not serve `{unserved.key}` on this machine: {unserved.reason}.")
 
     def _refuse_host(self, request: Request) -> Answer | None:
         host = request.header(b"host")

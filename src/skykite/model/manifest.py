@@ -120,6 +120,22 @@ class RouteEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnservedRoute:
+    """A route of an HTTP API that the local gateway cannot answer as AWS would. `reason` says why: `it asks for …`."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnservedApi:
+    """Something that answers HTTP or WebSockets on AWS and is not served locally at all."""
+
+    path: ConstructPath
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpApiEntry:
     """One HTTP API, read from the templates, so that APIs made by plain CDK are served too."""
 
@@ -130,6 +146,7 @@ class HttpApiEntry:
     stage: str = "$default"
     cors: Cors | None = None
     routes: tuple[RouteEntry, ...] = ()
+    unserved: tuple[UnservedRoute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +161,7 @@ class Manifest:
     stacks: tuple[StackEntry, ...]
     functions: tuple[FunctionEntry, ...] = ()
     http_apis: tuple[HttpApiEntry, ...] = ()
+    unserved_apis: tuple[UnservedApi, ...] = ()
 
     def function(self, id: FunctionId) -> FunctionEntry:
         """Raises KeyError if there is none of that id."""
