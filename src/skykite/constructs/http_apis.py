@@ -128,13 +128,13 @@ class _Reader:
         for address, route in self._templates.of_type("AWS::ApiGatewayV2::Route"):
             if self._target(address, route, "ApiId", "AWS::ApiGatewayV2::Api") != api:
                 continue
-            key = self._literal(address, route, "RouteKey")
-            if key is None:
+            written = self._literal(address, route, "RouteKey")
+            if written is None:
                 continue
             try:
-                yield key, self._route(address, route, key)
+                yield written, self._route(address, route, written)
             except _Unserved as unserved:
-                yield key, str(unserved)
+                yield written, str(unserved)
 
     def _route(self, address: Address, route: Mapping[str, Any], key: str) -> RouteEntry:
         """Raises _Unserved."""

@@ -61,7 +61,7 @@ class CompiledApi:
         entry = served.entry
         self.served = served
         # Routes that are not served keep their place, so that no other route answers for them.
-        self._router = Router([route.key for route in (*entry.routes, *entry.unserved)])
+        self._router = Router([*(route.key for route in entry.routes), *(route.key for route in entry.unserved)])
         self._cors = CorsPolicy(entry.cors) if entry.cors is not None else None
         self._prefix = "" if entry.stage == "$default" else f"/{entry.stage}"
         self._routes = tuple(

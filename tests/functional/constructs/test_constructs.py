@@ -19,6 +19,7 @@ load_cdk()
 
 import aws_cdk  # noqa: E402
 from aws_cdk import aws_apigatewayv2 as apigateway  # noqa: E402
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers  # noqa: E402
 from aws_cdk import aws_apigatewayv2_integrations as integrations  # noqa: E402
 from aws_cdk import aws_dynamodb as dynamodb  # noqa: E402
 from aws_cdk import aws_iam as iam  # noqa: E402
@@ -169,6 +170,48 @@ def test_an_api_has_a_function_a_route_and_merges_defaults(project: Path) -> Non
     }
     assert len(built.resources("AWS::ApiGatewayV2::Integration")) == 4, "a shared function has one integration"
     assert template_errors(built.directory) == []
+
+
+@pytest.mark.parametrize("references", ["strong", "weak"])
+def test_routes_across_stacks_are_served_and_those_behind_an_authorizer_are_not(project: Path, references: str) -> None:
+    (project / "cdk.context.json").write_text(json.dumps({"@aws-cdk/core:defaultCrossStackReferences": references}))
+
+    def define(app: App) -> None:
+        code = Stack(app, "Code")
+        shared = Function(code, "Shared", "functions/notes.get")
+        alias = lambda_.Alias(code, "Live", alias_name="live", version=shared.cdk.function.current_version)
+        lambda_.FunctionUrl(code, "Url", function=shared.cdk.function)
+        stack = Stack(app, "NotesStack")
+        api = Api(stack, "Api", routes={"GET /": shared}).cdk.http_api
+        apigateway.WebSocketApi(stack, "Chat")
+        to = integrations.HttpLambdaIntegration
+        api.add_routes(path="/alias", integration=to("Alias", alias))
+        api.add_routes(
+            path="/admin",
+            integration=to("Admin", alias),
+            authorizer=authorizers.HttpJwtAuthorizer("Jwt", "https://x/", jwt_audience=["x"]),
+        )
+        extra = Stack(app, "Extra")
+        apigateway.HttpRoute(
+            extra,
+            "Other",
+            http_api=api,
+            route_key=apigateway.HttpRouteKey.with_("/other", apigateway.HttpMethod.ANY),
+            integration=to("Other", shared.cdk.function),
+        )
+
+    manifest = build(project, define).manifest
+    (entry,) = manifest.http_apis
+    assert {route.key: route.function for route in entry.routes} == {
+        "GET /": "Code/Shared",
+        "ANY /alias": "Code/Shared",
+        "ANY /other": "Code/Shared",
+    }
+    assert [(route.key, route.reason) for route in entry.unserved] == [("ANY /admin", "it asks for a JSON web token")]
+    assert [(api.path, api.reason) for api in manifest.unserved_apis] == [
+        ("NotesStack/Chat", "it is a WebSocket API"),
+        ("Code/Url", "it is a function URL"),
+    ]
 
 
 def test_plain_cdk_apis_are_in_the_manifest_with_their_cors(project: Path) -> None:

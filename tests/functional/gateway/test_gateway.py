@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kit.gateway import Functions, Gate, Recorder, System, failed, make_api, mak
 from skykite.errors import SkykiteError
 from skykite.gateway import Gateway
 from skykite.model.events import ErrorRaised, HttpFinished
-from skykite.model.manifest import RouteEntry
+from skykite.model.manifest import RouteEntry, UnservedRoute
 from skykite.model.names import ConstructPath, FunctionId
 
 SLOW = RouteEntry(key="GET /slow", function=FunctionId("Notes/GET --slow"), timeout_ms=50)
@@ -57,6 +58,19 @@ async def test_what_is_not_found_is_answered_404() -> None:
         assert (response.status, response.body) == (404, b'{"message":"Not Found"}')
         assert response.get("content-type") == "application/json"
         assert response.get("apigw-requestid")
+
+
+async def test_a_route_that_is_not_served_here_is_answered_by_no_other() -> None:
+    api = make_api("ANY /{proxy+}", "$default")
+    entry = replace(api.entry, unserved=(UnservedRoute(key="GET /admin", reason="it asks for a JSON web token"),))
+    async with running(replace(api, entry=entry)) as here:
+        refused = await here.ask(target="/admin")
+        assert (refused.status, refused.body) == (
+            501,
+            b'{"message":"Skykite does not serve `GET /admin` on this machine: it asks for a JSON web token."}',
+        )
+        assert (await here.ask("POST", "/admin")).status == 200
+        assert [event.function for event in here.events.finished] == [None, "Notes/ANY /{proxy+}"]
 
 
 async def test_a_function_that_fails_is_answered_500_without_its_secrets() -> None:
