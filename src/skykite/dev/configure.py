@@ -6,12 +6,15 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skykite.aws import FunctionState
 from skykite.model.invocation import FunctionConfig, parse_handler
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 from skykite.model.source import dependency_files, select
+
+if TYPE_CHECKING:
+    from skykite.aws import FunctionState
 
 
 def live_functions(manifest: Manifest) -> tuple[FunctionEntry, ...]:

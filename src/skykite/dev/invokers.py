@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from skykite.aws import AwsError, AwsSession
 from skykite.model.invocation import Failed, Invocation, Outcome, Report, Succeeded
 from skykite.model.names import FunctionId
 from skykite.ports import Clock, Invoker
+
+if TYPE_CHECKING:
+    from skykite.aws import AwsSession
 
 
 class LambdaInvoker:
@@ -21,6 +24,8 @@ class LambdaInvoker:
         self._names = names
 
     async def invoke(self, invocation: Invocation) -> Outcome:
+        from skykite.aws import AwsError
+
         started = self._clock.monotonic()
         name = self._names[invocation.function]
         try:

@@ -16,10 +16,9 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skykite.aws import AwsSession, FunctionState
 from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
-from skykite.deploy import Build, Deployed, Deployer, StageFiles
 from skykite.dev.configure import bundled_sources, configure_functions, find_interpreter, live_functions, resource_names
 from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.freshness import FreshnessGate, FrontGate, GatedInvoker, Mark, PolitelyAsking
@@ -48,6 +47,10 @@ from skykite.ports import Asker, Clock, EventSink, Ids
 from skykite.runtime import DebuggerEndpoint, Runtime
 from skykite.synth import SynthResult, synthesize, validate
 
+if TYPE_CHECKING:
+    from skykite.aws import AwsSession, FunctionState
+    from skykite.deploy import Build, Deployed
+
 _NEVER: Mark = (-1, -1, -1, -1)  # equal to no file's mark: the next look finds the file changed
 _CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started again
 
@@ -65,6 +68,12 @@ class DevOptions:
     port: int | None = None
     debugger: DebuggerEndpoint | None = None
     max_workers: int = 32
+
+
+def _import_ahead() -> None:
+    """What is needed when the cloud is up and the stacks are read, imported while both are under way."""
+    for module in ("skykite.deploy", "botocore.session"):
+        importlib.import_module(module)
 
 
 class DevSession:
@@ -151,7 +160,7 @@ class DevSession:
             synthesis = tasks.create_task(self._synthesize())
             tasks.create_task(self._start_cloud())
             tasks.create_task(self._runtime.start())
-            tasks.create_task(asyncio.to_thread(importlib.import_module, "botocore.session"))
+            tasks.create_task(asyncio.to_thread(_import_ahead))
         result = synthesis.result()
         await self._apply(result, started)
         self._settle(result, marks, began_ns)
@@ -166,6 +175,8 @@ class DevSession:
     async def _start_cloud(self) -> None:
         await self._handoff.start()
         self._address = address = await self._cloud.start()
+        from skykite.aws import AwsSession
+
         self._aws = AwsSession(
             region=address.region,
             endpoint_url=address.url,
@@ -193,6 +204,8 @@ class DevSession:
     async def _apply(self, result: SynthResult, started: float) -> None:
         """Deploy the assembly and point runtime and gateway at what came out."""
         assert self._aws is not None
+        from skykite.deploy import Deployer
+
         deployer = Deployer(
             session=self._aws,
             events=self._events,
@@ -202,11 +215,15 @@ class DevSession:
             state=self._state,
         )
         self._applied = False
-        if not result.skipped:
-            self._background.create_task(self._report_findings(result.assembly))
-        deployed = await deployer.deploy(result.manifest, result.assembly, build=self._options.build)
-        await self._serve(result, deployed, started)
+        try:
+            deployed = await deployer.deploy(result.manifest, result.assembly, build=self._options.build)
+            await self._serve(result, deployed, started)
+        except SkykiteError:
+            self._background.create_task(self._report_findings(result.assembly))  # may say why
+            raise
         self._applied = True
+        if not result.skipped:  # only now: half a second of computing that would delay what people wait for
+            self._background.create_task(self._report_findings(result.assembly))
 
     async def _report_findings(self, assembly: Path) -> None:
         """What AWS would refuse although the embedded cloud may take it. Said, and the session goes on."""
@@ -271,6 +288,8 @@ class DevSession:
         functions: tuple[FunctionId, ...],
         started: float,
     ) -> None:
+        from skykite.deploy import StageFiles
+
         StageFiles(self._state, self._stage).write_outputs(outputs)
         self._events.emit(
             DevReady(
