@@ -8,6 +8,7 @@ takes longer than a synth.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 
@@ -51,8 +52,8 @@ def main() -> None:
 
 
 def _watch_parent() -> None:
-    """`kite` holds our stdin and never writes to it: its end is the end of `kite`, however that came about. The
-    user's program gets an empty one instead."""
+    """`kite` holds our stdin and never writes to it: its end is the end of `kite`, however that came about, and then
+    of everything started here. The user's program gets an empty one instead."""
     watched = os.dup(0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -61,6 +62,8 @@ def _watch_parent() -> None:
     def wait() -> None:
         while os.read(watched, 1):
             pass
+        if sys.platform != "win32" and os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
     threading.Thread(target=wait, name="parent-watch", daemon=True).start()

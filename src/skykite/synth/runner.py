@@ -26,6 +26,7 @@ from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, encode_synthe
 from skykite.ports import Clock, EventSink
 from skykite.synth.fingerprint import decode_fingerprint, encode_fingerprint, holds, take, variables_read
 from skykite.synth.node import find_node
+from skykite.synth.process_group import OWN_GROUP
 from skykite.synth.report import Report, decode_report
 
 _OUTPUT_LIMIT: Final = 10 * 1024 * 1024  # bytes
@@ -139,6 +140,7 @@ async def _run_child(
         env=dict(variables),
         cwd=project_root,
         limit=1 << 16,
+        **OWN_GROUP,
     )
     try:
         tail = await _follow(process, events)
@@ -146,8 +148,16 @@ async def _run_child(
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                _kill(process)
             await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """With whatever it has started, where a process leads a group: Node, and the user's own programs."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _follow(process: asyncio.subprocess.Process, events: EventSink) -> list[str]:

@@ -17,6 +17,7 @@ import msgspec
 
 from skykite.errors import SkykiteError
 from skykite.model.manifest import MANIFEST_FILE, StackEntry, decode_manifest
+from skykite.synth.process_group import OWN_GROUP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ async def validate(assembly: Path) -> tuple[SkykiteError, ...]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        **OWN_GROUP,
     )
     try:
         output, complaint = await process.communicate()
