@@ -20,7 +20,7 @@ import socket
 import sys
 from typing import Any, ClassVar, Dict, Iterator, List, Optional, Set
 
-from skykite_lambda import frames, lifeline
+from skykite_lambda import debugging, frames, lifeline
 from skykite_lambda.logs import Streams
 from skykite_lambda.tracking import package_folders
 
@@ -100,6 +100,8 @@ class _Zygote:
     def _handle(self, kind: int, body: bytes) -> Optional[socket.socket]:
         order = json.loads(body)
         if kind == frames.PREPARE:
+            if order["debugger"] is not None:
+                debugging.preload(order["debugger"])  # if it cannot be had, each worker says so when it attaches
             self._prepare(order["modules"], order["environment"])
         elif kind == frames.FORK:
             return self._fork(order["ticket"])

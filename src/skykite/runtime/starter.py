@@ -39,10 +39,12 @@ class Starter:
         mode: StartMode | None = None,
         channel: Literal["inherited", "loopback"] | None = None,
         cache: Path | None = None,
+        debugger: str | None = None,
     ) -> None:
         self._spawn = SpawnLauncher(interpreter, channel=channel)
         self._forks = (mode or "fork") == "fork" and sys.platform == "linux" and channel != "loopback"
         self._cache = cache
+        self._debugger = debugger
         self._modules: dict[str, None] = {}  # in the order in which they were imported
         self._rejected: set[str] = set()
         self._common: dict[str, str] | None = None  # environment that all functions share
@@ -155,7 +157,8 @@ class Starter:
         self._zygotes.add(zygote)
         zygote.ended.add_done_callback(lambda _: self._zygotes.discard(zygote))
         try:
-            prepared = await zygote.prepare([name for name in self._modules if not self._is_rejected(name)])
+            known = [name for name in self._modules if not self._is_rejected(name)]
+            prepared = await zygote.prepare(known, debugger=self._debugger)
         except asyncio.CancelledError:
             zygote.kill()
             raise

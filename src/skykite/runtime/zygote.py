@@ -78,9 +78,9 @@ class Zygote:
     def alive(self) -> bool:
         return not self._process.ended.done()
 
-    async def prepare(self, modules: Iterable[str]) -> Prepared:
-        """Import these. Raises ZygoteGone."""
-        order = {"modules": list(modules), "environment": self._environment}
+    async def prepare(self, modules: Iterable[str], *, debugger: str | None = None) -> Prepared:
+        """Import these, and the debugger that workers will attach to. Raises ZygoteGone."""
+        order = {"modules": list(modules), "environment": self._environment, "debugger": debugger}
         await self._loop.sock_sendall(self._process.channel, frames.json_frame(frames.PREPARE, order))
         self.prepared = await self._prepared
         return self.prepared
