@@ -455,10 +455,23 @@ async def test_output_of_a_thread_between_invocations_belongs_to_the_next(forkin
 # Concurrency
 
 
-async def test_invocations_overlap_in_processes_of_their_own(project: FunctionProject) -> None:
-    project.write("app.py", "import os, time\ndef handler(e, c):\n    time.sleep(0.3)\n    return os.getpid()\n")
-    await project.define("app.handler")
-    pids = await asyncio.gather(*(project.result("app.handler") for _ in range(4)))
+async def test_invocations_overlap_in_processes_of_their_own(project: FunctionProject, tmp_path: Path) -> None:
+    """Each waits for the others to have begun, so that none could have taken the place of another."""
+    project.write(
+        "app.py",
+        """
+        import os, time
+        def handler(event, context):
+            open(os.path.join(event, context.aws_request_id), "w").close()
+            while len(os.listdir(event)) < 4:
+                time.sleep(0.01)
+            return os.getpid()
+        """,
+    )
+    await project.define("app.handler", timeout_s=30)
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    pids = await asyncio.gather(*(project.result("app.handler", str(meeting)) for _ in range(4)))
     assert len(set(pids)) == 4
 
 
