@@ -12,7 +12,7 @@ import struct
 import threading
 from typing import Any, Optional, Tuple
 
-PROTOCOL = 1
+PROTOCOL = 2
 LARGEST_BODY = 64 * 1024 * 1024  # more is no frame of ours: somebody else wrote into the socket
 
 # To a worker.
@@ -30,6 +30,7 @@ RESULT = 19  # RESULT_HEAD, observations, result
 ERROR = 20  # RESULT_HEAD, observations, error as JSON
 SUSPENDED = 21  # a debugger holds the function
 RESUMED = 22
+LATE = 23  # JSON: observations made since the last answer; the invocation has not begun and is to be sent again
 # From a zygote.
 PREPARED = 32  # JSON: what the imports did
 FORKED = 33  # JSON: ticket, pid

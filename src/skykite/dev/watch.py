@@ -21,7 +21,7 @@ async def watch(directories: Callable[[], frozenset[Path]], moved: asyncio.Event
 
     while True:
         moved.clear()
-        current = {path for path in directories() if path.is_dir()}
+        current = {path for path in directories() if _is_text(path) and path.is_dir()}
         if not current:
             await moved.wait()
             continue
@@ -36,6 +36,15 @@ async def watch(directories: Callable[[], frozenset[Path]], moved: asyncio.Event
             relay.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await relay
+
+
+def _is_text(path: Path) -> bool:
+    """Names may be bytes that are no text, which watchfiles cannot be given."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 async def _relay(source: asyncio.Event, target: asyncio.Event) -> None:

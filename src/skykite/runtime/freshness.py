@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from skykite_lambda.tracking import EVERY_NAME, RACY_NS, Stat, digest_of, listing_of, stat_of
+from skykite_lambda.tracking import EVERY_NAME, PACKAGE_INDEX, Stat, digest_of, is_racy, listing_of, stat_of
 
 _SUFFIXES: Final = tuple({*all_suffixes(), ".py", ".pyc", ".pyd", ".so"})
 _MODULE_INDEX: Final = "__init__.py"
@@ -59,11 +59,15 @@ class Dependencies:
 
     def add(self, observed: Observed) -> None:
         for path, stat, digest in observed.files:
+            if path in self._written or path in self._exact:  # two threads may note one file; the first counts
+                continue
             self._files.add(path)
             self._exact[path] = stat
             if digest is not None:
                 self._digests[path] = digest
         for path, stat, names in observed.folders:
+            if path in self._folders:
+                continue
             listing = None if names is None else frozenset(names)
             self._folders[path] = _Folder(stat=stat, listing=listing, names=set(), trusted=False)
         self.add_names(observed.names)
@@ -86,7 +90,7 @@ class Dependencies:
         for path, known in self._exact.items():
             try:
                 status = stat(path)
-            except OSError:
+            except (OSError, ValueError):
                 if known is not None:
                     return False
                 continue
@@ -96,7 +100,7 @@ class Dependencies:
             try:
                 status = stat(path)
                 found = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
-            except OSError:
+            except (OSError, ValueError):
                 found = None
             if (found != entry.stat or not entry.trusted) and not self._same_folder(path, entry):
                 return False
@@ -106,7 +110,7 @@ class Dependencies:
         """Whether any file was written in the last `seconds`: somebody may be in the middle of saving."""
         earliest = time.time_ns() - int(seconds * 1e9)
         found = [stat_of(path) for path in (*self._files, *self._folders)]
-        return any(stat is not None and stat[0] >= earliest for stat in found)
+        return any(stat is not None and max(stat[0], stat[1]) >= earliest for stat in found)
 
     def paths(self) -> frozenset[Path]:
         """Files to watch; a folder that was searched is there as the file that would make it a package."""
@@ -118,7 +122,7 @@ class Dependencies:
             if digest_of(path) != known:
                 return False
             stat = self._exact[path]
-            if stat is None or now - stat[0] > RACY_NS:
+            if stat is None or not is_racy(stat, now):
                 del self._digests[path]
         return True
 
@@ -132,7 +136,7 @@ class Dependencies:
         if any(self._matters(path, entry, name) for name in listing ^ entry.listing):
             return False
         entry.stat, entry.listing = stat, listing
-        entry.trusted = stat is not None and now - stat[0] > RACY_NS
+        entry.trusted = stat is not None and not is_racy(stat, now)
         return True
 
     def _matters(self, folder: str, entry: _Folder, name: str) -> bool:
@@ -141,4 +145,6 @@ class Dependencies:
         if EVERY_NAME in entry.names:
             return True
         stem = name.partition(".")[0]
+        if stem == PACKAGE_INDEX:  # it would make the folder a package, or no longer
+            return name.endswith(_SUFFIXES)
         return stem in entry.names and (stem == name or name.endswith(_SUFFIXES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -22,6 +22,11 @@ class WorkerError(msgspec.Struct):
     trace: tuple[str, ...] = ()
     hint: str | None = None
 
+    def __post_init__(self) -> None:
+        # Python's text may hold halves of characters; what is shown and sent on may not.
+        self.type, self.message = _whole(self.type), _whole(self.message)
+        self.trace = tuple(map(_whole, self.trace))
+
 
 class Hello(msgspec.Struct):
     protocol: int
@@ -34,6 +39,12 @@ class Ready(msgspec.Struct):
 
 class InitFailed(msgspec.Struct):
     error: WorkerError
+    observed: Observed
+
+
+class Late(msgspec.Struct):
+    """The worker has read something since its last answer, and has not begun with what it was sent."""
+
     observed: Observed
 
 
@@ -50,41 +61,56 @@ _READY: Final = msgspec.json.Decoder(Ready)
 _INIT_FAILED: Final = msgspec.json.Decoder(InitFailed)
 _ERROR: Final = msgspec.json.Decoder(WorkerError)
 _OBSERVED: Final = msgspec.json.Decoder(Observed)
+_Body = TypeVar("_Body")
 
 
 class Unintelligible(Exception):  # noqa: N818
     """A frame whose body is not what its kind says: not our worker wrote it."""
 
 
-def parse_message(kind: int, body: bytes) -> Hello | Ready | InitFailed | Answer | None:
+def parse_message(kind: int, body: bytes) -> Hello | Ready | InitFailed | Late | Answer | None:
     """A frame from a worker; None for those without a body. Raises Unintelligible."""
     try:
         match kind:
             case frames.RESULT | frames.ERROR:
                 memory_kb, length = frames.RESULT_HEAD.unpack_from(body)
                 start = frames.RESULT_HEAD.size
-                observed = _OBSERVED.decode(body[start : start + length]) if length else None
+                observed = _decode(_OBSERVED, body[start : start + length]) if length else None
                 return Answer(memory_kb=memory_kb, observed=observed, payload=body[start + length :])
             case frames.READY:
-                return _READY.decode(body)
+                return _decode(_READY, body)
             case frames.INIT_FAILED:
-                return _INIT_FAILED.decode(body)
+                return _decode(_INIT_FAILED, body)
+            case frames.LATE:
+                return Late(observed=_decode(_OBSERVED, body))
             case frames.HELLO:
-                return _HELLO.decode(body)
+                return _decode(_HELLO, body)
             case frames.SUSPENDED | frames.RESUMED:
                 return None
             case _:
                 raise Unintelligible
-    except (msgspec.MsgspecError, struct.error) as error:
+    except struct.error as error:
         raise Unintelligible from error
 
 
 def parse_error(payload: bytes) -> WorkerError:
     """Raises Unintelligible."""
+    return _decode(_ERROR, payload)
+
+
+def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
     try:
-        return _ERROR.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise Unintelligible from error
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # File names that are no text, and halves of characters, are more than msgspec reads.
+        try:
+            return msgspec.convert(json.loads(body), decoder.type)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise Unintelligible from error
+
+
+def _whole(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def configure_frame(

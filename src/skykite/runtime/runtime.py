@@ -42,6 +42,7 @@ from skykite.runtime.messages import (
     Answer,
     Hello,
     InitFailed,
+    Late,
     Ready,
     Unintelligible,
     WorkerError,
@@ -118,7 +119,7 @@ class Runtime:
         self._debugger = None if debugger is None else debugger.encode()
         self._init_limit = INIT_LIMIT if debugger is None else INIT_LIMIT + ATTACH_LIMIT
         self._pool = Pool(max_workers, processors=os.cpu_count() or 1)
-        self._starter = starter or Starter(interpreter, cache=modules_cache)
+        self._starter = starter or Starter(interpreter, cache=modules_cache, debugger=self._debugger)
         self._functions: dict[FunctionId, _Function] = {}
         self._workers: dict[WorkerId, Worker] = {}
         self._tasks: dict[WorkerId, _Task] = {}  # of workers that load or run
@@ -323,11 +324,13 @@ class Runtime:
         worker.used = True
         for piece in worker.take_early_output():
             self._log(call, piece)
-        timeout = call.config.timeout_s
-        task = self._tasks[worker.id] = _Task(call=call, allowance=Allowance(timeout, now))
+        task = self._tasks[worker.id] = _Task(call=call, allowance=Allowance(call.config.timeout_s, now))
         self._arm_timeout(worker, task)
+        self._send(worker, call)
+
+    def _send(self, worker: Worker, call: _Call) -> None:
         trace_id = trace_id_of(call.invocation, self._clock.now().timestamp())
-        worker.send(invoke_frame(call.invocation, timeout, trace_id))
+        worker.send(invoke_frame(call.invocation, call.config.timeout_s, trace_id))
 
     def _launch(self, id: WorkerId, function: FunctionId) -> None:
         now = self._clock.monotonic()
@@ -390,6 +393,8 @@ class Runtime:
                     worker.dependencies.add(message.observed)
                     task.failed = True
                     self._background_group().create_task(self._settle_failure(worker, message.error))
+                case Late() if task is not None and task.call is not None:
+                    self._read_more(worker, task.call, message)
                 case Hello():
                     self._greeted(worker, message)
                 case None:
@@ -493,6 +498,14 @@ class Runtime:
         call.memory_mb = -(-answer.memory_kb // 1024) or None
         self._finish(call, ending, now)
         self._do(self._pool.finished(worker.id, now))
+
+    def _read_more(self, worker: Worker, call: _Call, late: Late) -> None:
+        """The worker read files after its last answer, so whether it is fresh was decided knowing too little."""
+        worker.dependencies.add(late.observed)
+        if worker.dependencies.is_fresh():
+            self._send(worker, call)
+        else:
+            self._do(self._pool.stale(worker.id, self._clock.monotonic()))
 
     def output_received(self, worker: Worker, pieces: list[LogText]) -> None:
         task = self._tasks.get(worker.id)

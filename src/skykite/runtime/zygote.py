@@ -165,7 +165,8 @@ class Zygote:
         while (found := self._parser.next()) is not None:
             kind, body = found
             if kind == frames.PREPARED:
-                self._prepared.set_result(msgspec.json.decode(body, type=Prepared))
+                if not self._prepared.done():  # whoever waited for it may have gone
+                    self._prepared.set_result(msgspec.json.decode(body, type=Prepared))
             elif kind == frames.FORKED:
                 fork = msgspec.json.decode(body, type=_Forked)
                 self._children[fork.pid] = self._loop.create_future()
