@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any, Final
 
+# A session of its own on POSIX: asyncio would take a process group as well, uvloop, which `kite` runs on, would not.
 OWN_GROUP: Final[dict[str, Any]] = (
-    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"process_group": 0}
+    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"start_new_session": True}
 )
