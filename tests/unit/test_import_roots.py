@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src"
 ALLOWED = {
     # debugpy and its pydevd are loaded by path, and only where a debugger is.
-    "skykite_lambda": {"skykite_lambda", "debugpy", "pydevd", "_pydevd_bundle"},
+    "skykite_lambda": {"skykite_lambda", "debugpy", "pydevd", "_pydev_bundle", "_pydevd_bundle"},
     "skykite_cloud": {"skykite_cloud", "ministack", "hypercorn"},
 }
 
