@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,9 +32,13 @@ ENDLESS = """
         while True:
             pass
 """
-ON_THE_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
+# A shell, as far as it matters: it leads the terminal's session, and waits for the command.
+SHELL = """
+import fcntl, signal, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, lambda *_: None)
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
 
 
 class Terminal:
@@ -42,8 +47,8 @@ class Terminal:
     def __init__(self, root: Path) -> None:
         self._keyboard, screen = pty.openpty()
         try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", ON_THE_TERMINAL, KITE, "synth", "--stage", "alice"],
+            self.shell = subprocess.Popen(
+                [sys.executable, "-c", SHELL, KITE, "synth", "--stage", "alice"],
                 cwd=root,
                 env=clean_environment(),
                 stdin=screen,
@@ -54,7 +59,9 @@ class Terminal:
         finally:
             os.close(screen)
         self.wait(lambda: (root / "ready").exists())
-        self.processes = descendants(self.process.pid)
+        everything = descendants(self.shell.pid)
+        (self.kite,) = {pid for pid in everything if everything - {pid} == descendants(pid)}
+        self.processes = everything - {self.kite}
 
     def wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
@@ -89,15 +96,17 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     try:
         yield terminal
     finally:
-        terminal.process.kill()
-        terminal.process.wait()
         terminal.close()
+        for pid in alive({terminal.kite, *terminal.processes}):
+            os.kill(pid, signal.SIGKILL)
+        terminal.shell.wait(10)
 
 
 def test_ctrl_c_while_the_stacks_run_prints_a_traceback_or_leaves_a_process(terminal: Terminal) -> None:
     assert len(terminal.processes) == 3, "the program, Node and sleep"
+    assert os.getpgid(terminal.kite) not in {os.getpgid(pid) for pid in terminal.processes}
     terminal.type(b"\x03")
-    assert terminal.process.wait(10) == 130
+    assert terminal.shell.wait(10) == 130
     said = terminal.read()
     assert "Traceback" not in said
     assert "KeyboardInterrupt" not in said
@@ -106,11 +115,9 @@ def test_ctrl_c_while_the_stacks_run_prints_a_traceback_or_leaves_a_process(term
 
 def test_a_closed_terminal_leaves_the_stacks_running(terminal: Terminal) -> None:
     terminal.close()
-    terminal.process.wait(10)
-    terminal.wait(lambda: not alive(terminal.processes))
+    terminal.wait(lambda: not alive({terminal.kite, *terminal.processes}))
 
 
 def test_a_killed_kite_leaves_the_stacks_running(terminal: Terminal) -> None:
-    terminal.process.kill()
-    terminal.process.wait()
+    os.kill(terminal.kite, signal.SIGKILL)
     terminal.wait(lambda: not alive(terminal.processes))
