@@ -10,6 +10,8 @@ import sys
 from typing import Any, Final
 
 # A session of its own on POSIX: asyncio would take a process group as well, uvloop, which `kite` runs on, would not.
-OWN_GROUP: Final[dict[str, Any]] = (
-    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"start_new_session": True}
-)
+OWN_GROUP: Final[dict[str, Any]] = {}
+if sys.platform == "win32":
+    OWN_GROUP["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    OWN_GROUP["start_new_session"] = True
