@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from skykite.cli.clock import SystemClock
+from skykite.cli.console import open_console
 from skykite.cli.environment import load_environment
 from skykite.cli.project import prepare_state, read_project
-from skykite.cli.render import open_console
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError

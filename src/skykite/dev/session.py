@@ -45,7 +45,7 @@ from skykite.model.project import Project
 from skykite.model.synthesis import Synthesis
 from skykite.ports import Asker, Clock, EventSink, Ids
 from skykite.runtime import DebuggerEndpoint, Runtime
-from skykite.synth import SynthResult, synthesize, validate
+from skykite.synth import SynthError, SynthResult, synthesize, validate
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession, FunctionState
@@ -163,7 +163,7 @@ class DevSession:
             tasks.create_task(asyncio.to_thread(_import_ahead))
         result = synthesis.result()
         await self._apply(result, started)
-        self._settle(result, marks, began_ns)
+        self._settle(self._inputs_of(result), marks, began_ns)
         self._ready_once.set()
 
     async def wait_ready(self) -> CloudAddress:
@@ -316,12 +316,16 @@ class DevSession:
     def _interests(self) -> Interests:
         return Interests(infrastructure=self._own_inputs(), code=self._runtime.watched())
 
-    def _settle(self, result: SynthResult, marks: dict[str, Mark], began_ns: int) -> None:
-        """Remember what was read. A file that was saved while the stacks ran counts as changed again."""
-        self._infrastructure = result.inputs | bundled_sources(result.manifest, self._root)
+    def _inputs_of(self, result: SynthResult) -> frozenset[Path]:
+        return result.inputs | bundled_sources(result.manifest, self._root)
+
+    def _settle(self, inputs: frozenset[Path], marks: dict[str, Mark], began_ns: int) -> None:
+        """Remember what was read. A file that was saved while the stacks ran counts as changed again; one that was
+        moved there keeps the time of its last save, and has a new time of status change."""
+        self._infrastructure = inputs
         fresh = self._gate.take_marks(self._own_inputs() - {Path(name) for name in marks})
         for name, found in fresh.items():
-            if found is not None and found[0] >= began_ns:
+            if found is not None and max(found[:2]) >= began_ns:
                 fresh[name] = _NEVER
         self._gate.settle(marks | fresh)
         self._watch_moved.set()
@@ -364,10 +368,12 @@ class DevSession:
         self._gate.enter("synthesizing")
         self._events.emit(ReloadStarted(kind="infrastructure", files=files))
         marks = self._gate.take_marks(self._own_inputs())
+        inputs = self._infrastructure
         try:
             self._environment, self._environment_files = self._options.load_environment()
             self._refuse_other_app(self._options.load_project())
             result = await self._synthesize()
+            inputs |= self._inputs_of(result)
             if not (result.skipped and self._applied):
                 self._gate.enter("deploying")
                 await self._apply(result, started)
@@ -377,9 +383,10 @@ class DevSession:
                 raise
             self._events.emit(ErrorRaised.of(error))
             self._events.emit(ReloadFailed(kind="infrastructure", files=files, reason=error.code))
-            self._gate.settle(marks)
+            # What was read then and now: either may be where it is put right.
+            self._settle(inputs | (error.inputs if isinstance(error, SynthError) else frozenset()), marks, began_ns)
             return
-        self._settle(result, marks, began_ns)
+        self._settle(self._inputs_of(result), marks, began_ns)
         self._events.emit(
             ReloadFinished(kind="infrastructure", files=files, elapsed_ms=(self._clock.monotonic() - started) * 1000)
         )

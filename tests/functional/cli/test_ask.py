@@ -28,7 +28,7 @@ import pty
 
 ASKING = """
 import asyncio, sys
-from skykite.cli.render import open_console
+from skykite.cli.console import open_console
 from skykite.cli.settings import Settings
 from skykite.model.events import Notice, StepStarted
 

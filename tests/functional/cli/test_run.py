@@ -215,7 +215,7 @@ async def test_when_nobody_reads_the_events_any_more_the_command_ends(tmp_path: 
     """As a program without threads would by SIGPIPE."""
     code = (
         "import asyncio\n"
-        "from skykite.cli.render import open_console\n"
+        "from skykite.cli.console import open_console\n"
         "from skykite.cli.settings import Settings\n"
         "from skykite.model.events import Notice\n"
         "async def work():\n"

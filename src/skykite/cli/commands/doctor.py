@@ -23,7 +23,7 @@ def command(settings: Settings, online: bool) -> None:
 
     Exits with 1 if something keeps Skykite from working. Uses no network without --online.
     """
-    from skykite.cli.render import open_console
+    from skykite.cli.console import open_console
 
     failed = False
     with open_console(settings) as (events, _):

@@ -29,7 +29,7 @@ def command(settings: Settings, directory: str, template: str) -> None:
     write_project(plan)
     made = f"made `{plan.name}` with {len(plan.files)} files"
     if settings.output == "json":
-        from skykite.cli.render import open_console
+        from skykite.cli.console import open_console
         from skykite.model.events import Notice
 
         with open_console(settings) as (events, _):

@@ -31,8 +31,8 @@ def command(settings: Settings, mode: Mode) -> None:
     The templates are checked too. `cdk` can read the folder: cdk diff --app "$(kite synth)"
     """
     from skykite.cli.clock import SystemClock
+    from skykite.cli.console import open_console
     from skykite.cli.project import prepare_state
-    from skykite.cli.render import open_console
     from skykite.cli.workspace import open_workspace
     from skykite.dev.lock import hold_stage
 

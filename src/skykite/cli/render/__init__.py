@@ -1,20 +1,16 @@
-"""The user's end of a command: three renderers of the one event stream, and the questions.
+"""Three renderers of the one event stream: `terminal` for people, `plain` for logs, `json` for programs.
 
-`terminal` is for people, `plain` for logs, `json` for programs; stdout is data (outputs, JSON lines), stderr is talk.
-In: the settings. Out: an `EventSink` and an `Asker`. I/O: the process's three streams.
+`open_renderer` chooses. stdout is data (outputs, JSON lines), stderr is talk.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol, TextIO
 
-from skykite.cli.clock import SystemClock
-from skykite.cli.settings import Output, Settings
-from skykite.ports import Asker, Clock, EventSink
+from skykite.cli.settings import Output
+from skykite.ports import Clock, EventSink
 
 
 class Renderer(EventSink, Protocol):
@@ -27,25 +23,6 @@ class Renderer(EventSink, Protocol):
 
     def suspended(self) -> AbstractContextManager[None]:
         """Everything emitted so far is shown, and nothing is written until the context ends. For questions."""
-
-
-@contextmanager
-def open_console(settings: Settings) -> Iterator[tuple[EventSink, Asker]]:
-    """For as long as a command runs. Everything emitted inside is shown before the context ends, however it ends."""
-    from skykite.cli.ask import ConsoleAsker, Keyboard
-
-    renderer = open_renderer(
-        settings.output, stdout=sys.stdout, stderr=sys.stderr, environment=os.environ, clock=SystemClock()
-    )
-    keyboard = None
-    if settings.output != "json" and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
-        keyboard = Keyboard(sys.stdin.fileno(), encoding=sys.stdin.encoding)
-    asker = ConsoleAsker(renderer=renderer, keyboard=keyboard, stderr=sys.stderr, yes=settings.yes)
-    renderer.start()
-    try:
-        yield renderer, asker
-    finally:
-        renderer.stop()
 
 
 def open_renderer(
