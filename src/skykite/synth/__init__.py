@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skykite.synth.runner import SynthResult, fingerprint_file, synthesize
+    from skykite.synth.runner import SynthError, SynthResult, fingerprint_file, synthesize
     from skykite.synth.validation import validate
 
-__all__ = ["SynthResult", "fingerprint_file", "synthesize", "validate"]
+__all__ = ["SynthError", "SynthResult", "fingerprint_file", "synthesize", "validate"]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,7 @@ def main() -> None:
     from skykite.errors import SkykiteError
     from skykite.model.synthesis import SYNTHESIS_VARIABLE, decode_synthesis
     from skykite.synth.kernel import install_kernel
-    from skykite.synth.program import run_program
+    from skykite.synth.program import missing_module, run_program
     from skykite.synth.recorder import Recorder
     from skykite.synth.report import Report, ReportedError, encode_report
 
@@ -44,9 +44,15 @@ def main() -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-    report.write_bytes(
-        encode_report(Report(reads=recorder.reads(), error=ReportedError.of(error) if error is not None else None))
-    )
+    reads = recorder.reads()
+    if error is None:
+        ended = Report(reads=reads)
+    else:
+        sought = [str(file) for file in missing_module(error.__cause__, Path(synthesis.project_root))]
+        if error.code.startswith("handler-") and recorder.last_handler is not None:
+            sought.append(recorder.last_handler)
+        ended = Report(reads=reads, error=ReportedError.of(error), sought=tuple(sought))
+    report.write_bytes(encode_report(ended))
     kernel.kill()
     os._exit(1 if error is not None else 0)
 

@@ -135,6 +135,22 @@ def explain(error: BaseException, root: Path, main: str) -> SkykiteError:
     return SkykiteError("main-failed", f"`{where}` raised `{text}`", context=context, hint=hint)
 
 
+def missing_module(error: BaseException | None, root: Path) -> tuple[Path, ...]:
+    """Where in the project Python has looked for a module that was not found."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ()
+    *packages, module = error.name.split(".")
+    files = (Path(*packages, f"{module}.py"), Path(*packages, module, "__init__.py"))
+    real = root.resolve()
+    places = {Path(place or ".").resolve() for place in sys.path}
+    return tuple(
+        root / place.relative_to(real) / file
+        for place in places
+        if place.is_relative_to(real) and "site-packages" not in place.parts
+        for file in files
+    )
+
+
 def _explain_syntax(error: SyntaxError, root: Path) -> SkykiteError:
     file = Path(str(error.filename))
     source = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""

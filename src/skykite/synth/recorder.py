@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -23,7 +23,8 @@ _NOT_THE_USERS: Final = frozenset({"jsii", "aws_cdk", "constructs", "skykite", "
 _TRANSPARENT: Final = frozenset(
     {"os", "_collections_abc", "collections", "typing", "posixpath", "ntpath", "pathlib", "genericpath", "subprocess"}
 )
-_COVERED_BY_MANIFEST: Final = ("skykite.model.source", "skykite.constructs.handlers")
+_HANDLERS: Final = ("skykite.constructs.handlers",)
+_COVERED_BY_MANIFEST: Final = ("skykite.model.source", *_HANDLERS)
 _NOT_SOURCES: Final = (".pyc", ".pyo", ".pkg")  # the last: `pkgutil` asks for it beside every package
 _PATH_LIMIT: Final = 1024
 
@@ -35,6 +36,7 @@ class Recorder:
         self._root = str(root) + os.sep
         self._bare_root = str(root)
         self._files: set[str] = set()
+        self._handler: str | None = None
         self._listings: set[str] = set()
         self._modules: set[str] = set()
         self._trees: set[str] = set()
@@ -51,7 +53,15 @@ class Recorder:
             return stat(path, *args, **kwargs)
 
         os.stat = recording_stat
+        if sys.platform == "win32":  # where these ask the system themselves
+            for name in ("exists", "isdir", "isfile", "islink", "lexists"):
+                setattr(os.path, name, self._recording(getattr(os.path, name)))
         sys.addaudithook(self._hear)
+
+    @property
+    def last_handler(self) -> str | None:
+        """The file that a function was looked for in last, whether or not it was there."""
+        return self._handler
 
     def reads(self) -> Reads:
         for module in list(sys.modules.values()):
@@ -97,8 +107,19 @@ class Recorder:
 
     def _note_file(self, path: Any) -> None:
         text = self._absolute(path)
-        if text is not None and not text.endswith(_NOT_SOURCES) and not _from(_COVERED_BY_MANIFEST):
+        if text is None or text.endswith(_NOT_SOURCES):
+            return
+        if not _from(_COVERED_BY_MANIFEST):
             self._files.add(text)
+        elif text.endswith(".py") and _from(_HANDLERS):
+            self._handler = text
+
+    def _recording(self, function: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        def recording(path: Any) -> bool:
+            self._note_file(path)
+            return function(path)
+
+        return recording
 
     def _note_listing(self, path: Any) -> None:
         text = self._absolute("." if path is None else path)

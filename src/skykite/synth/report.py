@@ -31,11 +31,6 @@ class ReportedError:
             blame=error.blame,
         )
 
-    def to_error(self) -> SkykiteError:
-        return SkykiteError(
-            self.code, self.message, context=self.context, hint=self.hint, link=self.link, blame=self.blame
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reads:
@@ -56,10 +51,13 @@ class Reads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How a run of the user's program ended: well if `error` is None. Its reads are told in either case."""
+    """How a run of the user's program ended: well if `error` is None. Its reads are told in either case; `sought` are
+    further files that would have kept it from failing: the handler that is wrong or missing, a module that is not
+    there."""
 
     reads: Reads
     error: ReportedError | None = None
+    sought: tuple[str, ...] = ()
 
 
 def encode_report(report: Report) -> bytes:

@@ -27,7 +27,7 @@ from skykite.ports import Clock, EventSink
 from skykite.synth.fingerprint import decode_fingerprint, encode_fingerprint, holds, take, variables_read
 from skykite.synth.node import find_node
 from skykite.synth.process_group import OWN_GROUP
-from skykite.synth.report import Report, decode_report
+from skykite.synth.report import Report, ReportedError, decode_report
 
 _OUTPUT_LIMIT: Final = 10 * 1024 * 1024  # bytes
 _OUTPUT_SHOWN: Final = 200  # lines
@@ -46,10 +46,27 @@ class SynthResult:
     variables: frozenset[str]
 
 
+class SynthError(SkykiteError):
+    """The user's program failed. `inputs` are the files it read until then, and those that would have kept it from
+    failing, which may not exist yet: a handler, a module. Running it again is of use when one of them changes."""
+
+    def __init__(self, error: ReportedError, *, inputs: frozenset[Path]) -> None:
+        super().__init__(
+            error.code,
+            error.message,
+            context=error.context,
+            hint=error.hint,
+            link=error.link,
+            blame=error.blame,
+        )
+        self.inputs = inputs
+
+
 async def synthesize(
     synthesis: Synthesis, *, environment: Mapping[str, str], events: EventSink, clock: Clock
 ) -> SynthResult:
-    """Bring the assembly in `synthesis.outdir` up to date. Raises SkykiteError."""
+    """Bring the assembly in `synthesis.outdir` up to date. Raises SynthError if the program fails, SkykiteError if it
+    cannot be run."""
     started = clock.monotonic()
     events.emit(StepStarted(step="synth", message="reading the stacks"))
     result = _skip(synthesis, environment) or await _run(synthesis, environment, events)
@@ -110,7 +127,7 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
         returncode, tail = await _run_child(report_file, variables, synthesis.project_root, events)
         report = _read_report(report_file, returncode, tail)
         if report.error is not None:
-            raise report.error.to_error()
+            raise SynthError(report.error, inputs=_inputs((*report.reads.files, *report.sought), report.reads.trees))
         manifest = decode_manifest((fresh / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
         fingerprint_file(assembly).unlink(missing_ok=True)
         _swap(fresh, assembly, manifest, Path(scratch, "previous"))
