@@ -124,6 +124,33 @@ async def test_saving_a_stack_file_applies_it_and_an_error_leaves_the_rest_runni
         assert (await fetch("GET", url)).text == "hi"
 
 
+async def test_mending_what_the_stacks_missed_needs_no_save_of_the_stacks(hello: Path) -> None:
+    stacks = hello / "stacks"
+    for file in stacks.glob("*.py"):
+        file.unlink()
+    save(stacks / "app.py", STACK_WITH_TIMEOUT % "")
+    save(hello / "functions" / "hello.py", "def handler(event, context):\n    return 'hello'\n")
+    async with dev(hello, "--port", "0") as session:
+        url = endpoint(await session.ready())
+
+        async def error() -> str:
+            assert (await fetch("GET", url)).text == "hello"
+            return str((await session.event("error"))["error"])
+
+        save(stacks / "app.py", STACK_WITH_TIMEOUT % ', "GET /new": "functions/new.handler"')
+        assert await error() == "handler-not-found"
+        save(hello / "functions" / "new.py", "def other(event, context):\n    return 'other'\n")
+        assert await error() == "handler-not-found"
+        save(hello / "functions" / "new.py", "def handler(event, context):\n    return 'new'\n")
+        assert (await fetch("GET", f"{url}/new")).text == "new"
+
+        save(stacks / "app.py", "import stacks.names\n" + STACK_WITH_TIMEOUT % "")
+        assert await error() == "main-failed"
+        (hello / "names.py").write_text("X = 1\n")
+        (hello / "names.py").rename(stacks / "names.py")
+        assert (await fetch("GET", f"{url}/new")).status == 404
+
+
 async def test_a_changed_env_file_reaches_the_next_request(hello: Path) -> None:
     for file in (hello / "stacks").glob("*.py"):
         file.unlink()

@@ -164,6 +164,8 @@ class DevSession:
         result = synthesis.result()
         await self._apply(result, started)
         self._settle(self._inputs_of(result), marks, began_ns)
+        if self._gate.stale():  # saved before anybody watched
+            self._stale.set()
         self._ready_once.set()
 
     async def wait_ready(self) -> CloudAddress:

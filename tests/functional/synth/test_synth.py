@@ -15,7 +15,7 @@ from kit.stacks import EventLog, SystemClock, error_text, synthesis_of, write_pr
 from kit.templates import template_errors
 from skykite.errors import SkykiteError
 from skykite.model.events import Notice, StepFinished
-from skykite.synth import SynthResult, synthesize, validate
+from skykite.synth import SynthError, SynthResult, synthesize, validate
 
 STACK = """\
 from skykite import Api, Stack
@@ -217,6 +217,31 @@ async def test_programs_that_fail_are_explained(tmp_path: Path, snapshot: Snapsh
         for index, (name, text) in enumerate(PROGRAMS.items()):
             group.create_task(fail(index, name, text))
     assert "\n\n".join(f"--- {name}\n{said[name]}" for name in PROGRAMS) == snapshot
+
+
+async def test_a_failure_does_not_tell_where_it_can_be_mended(project: Path) -> None:
+    async def inputs() -> set[str]:
+        with pytest.raises(SynthError) as raised:
+            await run(project)
+        return {path.relative_to(project).as_posix() for path in raised.value.inputs}
+
+    source, handler = project / "stacks" / "notes.py", project / "functions" / "notes.py"
+    read = {"cdk.context.json", "cdk.json", "stacks/app.py", "stacks/notes.py"}
+    source.write_text(STACK.replace("functions/notes.get", "lambdas/new.get"))
+    assert await inputs() == {*read, "lambdas/new.py"}
+    source.write_text(STACK)
+    handler.write_text("def other(event, context): ...\n")
+    assert await inputs() == {*read, "functions/notes.py"}
+    handler.write_text("def get(event, context): ...\n")
+    source.write_text(STACK + "        raise ValueError\n")
+    assert await inputs() == read, "a handler that is all right"
+    source.write_text("import stacks.names.more\n" + STACK)
+    assert await inputs() == {
+        "stacks/app.py",
+        "stacks/notes.py",
+        "stacks/names.py",
+        "stacks/names/__init__.py",
+    }
 
 
 async def test_main_can_be_any_file(project: Path) -> None:
