@@ -93,6 +93,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._deadline = math.inf
+        self._completed = False  # a message, by the piece of data that is being read
         self._begin_message()
 
     # The message being read
@@ -139,13 +140,16 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         self._keep_alive = self._parser.should_keep_alive()
         expected = 0
+        hosts = 0
         for name, value in self._headers:
             size = len(name)
             if size == 14 and name.lower() == b"content-length":
                 expected = int(value)
+            elif size == 4 and name.lower() == b"host":
+                hosts += 1
             elif size == 6 and name.lower() == b"expect":
                 self._wants_continue = value.lower() == b"100-continue" and self._parser.get_http_version() != "1.0"
-        if self._parser.get_http_version() not in ("1.0", "1.1"):
+        if hosts > 1 or self._parser.get_http_version() not in ("1.0", "1.1"):
             raise Refusal(BAD_REQUEST)
         if expected > self._limits.body:
             raise Refusal(BODY_TOO_LARGE)
@@ -183,6 +187,7 @@ class Connection(asyncio.Protocol):
             body=b"".join(self._body) if self._body else b"",
         )
         self._started = False
+        self._completed = True
         self._wants_continue = False
         self._in_head = True
         self._unfinished = 0
@@ -206,11 +211,14 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing or self._lingering:
             return
+        self._completed = False
         self._feed(data)
-        if self._refusal is None and self._in_head:
-            # A header that never ends is not shown by the parser, so the bytes themselves are counted.
-            self._unfinished += len(data) if self._started else 0
-            if self._unfinished > 2 * self._limits.head + 65_536:
+        if self._refusal is None and self._started and not self._completed:
+            # A header that never ends is not shown by the parser, and neither is a trailer or what may stand beside
+            # a chunk's size; so the bytes themselves are counted, but for those that came together with the end of
+            # another message. A chunk of one byte takes six.
+            self._unfinished += len(data)
+            if self._unfinished > 2 * self._limits.head + 65_536 + 6 * self._body_size:
                 self._refusal = HEAD_TOO_LARGE
         if self._refusal is not None:
             self._closing = True

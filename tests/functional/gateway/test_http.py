@@ -377,3 +377,36 @@ async def send_for_ever(wire: Wire) -> None:
         while True:
             await wire.send(b"x" * 1000)
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX: ", b"0\r\n", b"1;"], ids=["trailer", "trailers", "chunk-extension"])
+async def test_what_never_ends_beside_a_body_is_refused(endless: bytes) -> None:
+    unit = b"X: a\r\n" * 10_000 if endless == b"0\r\n" else b"a" * 60_000
+    async with running() as here, here.wire() as wire:
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await wire.send(head + endless)
+        await wire.send(unit * 10)
+        assert (await wire.receive()).status == 431
+
+
+async def test_a_large_body_in_small_chunks_is_not_taken_for_something_endless() -> None:
+    async with running(handler=lambda event, _: len(event["body"])) as here, here.wire() as wire:
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n"
+        await wire.send(head + b"1\r\na\r\n" * 300_000 + b"0\r\n\r\n")
+        assert (await wire.receive()).body == b"300000"
+
+
+async def test_two_hosts_are_malformed_since_only_one_could_be_checked() -> None:
+    async with running() as here, here.wire() as wire:
+        await wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
+        assert (await wire.receive()).status == 400
+
+
+async def test_a_head_that_comes_in_the_same_piece_as_a_large_body_is_not_counted_with_it() -> None:
+    body = b"a" * 200_000
+    async with running(handler=lambda event, _: event["rawPath"]) as here, here.wire() as wire:
+        first = b"POST /first HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        await wire.send(first + b"GET /second HTTP/1.1\r\nHo")
+        assert (await wire.receive()).body == b"/first"
+        await wire.send(b"st: localhost\r\n\r\n")
+        assert (await wire.receive()).body == b"/second"
