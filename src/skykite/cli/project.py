@@ -48,10 +48,13 @@ def read_project(root: Path) -> Project:
 
 
 def prepare_state(project: Project) -> Path:
-    """Make `.kite/`, which ignores itself in git. Call it before the first write below it."""
+    """Make `.kite/`, which ignores itself in git. Call it before the first write below it.
+
+    Only its owner may look inside: templates hold the values of functions' environment variables.
+    """
     ignore = project.state / ".gitignore"
     try:
-        project.state.mkdir(exist_ok=True)
+        project.state.mkdir(mode=0o700, exist_ok=True)
         if not ignore.exists():
             ignore.write_text("# Skykite's state on this machine; safe to delete.\n*\n", encoding="utf-8")
     except OSError as error:

@@ -69,7 +69,6 @@ class EmbeddedCloud:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._stopping = False
-        self._ready: asyncio.Future[int] | None = None
         self._snapshots: dict[str, asyncio.Future[None]] = {}
 
     @property
@@ -89,9 +88,9 @@ class EmbeddedCloud:
         make_private_directory(cloud_directory(self._directory))
         credentials = load_credentials(self._directory)
         self._stopping = False
-        self._ready = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._process = process = await self._spawn(python)
-        self._reading = asyncio.create_task(self._read(process))
+        self._reading = asyncio.create_task(self._read(process, ready))
         handoff = self._handoff
         self._tell(
             {
@@ -107,7 +106,7 @@ class EmbeddedCloud:
         )
         try:
             async with asyncio.timeout(_START_LIMIT_S):
-                port = await self._ready
+                port = await ready
         except TimeoutError as error:
             await self._end(process)
             raise self._start_failed(f"it did not answer within {_START_LIMIT_S:.0f} seconds") from error
@@ -182,23 +181,22 @@ class EmbeddedCloud:
             log.replace(log.with_suffix(".log.1"))
         return log.open("ab")
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: asyncio.subprocess.Process, ready: asyncio.Future[int]) -> None:
         assert process.stdout is not None
         while line := await process.stdout.readline():
-            self._heard(msgspec.json.decode(line))
-        # stdout ends with the process
-        if self._ready and not self._ready.done():
-            self._ready.set_exception(self._start_failed("it ended while it started"))
+            self._heard(msgspec.json.decode(line), ready)
+        # stdout ends with the process; that may be noticed when the next one is already starting
+        if not ready.done():
+            ready.set_exception(self._start_failed("it ended while it started"))
         for waiting in self._snapshots.values():
             if not waiting.done():
                 waiting.set_exception(self._unsaved("it ended meanwhile"))
 
-    def _heard(self, message: dict[str, Any]) -> None:
-        ready = self._ready
+    def _heard(self, message: dict[str, Any], ready: asyncio.Future[int]) -> None:
         match message["event"]:
-            case "ready" if ready and not ready.done():
+            case "ready" if not ready.done():
                 ready.set_result(message["port"])
-            case "locked" if ready and not ready.done():
+            case "locked" if not ready.done():
                 ready.set_exception(self._in_use(message["pid"]))
             case "snapshot":
                 waiting = self._snapshots.get(message["id"])

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kit.embedded_cloud import RunningCloud, eventually
-from skykite.cloud import cloud_environment, read_address
+from kit.embedded_cloud import RealClock, RealIds, Recorder, RunningCloud, eventually
+from skykite.cloud import EmbeddedCloud, cloud_environment, read_address
 from skykite.errors import SkykiteError
 
 OWNER = textwrap.dedent(
@@ -188,3 +188,23 @@ def _is_running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills by signal")
+async def test_a_cloud_started_at_once_after_its_predecessor_was_killed_is_not_taken_for_it(tmp_path: Path) -> None:
+    """The end of the first one's output may be noticed when the second one is starting already."""
+    clock, ids = RealClock(), RealIds()
+    cloud = EmbeddedCloud(
+        directory=tmp_path / "local", region="eu-west-1", handoff=None, events=Recorder(), clock=clock, ids=ids
+    )
+    first = await cloud.start()
+    try:
+        for _ in range(2):
+            died = asyncio.create_task(cloud.wait_died())
+            process = cloud._process
+            assert process is not None
+            process.kill()
+            assert (await died).message == "the embedded cloud ended by signal SIGKILL"
+            assert await cloud.start() == first
+    finally:
+        await cloud.stop()
