@@ -19,6 +19,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _PACKAGES: Final = (  # in the order of what needs what
     ("aws_cdk",),
 )
 _INDEX_DEADLINE: Final = 20.0  # seconds
+_LAST_WORDS: Final = 1.0  # seconds, if something that Node started still holds its output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class DirectKernel(Kernel):
     def __init__(self, packages: tuple[_Package, ...]) -> None:
         super().__init__(packages)
         ours, theirs = socket.socketpair()
+        # Not our own output: Node would make that non-blocking for us, too, and what we print fast would be lost.
+        said, says = os.pipe()
         with theirs, open(os.devnull, "rb") as nothing:  # noqa: PTH123
             self._pid = os.posix_spawn(
                 os.environ["JSII_NODE"],
@@ -89,9 +93,13 @@ class DirectKernel(Kernel):
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
                     (os.POSIX_SPAWN_DUP2, nothing.fileno(), 0),
-                    (os.POSIX_SPAWN_DUP2, 2, 1),
+                    (os.POSIX_SPAWN_DUP2, says, 1),
+                    (os.POSIX_SPAWN_DUP2, says, 2),
                 ],
             )
+        os.close(says)
+        self._relay = threading.Thread(target=_pass_on, args=(said, 2), name="kernel-output", daemon=True)
+        self._relay.start()
         self._socket = ours
         self._stream = ours.makefile("rb", buffering=1 << 16)
         self._loading = collections.deque(packages)
@@ -120,6 +128,7 @@ class DirectKernel(Kernel):
         the children of those who left, so do it here."""
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
+        self._relay.join(_LAST_WORDS)
 
 
 def start_kernel() -> Kernel:
@@ -170,6 +179,12 @@ def install_kernel(kernel: Kernel, note_text: Callable[[str], None]) -> None:
             return super().send(request, response_type)
 
     process._NodeProcess = Direct  # noqa: SLF001
+
+
+def _pass_on(source: int, target: int) -> None:
+    while chunk := os.read(source, 1 << 16):
+        while chunk:
+            chunk = chunk[os.write(target, chunk) :]
 
 
 def _note_strings(value: Any, note_text: Callable[[str], None]) -> None:

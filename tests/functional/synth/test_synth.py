@@ -154,10 +154,12 @@ async def test_a_program_that_starts_another_is_never_skipped(project: Path) -> 
 async def test_prints_are_shown_and_a_failure_keeps_the_last_assembly(project: Path) -> None:
     log = EventLog()
     (project / "stacks" / "app.py").write_text(
-        MAIN + "    import sys\n    print('hello')\n    print('oops', file=sys.stderr)\n    input_ = sys.stdin.read()\n"
+        MAIN
+        + "    import os, sys\n    print('hello')\n    print('oops', file=sys.stderr)\n    input_ = sys.stdin.read()\n"
+        "    print(os.get_blocking(1), os.get_blocking(2))\n"
     )
     first = await run(project, log)
-    assert [notice.message for notice in log.of(Notice)] == ["hello", "oops"]
+    assert [notice.message for notice in log.of(Notice)] == ["hello", "oops", "True True"], "prints can be lost"
     template = (first.assembly / "NotesStack.template.json").read_bytes()
     (project / "stacks" / "app.py").write_text(MAIN + "    raise ValueError('no')\n")
     with pytest.raises(SkykiteError):
