@@ -21,6 +21,7 @@ import aws_cdk  # noqa: E402
 from aws_cdk import aws_apigatewayv2 as apigateway  # noqa: E402
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers  # noqa: E402
 from aws_cdk import aws_apigatewayv2_integrations as integrations  # noqa: E402
+from aws_cdk import aws_cognito as cognito  # noqa: E402
 from aws_cdk import aws_dynamodb as dynamodb  # noqa: E402
 from aws_cdk import aws_iam as iam  # noqa: E402
 from aws_cdk import aws_lambda as lambda_  # noqa: E402
@@ -212,6 +213,52 @@ def test_routes_across_stacks_are_served_and_those_behind_an_authorizer_are_not(
         ("NotesStack/Chat", "it is a WebSocket API"),
         ("Code/Url", "it is a function URL"),
     ]
+
+
+def test_cors_reaches_api_gateway_setting_by_setting(project: Path) -> None:
+    def define(app: App) -> None:
+        stack = Stack(app, "NotesStack")
+        Api(
+            stack,
+            "Strict",
+            cors={
+                "allow_credentials": True,
+                "allow_headers": ["X-Own"],
+                "allow_methods": ["GET", "POST"],
+                "allow_origins": ["https://example.com"],
+                "expose_headers": ["X-Count"],
+                "max_age": 60,
+            },
+        )
+        Api(stack, "Closed", cors=False)
+        Api(stack, "Open")
+
+    strict, closed, opened = (
+        found["Properties"] for found in build(project, define).resources("AWS::ApiGatewayV2::Api")
+    )
+    assert strict["CorsConfiguration"] == {
+        "AllowCredentials": True,
+        "AllowHeaders": ["X-Own"],
+        "AllowMethods": ["GET", "POST"],
+        "AllowOrigins": ["https://example.com"],
+        "ExposeHeaders": ["X-Count"],
+        "MaxAge": 60,
+    }
+    assert "CorsConfiguration" not in closed
+    assert opened["CorsConfiguration"] == {"AllowHeaders": ["*"], "AllowMethods": ["*"], "AllowOrigins": ["*"]}
+
+
+def test_a_permitted_construct_opens_no_other_of_its_kind(project: Path) -> None:
+    def define(app: App) -> None:
+        stack = Stack(app, "NotesStack")
+        users = cognito.UserPool(stack, "Users")
+        orders = sqs.Queue(stack, "Orders")
+        Function(stack, "Worker", "functions/notes.get", permissions=[users, orders])
+
+    found = statements(build(project, define))
+    resources = {json.dumps(statement["Resource"]): statement["Action"] for statement in found}
+    assert [action for resource, action in resources.items() if "Users" in resource] == ["cognito-idp:*"]
+    assert all("Fn::GetAtt" in resource for resource in resources), "something may use every resource of a kind"
 
 
 def test_plain_cdk_apis_are_in_the_manifest_with_their_cors(project: Path) -> None:

@@ -54,6 +54,8 @@ FUNCTIONS = {
     "construct nobody can grant": 'Function(stack, "F", "functions/notes.get", permissions=[stack])',
     "link to what cannot be linked": 'Function(stack, "F", "functions/notes.get", link=[stack])',
     "link with a bad name": 'Function(stack, "F", "functions/notes.get", link=[sqs.Queue(stack, "My-Queue")])',
+    "two links of one name": 'Function(stack, "F", "functions/notes.get", link=[notes, '
+    'sqs.Queue(Stack(app, "Other"), "Notes")])',
     "link to a string": 'Function(stack, "F", "functions/notes.get", link=["Notes"])',
     "same id twice": 'Function(stack, "Notes", "functions/notes.get")',
 }
@@ -76,6 +78,8 @@ APIS = {
     "api: unknown default": 'Api(stack, "Api", defaults={"functions": {}}, routes={})',
     "api: unknown default for functions": 'Api(stack, "Api", defaults={"function": {"timout": 5}}, routes={})',
     "api: cors with credentials": 'Api(stack, "Api", cors={"allow_credentials": True, "allow_origins": ["*"]})',
+    "api: cors with credentials and any header": 'Api(stack, "Api", cors={"allow_credentials": True, '
+    '"allow_origins": ["https://example.com"], "allow_headers": ["*"]})',
     "api: cors origin": 'Api(stack, "Api", cors={"allow_origins": ["example.com"]})',
     "api: cors method": 'Api(stack, "Api", cors={"allow_methods": ["get"]})',
 }
@@ -88,6 +92,11 @@ TABLES = {
     'primary_index={"partition_key": "id"})',
     "table: local index without sort key": 'Table(stack, "T", fields={"id": "string", "x": "string"}, '
     'primary_index={"partition_key": "id"}, local_indexes={"l": {"sort_key": "x"}})',
+    "table: one field for both keys": 'Table(stack, "T", fields={"id": "string"}, '
+    'primary_index={"partition_key": "id", "sort_key": "id"})',
+    "table: two indexes of one name": 'Table(stack, "T", fields={"id": "string", "x": "string"}, '
+    'primary_index={"partition_key": "id", "sort_key": "x"}, global_indexes={"i": {"partition_key": "x"}}, '
+    'local_indexes={"i": {"sort_key": "x"}})',
     "table: stream": 'Table(stack, "T", fields={"id": "string"}, primary_index={"partition_key": "id"}, stream="all")',
     "table: ttl": 'Table(stack, "T", fields={"id": "string"}, primary_index={"partition_key": "id"}, '
     'time_to_live="id")',
