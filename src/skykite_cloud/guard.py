@@ -47,6 +47,7 @@ _OPEN_PATHS = (
 _HEALTH_PATHS = ("/_ministack/health", "/_ministack/ready", "/_localstack/health", "/health")
 _COGNITO_PATHS = ("/oauth2/", "/login", "/logout", "/signup", "/.well-known/")
 _OPEN_HOSTS = re.compile(r"\.(?:execute-api|lambda-url|cloudfront|appsync-api|auth)\.", re.IGNORECASE)
+_DATED = re.compile(r"/20\d\d-\d\d-\d\d/")  # how the paths of many AWS APIs begin
 _FORM_LIMIT = 1024 * 1024
 
 
@@ -116,7 +117,8 @@ class Guard:
                 await _refuse_key(send, method, path, headers, query)
             return
         host = headers.get("host", "")
-        if is_open(method, path, host) or _is_custom_domain(_without_port(host), path):
+        served = is_open(method, path, host) or _is_custom_domain(_without_port(host), path)
+        if served and not _is_disguised(path, headers, query):
             await self._application(scope, receive, send)
             return
         service = detect_service(method, path, headers, query)
@@ -125,6 +127,16 @@ class Guard:
             await self._application(scope, receive, send)
         else:
             await _refuse_unsigned(send, service, headers)
+
+
+def _is_disguised(path: str, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> bool:
+    """Whether this is for the AWS API or for MiniStack itself, whatever its Host or path pretend. A name of an API or
+    a distribution that does not exist leads to the services behind it."""
+    internal = path.startswith(("/_ministack/", "/_localstack/")) and not path.startswith(
+        (*_OPEN_PATHS, *_HEALTH_PATHS)
+    )
+    api = "x-amz-target" in headers or "Action" in query or _DATED.match(path) is not None
+    return internal or api or ".." in path.split("/")
 
 
 def _is_served_unsigned(

@@ -117,7 +117,7 @@ class HandoffServer:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        hello, _ = await _read_frame(reader, _Hello)
+        hello, _ = await _read_frame(reader, _Hello, payload_limit=0)
         if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
             raise _RefusedError
         while True:
@@ -152,13 +152,15 @@ class HandoffServer:
                 assert_never(outcome)
 
 
-async def _read_frame(reader: asyncio.StreamReader, kind: type[_Header]) -> tuple[_Header, bytes]:
+async def _read_frame(
+    reader: asyncio.StreamReader, kind: type[_Header], *, payload_limit: int = _PAYLOAD_LIMIT
+) -> tuple[_Header, bytes]:
     header = await _read_part(reader, _HEADER_LIMIT)
     try:
         decoded = msgspec.json.decode(header, type=kind)
     except msgspec.MsgspecError as error:
         raise _RefusedError from error
-    return decoded, await _read_part(reader, _PAYLOAD_LIMIT)
+    return decoded, await _read_part(reader, payload_limit)
 
 
 async def _read_part(reader: asyncio.StreamReader, limit: int) -> bytes:

@@ -154,3 +154,21 @@ def test_nobody_resets_or_reconfigures_it_without_a_key(cloud: RunningCloud, pat
     assert _ask(cloud, "POST", path)[0] == 403
 
     assert cloud.client("sqs").get_queue_url(QueueName="precious")
+
+
+@pytest.mark.parametrize("host", ["x.execute-api.localhost", "x.cloudfront.localhost", "x.auth.localhost"])
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/", {"x-amz-target": "DynamoDB_20120810.ListTables"}),
+        ("POST", "/oauth2/", {"x-amz-target": "DynamoDB_20120810.ListTables"}),
+        ("POST", "/?Action=ListUsers&Version=2010-05-08", {}),
+        ("POST", "/login/../?Action=ListUsers&Version=2010-05-08", {}),
+        ("GET", "/2015-03-31/functions", {}),
+        ("POST", "/_ministack/reset", {}),
+    ],
+)
+def test_a_name_that_leads_nowhere_does_not_lead_to_the_services_behind_it(
+    cloud: RunningCloud, method: str, path: str, headers: dict[str, str], host: str
+) -> None:
+    assert _ask(cloud, method, path, host=host, **headers)[0] in (400, 403)
