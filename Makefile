@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# uv trusts its own list of certificate authorities unless told; pip, and whoever is behind a company proxy, the system's.
+export UV_SYSTEM_CERTS ?= 1
 UV_PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .PHONY: demo test test-slow check bench format docs clean

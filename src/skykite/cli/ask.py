@@ -7,7 +7,9 @@ nothing is read, and nothing waits, off a terminal or with `--yes`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -77,6 +79,7 @@ class Keyboard:
     def forget(self) -> None:
         """Forget what was typed so far, and listen from now on."""
         with self._lock:
+            _discard_waiting_input(self._descriptor)
             self._typed.clear()
         if self._reader is None:
             self._reader = threading.Thread(target=self._read, name="skykite-keyboard", daemon=True)
@@ -115,3 +118,19 @@ class Keyboard:
                     self._wake()
             if not data:
                 return
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _discard_waiting_input(descriptor: int) -> None:
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+
+else:
+    import termios
+
+    def _discard_waiting_input(descriptor: int) -> None:
+        """What the terminal holds for whoever reads next: it was typed before there was a question."""
+        with contextlib.suppress(termios.error):  # no longer a terminal
+            termios.tcflush(descriptor, termios.TCIFLUSH)

@@ -115,6 +115,23 @@ def test_questions_are_answered_by_typing_and_nothing_is_written_over_them(tmp_p
     assert "answer 1 is False" in shown
 
 
+def test_what_was_typed_before_the_question_does_not_answer_it(tmp_path: Path) -> None:
+    waiting = ASKING.replace(
+        "        for number in range(2):\n",
+        "        print('type', flush=True)\n        while not os.path.exists('typed'): await asyncio.sleep(0.01)\n"
+        "        for number in range(1):\n",
+    ).replace("import asyncio, sys", "import asyncio, os, sys")
+    terminal = Terminal(sys.executable, "-c", waiting, cwd=tmp_path)
+    terminal.read_until("type")
+    terminal.type("y\n")
+    terminal.read_until("y\n")  # the terminal's own echo: it has the line
+    (tmp_path / "typed").touch()
+    terminal.read_until("[y/N]")
+    terminal.type("n\n")
+    assert terminal.end() == 0
+    assert "answer 0 is False" in terminal.text
+
+
 def test_the_end_of_input_takes_the_default(tmp_path: Path) -> None:
     terminal = Terminal(sys.executable, "-c", ASKING, cwd=tmp_path)
     terminal.read_until("[y/N]")
