@@ -23,6 +23,7 @@ from skykite.cli.project import prepare_state, read_project
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError
+from skykite.model.events import ErrorRaised, Event, Notice, StepFinished, StepProgress, StepStarted
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE
 from skykite.model.names import RequestId
@@ -190,7 +191,7 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
         if address is not None:
             return _run(lambda _: _invoke(workspace, _session_at(address), function, payload))
         if local:
-            return _run(lambda _: _invoke_alone(workspace, events, asker, function, payload))
+            return _run(lambda _: _invoke_alone(workspace, _Preparations(events), asker, function, payload))
         manifest = _read_manifest(workspace)
         if manifest.mode == "local":
             raise SkykiteError(
@@ -199,6 +200,17 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
                 hint="start `kite dev --local` in another terminal, or add --local",
             )
         return _run(lambda _: _invoke(workspace, _aws_session(workspace), function, payload))
+
+
+class _Preparations:
+    """Shows how far a session for one invocation is. Its outputs and its log are not what was asked for."""
+
+    def __init__(self, events: EventSink) -> None:
+        self._events = events
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, StepStarted | StepProgress | StepFinished | Notice | ErrorRaised):
+            self._events.emit(event)
 
 
 async def _invoke(workspace: Workspace, session: AwsSession, function: str, payload: bytes) -> int:

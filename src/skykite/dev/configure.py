@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
 def live_functions(manifest: Manifest) -> tuple[FunctionEntry, ...]:
     """The functions that run on this machine: ours, and not opted out."""
     return tuple(entry for entry in manifest.functions if entry.live and entry.handler is not None)
+
+
+def deployed_part(manifest: Manifest, physical: Mapping[StackName, Mapping[LogicalId, str]]) -> Manifest:
+    """Without the functions and APIs that a CloudFormation condition left out."""
+    functions = tuple(entry for entry in manifest.functions if entry.logical_id in physical[entry.stack])
+    there = {entry.id for entry in functions}
+    return replace(
+        manifest,
+        functions=functions,
+        http_apis=tuple(
+            replace(api, routes=tuple(route for route in api.routes if route.function in there))
+            for api in manifest.http_apis
+            if api.logical_id in physical[api.stack]
+        ),
+    )
 
 
 def configure_functions(

@@ -43,6 +43,11 @@ class FreshnessGate:
     def phase(self) -> Phase:
         return self._phase
 
+    @property
+    def marks(self) -> dict[str, Mark]:
+        """What was settled on."""
+        return self._marks
+
     def take_marks(self, paths: Iterable[Path]) -> dict[str, Mark]:
         """Stat `paths` now. Take them before the files are read, so that a save in between is seen."""
         return {name: mark(name) for name in map(str, paths)}

@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
-from skykite.dev.configure import bundled_sources, configure_functions, find_interpreter, live_functions, resource_names
+from skykite.dev.configure import (
+    bundled_sources,
+    configure_functions,
+    deployed_part,
+    find_interpreter,
+    live_functions,
+    resource_names,
+)
 from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.freshness import FreshnessGate, FrontGate, GatedInvoker, Mark, PolitelyAsking
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
@@ -239,7 +246,7 @@ class DevSession:
     async def _serve(self, result: SynthResult, deployed: Deployed, started: float) -> None:
         assert self._aws is not None
         assert self._address is not None
-        manifest, account = result.manifest, self._address.account
+        manifest, account = deployed_part(result.manifest, deployed.physical), self._address.account
         endpoints = await self._gateway.serve(
             [
                 ServedApi(
@@ -362,7 +369,7 @@ class DevSession:
             if changed := self._gate.stale():
                 await self._reload_infrastructure(changed)
             else:
-                self._gate.settle(self._gate.take_marks(self._own_inputs()))
+                self._gate.settle(self._gate.marks)
 
     async def _reload_infrastructure(self, changed: tuple[Path, ...]) -> None:
         started, began_ns = self._clock.monotonic(), time.time_ns()

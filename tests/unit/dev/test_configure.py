@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from skykite.aws import FunctionState
-from skykite.dev.configure import configure_functions, live_functions
-from skykite.model.manifest import FunctionEntry, Manifest, SourceLocation
-from skykite.model.names import AppName, FunctionId, LogicalId, StackName, StageName
+from skykite.dev.configure import configure_functions, deployed_part, live_functions
+from skykite.model.manifest import FunctionEntry, HttpApiEntry, Manifest, RouteEntry, SourceLocation
+from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
 
 ROOT = Path("/project")
 GET = FunctionId("Notes/Api/Get")
@@ -78,3 +79,20 @@ def test_a_worker_gets_the_deployed_environment_with_local_urls_and_the_handler_
     assert (str(config.handler), config.import_root) == ("functions/notes.get", ROOT / "backend")
     assert (config.name, config.arn) == (STATE.name, STATE.arn)
     assert (config.timeout_s, config.source) == (7.0, "stacks/notes.py:12")
+
+
+def test_what_a_condition_left_out_is_neither_run_nor_served() -> None:
+    stack = StackName("alice-notes-Notes")
+    absent = replace(entry(FunctionId("Notes/Absent")), logical_id=LogicalId("Absent"))
+    api = HttpApiEntry(
+        path=ConstructPath("Notes/Api"),
+        stack=stack,
+        logical_id=LogicalId("Api"),
+        name="api",
+        routes=(RouteEntry(key="GET /", function=GET), RouteEntry(key="GET /absent", function=absent.id)),
+    )
+    absent_api = replace(api, path=ConstructPath("Notes/Other"), logical_id=LogicalId("Other"))
+    whole = replace(manifest(entry(GET), absent), http_apis=(api, absent_api))
+    part = deployed_part(whole, {stack: {LogicalId("Get1234"): "get", LogicalId("Api"): "api"}})
+    assert part.functions == (entry(GET),)
+    assert [(each.path, [route.key for route in each.routes]) for each in part.http_apis] == [("Notes/Api", ["GET /"])]
