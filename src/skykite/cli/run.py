@@ -10,6 +10,7 @@ import difflib
 import itertools
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
@@ -53,6 +54,7 @@ def _run_application(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         _write_anything(stream)
     chosen: dict[str, object] = {}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         result = make_application().main(
             args=list(arguments),
