@@ -118,11 +118,14 @@ class Guard:
             return
         host = headers.get("host", "")
         served = is_open(method, path, host) or _is_custom_domain(_without_port(host), path)
-        if served and not _is_disguised(path, headers, query):
+        if served and not _is_disguised(path, headers, query) and not _is_form(method, headers):
             await self._application(scope, receive, send)
             return
         service = detect_service(method, path, headers, query)
         body, receive = await _peek(receive)
+        if served and not _is_disguised(path, headers, query | _form(body)):
+            await self._application(scope, receive, send)
+            return
         if _is_served_unsigned(service, method, path, headers, query, body):
             await self._application(scope, receive, send)
         else:
@@ -137,6 +140,15 @@ def _is_disguised(path: str, headers: Mapping[str, str], query: Mapping[str, lis
     )
     api = "x-amz-target" in headers or "Action" in query or _DATED.match(path) is not None
     return internal or api or ".." in path.split("/")
+
+
+def _is_form(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether the body may name an operation, as the AWS query protocol does."""
+    return method == "POST" and headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def _form(body: bytes) -> dict[str, list[str]]:
+    return parse_qs(body[:_FORM_LIMIT].decode("latin-1"), keep_blank_values=True)
 
 
 def _is_served_unsigned(
@@ -154,7 +166,7 @@ def _is_served_unsigned(
     target = headers.get("x-amz-target")
     if target:
         return target.rpartition(".")[2] in unsigned_operations(service)
-    form = query if "Action" in query else parse_qs(body[:_FORM_LIMIT].decode("latin-1"))
+    form = query if "Action" in query else _form(body)
     return form.get("Action", [""])[0] in unsigned_operations(service)
 
 

@@ -12,12 +12,14 @@ from botocore.exceptions import ClientError
 from kit.embedded_cloud import REGION, RunningCloud, deploy
 
 
-def _ask(cloud: RunningCloud, method: str, path: str, **headers: str) -> tuple[int, bytes]:
+def _ask(cloud: RunningCloud, method: str, path: str, body: str | None = None, **headers: str) -> tuple[int, bytes]:
     assert cloud.address is not None
     place = urlsplit(cloud.address.url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
     try:
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(
+            method, path, body, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -172,3 +174,10 @@ def test_a_name_that_leads_nowhere_does_not_lead_to_the_services_behind_it(
     cloud: RunningCloud, method: str, path: str, headers: dict[str, str], host: str
 ) -> None:
     assert _ask(cloud, method, path, host=host, **headers)[0] in (400, 403)
+
+
+@pytest.mark.parametrize("host", ["x.execute-api.localhost", "x.cloudfront.localhost", "x.auth.localhost"])
+def test_an_operation_named_in_a_form_needs_a_signature_under_any_name(cloud: RunningCloud, host: str) -> None:
+    form = "Action=ListUsers&Version=2010-05-08"
+    headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+    assert _ask(cloud, "POST", "/", form, host=host, **headers)[0] == 403
