@@ -36,7 +36,7 @@ _SIGN_INS: Final = frozenset(  # by name: the last is younger than the oldest bo
 _ACTION: Final = re.compile(r"not authorized to perform: (?P<action>[a-z0-9-]+:[A-Za-z*]+)")
 _LOG_IN: Final = (
     "run `aws configure sso` (or `aws configure`) and choose the profile with AWS_PROFILE, "
-    "or use `--local`, which needs no account"
+    "or develop without an account: `kite dev --local`"
 )
 
 

@@ -6,6 +6,10 @@ only, which ends with the run: it cannot be taken out again.
 
 What it cannot see makes a run unrepeatable (a process started, a connection made), or is not the program's to depend
 on (the clock, chance). Files outside the project are covered by the versions in the fingerprint.
+
+A file that the program makes anew before it looks at it holds what the program's other inputs say, and is none itself.
+One that it looks at first, or adds to, and then writes is an input; what it was is gone, so such a run has no
+fingerprint.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ _HANDLERS: Final = ("skykite.constructs.handlers",)
 _COVERED_BY_MANIFEST: Final = ("skykite.model.source", *_HANDLERS)
 _NOT_SOURCES: Final = (".pyc", ".pyo", ".pkg")  # the last: `pkgutil` asks for it beside every package
 _PATH_LIMIT: Final = 1024
+_FOR_WRITING: Final = os.O_WRONLY | os.O_RDWR
+_EMPTIED: Final = os.O_TRUNC | os.O_EXCL  # what was there before, if anything, plays no part
 
 
 class Recorder:
@@ -36,6 +42,8 @@ class Recorder:
         self._root = str(root) + os.sep
         self._bare_root = str(root)
         self._files: set[str] = set()
+        self._made: set[str] = set()
+        self._written: set[str] = set()
         self._handler: str | None = None
         self._listings: set[str] = set()
         self._modules: set[str] = set()
@@ -65,10 +73,14 @@ class Recorder:
 
     def reads(self) -> Reads:
         for module in list(sys.modules.values()):
-            # A module that loads from compiled bytecode opens no source, and still is what its source says.
-            self._note_file(getattr(module, "__file__", None))
+            # A module that loads from compiled bytecode opens no source, and still is what its source says. Nobody
+            # heard whether that was before it was written, if it was.
+            file = getattr(module, "__file__", None)
+            self._note_file(file)
+            self._made.discard(self._absolute(file) or "")
         return Reads(
-            files=tuple(sorted(self._files)),
+            files=tuple(sorted(self._files - self._made)),
+            written=tuple(sorted(self._written)),
             listings=tuple(sorted(self._listings)),
             modules=tuple(sorted(self._modules - self._listings)),
             trees=tuple(sorted(self._trees)),
@@ -95,9 +107,13 @@ class Recorder:
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open":
-            mode = args[1]
-            if mode is None or "w" not in mode:
-                self._note_file(args[0])
+            path, _, flags = args
+            if flags & _FOR_WRITING:
+                self._note_written(path, anew=bool(flags & _EMPTIED))
+            else:
+                self._note_file(path)
+        elif event == "os.rename":  # `os.replace`, too
+            self._note_renamed(args[0], args[1])
         elif event in ("os.listdir", "os.scandir"):
             self._note_listing(args[0])
         elif event in ("subprocess.Popen", "os.posix_spawn", "os.system", "os.exec", "os.fork"):
@@ -113,6 +129,23 @@ class Recorder:
             self._files.add(text)
         elif text.endswith(".py") and _from(_HANDLERS):
             self._handler = text
+
+    def _note_written(self, path: Any, *, anew: bool) -> None:
+        text = self._absolute(path)
+        if text is None:
+            return
+        self._written.add(text)
+        if not anew:
+            self._files.add(text)
+        elif text not in self._files:
+            self._made.add(text)
+
+    def _note_renamed(self, source: Any, target: Any) -> None:
+        """The target is what the source was. A source from outside the project is somebody's temporary file."""
+        old = self._absolute(source)
+        anew = old is None or old in self._made
+        self._note_written(source, anew=anew)
+        self._note_written(target, anew=anew)
 
     def _recording(self, function: Callable[[Any], bool]) -> Callable[[Any], bool]:
         def recording(path: Any) -> bool:

@@ -36,12 +36,14 @@ class ReportedError:
 class Reads:
     """What a run of the user's program depended on. Paths are absolute.
 
-    `files` were opened or asked about, whether or not they were there. `listings` are folders whose names mattered,
+    `files` were opened or asked about, whether or not they were there, before the program made them itself; `written`
+    are those it wrote. `listings` are folders whose names mattered,
     `modules` those that only an import looked through. `trees` are folders that CDK copied as assets. `variables` were
     read from the environment, with their values. `unrepeatable` says why a run can never be skipped, if so.
     """
 
     files: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
     listings: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()

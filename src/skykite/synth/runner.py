@@ -37,7 +37,8 @@ _TAIL: Final = 5  # lines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthResult:
-    """`inputs` are absolute project files the program read; `variables` the environment variables."""
+    """`inputs` are absolute project files the program read and did not write: what it writes changes with every run, and
+    a run because of that would never be the last. `variables` are the environment variables it read."""
 
     manifest: Manifest
     assembly: Path
@@ -128,7 +129,7 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
         returncode, tail = await _run_child(report_file, variables, synthesis.project_root, events)
         report = _read_report(report_file, returncode, tail)
         if report.error is not None:
-            raise SynthError(report.error, inputs=_inputs((*report.reads.files, *report.sought), report.reads.trees))
+            raise SynthError(report.error, inputs=_inputs_of(report))
         manifest = decode_manifest((fresh / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
         fingerprint_file(assembly).unlink(missing_ok=True)
         _swap(fresh, assembly, manifest, Path(scratch, "previous"))
@@ -139,7 +140,7 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
         manifest=manifest,
         assembly=assembly,
         skipped=False,
-        inputs=_inputs(report.reads.files, report.reads.trees),
+        inputs=_inputs_of(report),
         variables=frozenset(variables_read(report.reads, environment)),
     )
 
@@ -247,6 +248,11 @@ def _keep_built(manifest: Manifest, old: Path, new: Path) -> None:
         for asset in stack.assets:
             if asset.packaging == "bundle" and (old / asset.source).is_file() and not (new / asset.source).exists():
                 shutil.copy2(old / asset.source, new / asset.source)
+
+
+def _inputs_of(report: Report) -> frozenset[Path]:
+    written = frozenset(Path(path) for path in report.reads.written)
+    return (_inputs(report.reads.files, report.reads.trees) - written) | _inputs(report.sought, ())
 
 
 def _inputs(files: Iterable[str], trees: Iterable[str]) -> frozenset[Path]:

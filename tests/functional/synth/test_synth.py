@@ -113,6 +113,35 @@ async def test_what_is_saved_while_the_program_runs_is_not_taken_for_what_it_rea
     assert [api.path for api in again.manifest.http_apis] == ["NotesStack/Web"]
 
 
+async def test_what_the_program_makes_itself_starts_no_further_run(project: Path) -> None:
+    makes = (
+        "import json, os, tempfile\nfrom pathlib import Path\n"
+        "Path('made.json').write_text(json.dumps({'from': Path('source.txt').read_text()}))\n"
+        "handle, name = tempfile.mkstemp(dir='.')\nos.write(handle, b'moved')\nos.close(handle)\n"
+        "os.replace(name, 'moved.txt')\n"
+        "json.loads(Path('made.json').read_text())\nPath('moved.txt').read_text()\n"
+    )
+    (project / "source.txt").write_text("one")
+    (project / "stacks" / "notes.py").write_text(makes + STACK)
+    inputs = {path.relative_to(project).as_posix() for path in (await run(project)).inputs}
+    assert inputs == {"cdk.context.json", "cdk.json", "source.txt", "stacks/app.py", "stacks/notes.py"}
+    assert (await run(project)).skipped, "a file the program makes anew every time counts as changed"
+    (project / "source.txt").write_text("two!")
+    assert not (await run(project)).skipped
+    assert "two!" in (project / "made.json").read_text()
+
+
+async def test_a_file_the_program_changes_starts_no_further_run_and_is_never_skipped_to(project: Path) -> None:
+    counts = "from pathlib import Path\nwith Path('count.txt').open('a') as file:\n    file.write('x')\n"
+    adds = "from pathlib import Path\nold = Path('old.txt')\nif old.exists():\n    old.write_text(old.read_text() + 'x')\n"
+    for program, name in ((counts, "count.txt"), (adds, "old.txt")):
+        (project / "old.txt").write_text("x")
+        (project / "stacks" / "notes.py").write_text(program + STACK)
+        assert project / name not in (await run(project)).inputs
+        assert not (await run(project)).skipped
+        assert (project / name).read_text().count("x") >= 2
+
+
 async def test_everything_a_program_reads_ends_the_skipping(project: Path) -> None:
     (project / "data").mkdir()
     (project / "data" / "a.txt").write_text("one")

@@ -29,7 +29,7 @@ def test_no_credentials_says_how_to_get_some() -> None:
         "there are no AWS credentials in the environment or `~/.aws`",
         (
             "run `aws configure sso` (or `aws configure`) and choose the profile with AWS_PROFILE, "
-            "or use `--local`, which needs no account"
+            "or develop without an account: `kite dev --local`"
         ),
         "user",
     )
