@@ -39,6 +39,7 @@ _PACKAGES: Final = (  # in the order of what needs what
     ("aws_cdk",),
 )
 _INDEX_DEADLINE: Final = 20.0  # seconds
+_CACHE_VARIABLE: Final = "JSII_RUNTIME_PACKAGE_CACHE"  # jsii's own: `disabled` unpacks every time, somewhere else
 _LAST_WORDS: Final = 1.0  # seconds, if something that Node started still holds its output
 
 
@@ -62,7 +63,7 @@ class Kernel:
         of a version. Leaving earlier, as a short program does, every later run would pay for it anew."""
         deadline = time.monotonic() + _INDEX_DEADLINE
         for package in self._packages:
-            for folder in _package_cache().glob(f"{package.name}/{package.version}/*"):
+            for folder in _package_cache(os.environ).glob(f"{package.name}/{package.version}/*"):
                 while (folder / ".jsii").exists() and not (folder / ".jsii.runtime.v1.json").exists():
                     if time.monotonic() > deadline:
                         return
@@ -129,6 +130,17 @@ class DirectKernel(Kernel):
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
         self._relay.join(_LAST_WORDS)
+
+
+def packages_to_unpack(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the packages that the next kernel will unpack into its cache, which takes seconds for the CDK."""
+    cache = _package_cache(environment)
+    return tuple(
+        package.name
+        for package in _packages()
+        if not any(cache.glob(f"{package.name}/{package.version}/*/.jsii"))
+        and environment.get(_CACHE_VARIABLE, "enabled") == "enabled"
+    )
 
 
 def start_kernel() -> Kernel:
@@ -241,14 +253,14 @@ def _unpacked_kernel() -> Path:
     return target
 
 
-def _package_cache() -> Path:
+def _package_cache(environment: Mapping[str, str]) -> Path:
     """Where jsii unpacks its packages, as the kernel decides it."""
-    chosen = os.environ.get("JSII_RUNTIME_PACKAGE_CACHE_ROOT")
+    chosen = environment.get("JSII_RUNTIME_PACKAGE_CACHE_ROOT")
     if chosen:
         return Path(chosen)
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "com.amazonaws.jsii" / "package-cache"
     if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        local = environment.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
         return Path(local) / "AWS" / "jsii" / "package-cache"
     return Path.home() / ".cache" / "aws" / "jsii" / "package-cache"

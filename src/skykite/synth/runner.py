@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from skykite.errors import SkykiteError
-from skykite.model.events import Notice, StepFinished, StepStarted
+from skykite.model.events import Notice, StepFinished, StepProgress, StepStarted
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE, Manifest, decode_manifest
 from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, encode_synthesis
 from skykite.ports import Clock, EventSink
 from skykite.synth.fingerprint import decode_fingerprint, encode_fingerprint, holds, take, variables_read
+from skykite.synth.kernel import packages_to_unpack
 from skykite.synth.node import find_node
 from skykite.synth.process_group import OWN_GROUP
 from skykite.synth.report import Report, ReportedError, decode_report
@@ -33,6 +34,7 @@ _OUTPUT_LIMIT: Final = 10 * 1024 * 1024  # bytes
 _OUTPUT_SHOWN: Final = 200  # lines
 _LINE_SHOWN: Final = 500  # characters
 _TAIL: Final = 5  # lines
+_CDK: Final = "aws-cdk-lib"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,8 @@ def _skip(synthesis: Synthesis, environment: Mapping[str, str]) -> SynthResult |
 
 async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: EventSink) -> SynthResult:
     node = find_node(environment)
+    if _CDK in packages_to_unpack(environment):
+        events.emit(StepProgress(step="synth", message=f"unpacking {_CDK}, once on this machine"))
     assembly = Path(synthesis.outdir)
     assembly.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="synth-", dir=assembly.parent) as scratch:

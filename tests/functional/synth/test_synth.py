@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 from kit.stacks import EventLog, SystemClock, error_text, synthesis_of, write_project
 from kit.templates import template_errors
 from skykite.errors import SkykiteError
-from skykite.model.events import Notice, StepFinished
+from skykite.model.events import Notice, StepFinished, StepProgress
 from skykite.synth import SynthError, SynthResult, synthesize, validate
 
 STACK = """\
@@ -283,6 +283,16 @@ async def test_a_failure_does_not_tell_where_it_can_be_mended(project: Path) -> 
         "stacks/names.py",
         "stacks/names/__init__.py",
     }
+
+
+async def test_the_first_run_on_a_machine_says_what_takes_it_so_long(project: Path, tmp_path: Path) -> None:
+    log = EventLog()
+    cache = str(tmp_path / "packages")
+    await run(project, log, JSII_RUNTIME_PACKAGE_CACHE_ROOT=cache)
+    assert [event.message for event in log.of(StepProgress)] == ["unpacking aws-cdk-lib, once on this machine"]
+    (project / "stacks" / "notes.py").write_text(STACK + "\n")
+    await run(project, log, JSII_RUNTIME_PACKAGE_CACHE_ROOT=cache)
+    assert len(log.of(StepProgress)) == 1
 
 
 async def test_main_can_be_any_file(project: Path) -> None:
