@@ -207,3 +207,26 @@ async def test_removing_a_table_is_refused_off_a_terminal_without_yes(tmp_path: 
         error = await session.event("error")
         assert error["error"] == "destructive-change-refused"
         assert (await fetch("GET", f"{url}/notes")).status == 200
+
+
+async def test_every_save_of_a_handler_is_told_once_and_a_broken_one_with_its_place(hello: Path) -> None:
+    handler = hello / "functions" / "hello.py"
+    async with dev(hello, "--port", "0") as session:
+        url = endpoint(await session.ready())
+
+        def told() -> list[str]:
+            return [e["code"] for e in session.events if e["code"] == "error" or e["code"].startswith("reload.")]
+
+        save(handler, "def ee(\n")  # nobody has called it yet
+        failed = await session.event("reload.failed")
+        assert (failed["kind"], failed["files"]) == ("code", ["functions/hello.py"])
+        (error,) = (e for e in session.events if e["code"] == "error")
+        assert "(hello.py, line 1)" in error["message"]
+        assert f'File "{handler}" Line 1' in error["context"]
+        save(handler, "def handler(event, context):\n    return 'one'\n")
+        assert (await fetch("GET", url)).text == "one"  # most likely before anybody has watched
+        await session.event("reload.finished")
+        save(handler, "def handler(event, context):\n    return 'two'\n")
+        await session.event("reload.finished")
+        assert (await fetch("GET", url)).text == "two"
+        assert told() == ["error", "reload.failed", "reload.finished", "reload.finished"]

@@ -116,6 +116,7 @@ class DevSession:
             debugger=options.debugger,
             max_workers=options.max_workers,
             modules_cache=self._state / self._stage / "modules.json",
+            on_watched=self._watch_moved.set,
         )
         self._split = SplitInvoker(self._runtime)
         self._handoff = HandoffServer(invoker=GatedInvoker(self._gate, self._split), ids=ids)
@@ -344,22 +345,28 @@ class DevSession:
             decision = decide(changed, self._interests())
             if decision.infrastructure and self._gate.stale():
                 self._stale.set()
-            if decision.code:
+            if decision.code or not changed:
                 await self._reload_code(decision.code)
 
     async def _reload_code(self, files: frozenset[Path]) -> None:
         started = self._clock.monotonic()
-        functions = await self._runtime.files_changed(files)
-        if not functions:
+        reloaded = await self._runtime.files_changed(files)
+        if not reloaded.functions:
             return
-        self._events.emit(
-            ReloadFinished(
-                kind="code",
-                files=relative(files, self._root),
-                elapsed_ms=(self._clock.monotonic() - started) * 1000,
-                functions=tuple(sorted(functions)),
+        names = relative(reloaded.files, self._root)
+        for failure in reloaded.failures:
+            self._events.emit(ErrorRaised.of(failure))
+        if reloaded.failures:
+            self._events.emit(ReloadFailed(kind="code", files=names, reason=reloaded.failures[0].code))
+        else:
+            self._events.emit(
+                ReloadFinished(
+                    kind="code",
+                    files=names,
+                    elapsed_ms=(self._clock.monotonic() - started) * 1000,
+                    functions=reloaded.functions,
+                )
             )
-        )
         self._watch_moved.set()
 
     async def _reload_when_stale(self) -> None:

@@ -13,29 +13,44 @@ from pathlib import Path
 
 _DEBOUNCE_MS = 50  # an editor's save is several operations
 _STEP_MS = 10
+_LOOK_MS = 1000
 
 
 async def watch(directories: Callable[[], frozenset[Path]], moved: asyncio.Event) -> AsyncIterator[frozenset[Path]]:
-    """Yield sets of changed files. Set `moved` when `directories()` may answer something else than before."""
+    """Yield sets of changed files. Set `moved` when `directories()` may answer something else than before.
+
+    Now and then the set is empty: what was saved while the watching was moved is for the caller to find.
+    """
     from watchfiles import awatch
 
     while True:
         moved.clear()
-        current = {path for path in directories() if _is_text(path) and path.is_dir()}
+        current = _existing(directories())
         if not current:
             await moved.wait()
             continue
         stop = asyncio.Event()
-        relay = asyncio.create_task(_relay(moved, stop))
+        relay = asyncio.create_task(_relay(moved, stop, directories, current))
         try:
             async for changes in awatch(
-                *current, recursive=False, stop_event=stop, debounce=_DEBOUNCE_MS, step=_STEP_MS, watch_filter=None
+                *current,
+                recursive=False,
+                stop_event=stop,
+                debounce=_DEBOUNCE_MS,
+                step=_STEP_MS,
+                rust_timeout=_LOOK_MS,
+                yield_on_timeout=True,
+                watch_filter=None,
             ):
                 yield frozenset(Path(path) for _, path in changes)
         finally:
             relay.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await relay
+
+
+def _existing(directories: frozenset[Path]) -> set[Path]:
+    return {path for path in directories if _is_text(path) and path.is_dir()}
 
 
 def _is_text(path: Path) -> bool:
@@ -47,6 +62,12 @@ def _is_text(path: Path) -> bool:
     return True
 
 
-async def _relay(source: asyncio.Event, target: asyncio.Event) -> None:
+async def _relay(
+    source: asyncio.Event, target: asyncio.Event, directories: Callable[[], frozenset[Path]], known: set[Path]
+) -> None:
+    """Set `target` once the directories are others than those known."""
     await source.wait()
+    while _existing(directories()) == known:
+        source.clear()
+        await source.wait()
     target.set()

@@ -2,5 +2,6 @@
 
 from skykite.runtime.debugger import DebuggerEndpoint, detect_debugger, run_outside_debugger
 from skykite.runtime.runtime import Runtime
+from skykite.runtime.saved import Reloaded
 
-__all__ = ["DebuggerEndpoint", "Runtime", "detect_debugger", "run_outside_debugger"]
+__all__ = ["DebuggerEndpoint", "Reloaded", "Runtime", "detect_debugger", "run_outside_debugger"]

@@ -20,7 +20,7 @@ import msgspec
 from skykite_lambda.tracking import EVERY_NAME, PACKAGE_INDEX, Stat, digest_of, is_racy, listing_of, stat_of
 
 _SUFFIXES: Final = tuple({*all_suffixes(), ".py", ".pyc", ".pyd", ".so"})
-_MODULE_INDEX: Final = "__init__.py"
+MODULE_INDEX: Final = "__init__.py"
 
 
 def importable_names(folder: Path) -> frozenset[str]:
@@ -114,7 +114,7 @@ class Dependencies:
 
     def paths(self) -> frozenset[Path]:
         """Files to watch; a folder that was searched is there as the file that would make it a package."""
-        return frozenset(map(Path, self._files)) | {Path(folder, _MODULE_INDEX) for folder in self._folders}
+        return frozenset(map(Path, self._files)) | {Path(folder, MODULE_INDEX) for folder in self._folders}
 
     def _same_contents(self) -> bool:
         for path, known in list(self._digests.items()):

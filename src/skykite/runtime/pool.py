@@ -102,6 +102,12 @@ class Pool:
     def idle_workers(self) -> tuple[WorkerId, ...]:
         return tuple(worker.id for worker in self._workers.values() if worker.state == "idle")
 
+    def is_warm(self, function: FunctionId) -> bool:
+        """Whether a worker is there for the function's next invocation, or on its way, or there is no room for one."""
+        entry = self._functions.get(function)
+        has_one = entry is not None and bool(entry.idle or entry.starting)
+        return has_one or len(self._workers) >= self._max
+
     def function_of(self, worker: WorkerId) -> FunctionId:
         return self._workers[worker].function
 
@@ -155,7 +161,7 @@ class Pool:
     def warm(self, function: FunctionId, now: float) -> list[Decision]:
         """Have a worker ready for the function, though nothing waits for it."""
         entry = self._functions.setdefault(function, _Function())
-        if entry.idle or entry.starting or len(self._workers) >= self._max:
+        if self.is_warm(function):
             return []
         return [self._launch(function, entry, now)]
 

@@ -30,10 +30,10 @@ _SIGNALS: Final = {
 
 def exit_message(request_id: RequestId, status: int | None) -> str:
     """`status` is negative for a signal, None if nobody knows."""
-    return f"RequestId: {request_id} Error: {_exit_reason(status)}"
+    return f"RequestId: {request_id} Error: {exit_reason(status)}"
 
 
-def _exit_reason(status: int | None) -> str:
+def exit_reason(status: int | None) -> str:
     if status is None or status == 0:
         return "Runtime exited without providing a reason"
     if status > 0:

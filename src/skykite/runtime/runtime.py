@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
@@ -36,7 +36,7 @@ from skykite.ports import Clock, EventSink
 from skykite.runtime.clock import Allowance
 from skykite.runtime.debugger import DebuggerEndpoint
 from skykite.runtime.environment import function_environment, process_environment
-from skykite.runtime.freshness import Dependencies
+from skykite.runtime.freshness import Dependencies, Observed
 from skykite.runtime.logs import TAIL, LogText
 from skykite.runtime.messages import (
     Answer,
@@ -54,6 +54,7 @@ from skykite.runtime.messages import (
 )
 from skykite.runtime.outcomes import Ending, Returned, exited, outcome_of, raised, timed_out
 from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, TicketId, WorkerId
+from skykite.runtime.saved import Reloaded, SavedFiles, load_errors
 from skykite.runtime.starter import Starter, import_folders
 from skykite.runtime.worker import Worker
 from skykite_lambda import frames
@@ -92,11 +93,25 @@ class _Task:
     failed: bool = False  # the function could not be loaded; what to make of it is being found out
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """Of the last worker of a function, if that could not load it."""
+
+    dependencies: Dependencies
+    ending: Ending
+    at: float
+
+    def stands(self, since: float) -> bool:
+        """Whether the next worker would fail the same way."""
+        return (self.at >= since or bool(self.dependencies.paths())) and self.dependencies.is_fresh()
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Function:
     config: FunctionConfig
     tries: int = 0  # consecutive workers whose files changed while they loaded
-    failed: Dependencies | None = None  # of the last worker that could not load the function
+    failed: _Failure | None = None
+    used: bool = False  # some worker has tried to load it
 
 
 class Runtime:
@@ -112,7 +127,9 @@ class Runtime:
         max_workers: int = 32,
         modules_cache: Path | None = None,
         starter: Starter | None = None,
+        on_watched: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_watched` is told when `watched` may answer something else than before."""
         self._interpreter = interpreter
         self._events = events
         self._clock = clock
@@ -121,6 +138,8 @@ class Runtime:
         self._pool = Pool(max_workers, processors=os.cpu_count() or 1)
         self._starter = starter or Starter(interpreter, cache=modules_cache, debugger=self._debugger)
         self._functions: dict[FunctionId, _Function] = {}
+        self._saved = SavedFiles()
+        self._on_watched = on_watched
         self._workers: dict[WorkerId, Worker] = {}
         self._tasks: dict[WorkerId, _Task] = {}  # of workers that load or run
         self._calls: dict[TicketId, _Call] = {}
@@ -235,44 +254,80 @@ class Runtime:
             for ticket in self._pool.waiting_since_before(name, now):
                 self._pool.abandon(ticket)
                 self._finish(self._calls[ticket], exited(None, hint="the function was removed", kind="unavailable"))
+        self._saved.expect(wanted.values())
         self._starter.expect(self._functions[name].config for name in wanted)
         for name in changed:
             self._do(self._pool.outdate(name, now))
+        self._on_watched()
 
     # Files
 
     def watched(self) -> frozenset[Path]:
-        """Files whose change makes a worker stale; some of them need not exist."""
-        found: set[Path] = set()
+        """Files whose change concerns a function; some of them need not exist."""
+        found = set(self._saved.paths())
         for worker in self._workers.values():
             found |= worker.dependencies.paths()
         for function in self._functions.values():
             if function.failed is not None:
-                found |= function.failed.paths()
+                found |= function.failed.dependencies.paths()
         return frozenset(found)
 
-    async def files_changed(self, paths: Collection[Path]) -> tuple[FunctionId, ...]:
-        """Start fresh workers ahead of the next invocation. Returns the functions concerned, once they are loaded.
+    async def files_changed(self, paths: Collection[Path]) -> Reloaded:
+        """Start fresh workers ahead of the next invocation. Returns what came of it, once they are loaded.
 
+        Each change of a known file is answered once, also if a request noticed it first, or if it is not in `paths`.
         Only a hint: staleness is found by stat before every dispatch, whatever is said here.
         """
-        if not paths:
-            return ()
-        affected: set[FunctionId] = set()
-        for idle in self._pool.idle_workers():
-            worker = self._workers[idle]
-            if not worker.dependencies.is_fresh():
-                affected.add(worker.config.id)
+        began = self._clock.monotonic()
+        changed, known = self._saved.take_changed()
+        concerned = known & self._functions.keys()
+        unused = {name for name in concerned if not self._functions[name].used}
+        affected = {*(concerned - unused), *(self._stale_functions() if paths else ())}
+        # Of functions that nobody has called yet, there may be many in one file.
+        affected |= {name for name in self._saved.one_per_handler(concerned) if name in unused}
+        for _ in range(TRIES):
+            for idle in self._stale_idle():
                 self._do(self._pool.stale(idle, self._clock.monotonic()))
+            wanted = [name for name in affected if self._needs_worker(name, began)]
+            if not wanted:
+                break
+            for name in wanted:
+                self._do(self._pool.warm(name, self._clock.monotonic()))
+            while any(self._loads(name) for name in affected):
+                self._moved.clear()
+                await self._moved.wait()
+        failed = {
+            name: function.failed.ending
+            for name in affected
+            if (function := self._functions.get(name)) is not None and function.failed is not None
+        }
+        return Reloaded(
+            files=changed or frozenset(paths),
+            functions=tuple(sorted(affected | concerned)),
+            failures=load_errors(failed),
+        )
+
+    def _stale_idle(self) -> list[WorkerId]:
+        return [idle for idle in self._pool.idle_workers() if not self._workers[idle].dependencies.is_fresh()]
+
+    def _stale_functions(self) -> set[FunctionId]:
+        """Whose next invocation would not be answered as the last one was."""
+        found = {self._workers[idle].config.id for idle in self._stale_idle()}
         for name, function in self._functions.items():
-            if function.failed is not None and not function.failed.is_fresh():
-                affected.add(name)
-        for name in affected:
-            self._do(self._pool.warm(name, self._clock.monotonic()))
-        while any(self._loads(name) for name in affected):
-            self._moved.clear()
-            await self._moved.wait()
-        return tuple(sorted(affected))
+            if function.failed is not None and not function.failed.dependencies.is_fresh():
+                found.add(name)
+        return found
+
+    def _needs_worker(self, name: FunctionId, since: float) -> bool:
+        function = self._functions.get(name)
+        if function is None or (function.failed is not None and function.failed.stands(since)):
+            return False
+        return not self._pool.is_warm(name)
+
+    def _observed(self, worker: Worker, observed: Observed) -> None:
+        worker.dependencies.add(observed)
+        if self._saved.add(worker.config.id, observed):
+            self._on_watched()
 
     def _loads(self, function: FunctionId) -> bool:
         return any(
@@ -334,6 +389,7 @@ class Runtime:
 
     def _launch(self, id: WorkerId, function: FunctionId) -> None:
         now = self._clock.monotonic()
+        self._functions[function].used = True
         config = self._functions[function].config
         worker = Worker(id=id, config=config, nonce=secrets.token_hex(8), started=now, listener=self)
         self._workers[id] = worker
@@ -390,7 +446,7 @@ class Runtime:
                 case Ready() if task is not None and task.call is None:
                     self._ready(worker, task, message)
                 case InitFailed() if task is not None and task.call is None:
-                    worker.dependencies.add(message.observed)
+                    self._observed(worker, message.observed)
                     task.failed = True
                     self._background_group().create_task(self._settle_failure(worker, message.error))
                 case Late() if task is not None and task.call is not None:
@@ -427,7 +483,7 @@ class Runtime:
 
     def _ready(self, worker: Worker, task: _Task, ready: Ready) -> None:
         now = self._clock.monotonic()
-        worker.dependencies.add(ready.observed)
+        self._observed(worker, ready.observed)
         worker.dependencies.add_names(worker.looked_up)
         self._starter.learn(ready.observed.modules)
         function = self._functions[worker.config.id]
@@ -471,7 +527,8 @@ class Runtime:
         function = self._functions.get(worker.config.id)
         if function is not None:
             function.tries = 0
-            function.failed = worker.dependencies
+            function.failed = _Failure(dependencies=worker.dependencies, ending=ending, at=self._clock.monotonic())
+            self._on_watched()
         last = worker.drain_output()
         pieces = [*worker.take_early_output(), *last]
         for ticket in self._pool.waiting_since_before(worker.config.id, worker.started):
@@ -493,7 +550,7 @@ class Runtime:
             self._log(call, piece)
         self._done(worker, task)
         if answer.observed is not None:
-            worker.dependencies.add(answer.observed)
+            self._observed(worker, answer.observed)
             self._starter.learn(answer.observed.modules)
         call.memory_mb = -(-answer.memory_kb // 1024) or None
         self._finish(call, ending, now)
@@ -501,7 +558,7 @@ class Runtime:
 
     def _read_more(self, worker: Worker, call: _Call, late: Late) -> None:
         """The worker read files after its last answer, so whether it is fresh was decided knowing too little."""
-        worker.dependencies.add(late.observed)
+        self._observed(worker, late.observed)
         if worker.dependencies.is_fresh():
             self._send(worker, call)
         else:

@@ -11,6 +11,8 @@ import pytest
 
 from kit.runtime import FunctionProject, eventually, running_project
 from skykite.model.invocation import Succeeded
+from skykite.model.names import FunctionId
+from skykite.runtime import Reloaded
 
 
 async def test_saved_handler_answers_the_next_request(project: FunctionProject) -> None:
@@ -292,10 +294,12 @@ async def test_changed_files_warm_only_the_functions_that_loaded_them(project: F
     await project.result("two.handler")
     assert {project.root / "one.py", project.root / "two.py"} <= project.runtime.watched()
     changed = project.write("one.py", "def handler(e, c): return 11")
-    assert await project.runtime.files_changed({changed}) == ("one.handler",)
+    assert await project.runtime.files_changed({changed}) == Reloaded(
+        files=frozenset({changed}), functions=(FunctionId("one.handler"),)
+    )
     outcome = await project.invoke("one.handler")
     assert outcome.payload == b"11"
-    assert await project.runtime.files_changed({changed}) == ()
+    assert (await project.runtime.files_changed({changed})).functions == ()
 
 
 async def test_repaired_function_is_warmed_too(project: FunctionProject) -> None:
@@ -304,5 +308,76 @@ async def test_repaired_function_is_warmed_too(project: FunctionProject) -> None
     await project.failure("app.handler")
     changed = project.write("app.py", "def handler(e, c): return 1")
     assert changed in project.runtime.watched()
-    assert await project.runtime.files_changed({changed}) == ("app.handler",)
+    assert (await project.runtime.files_changed({changed})).functions == ("app.handler",)
     assert await project.result("app.handler") == 1
+
+
+async def test_save_that_cannot_be_loaded_says_why_and_the_next_good_one_does_not(project: FunctionProject) -> None:
+    project.write("app.py", "def handler(e, c): return 1")
+    await project.define("app.handler")
+    await project.define("app.other")
+    await project.result("app.handler")
+    await project.invoke("app.other")
+    changed = project.write("app.py", "def handler(e, c): return 1\ndef ee(\n")
+    reloaded = await project.runtime.files_changed({changed})
+    failure = await project.failure("app.handler")
+    (error,) = reloaded.failures
+    assert reloaded.functions == ("app.handler", "app.other")
+    assert error.code == "function-not-loaded"
+    assert error.message == f"`app.handler` and 1 other function cannot be loaded: {failure.message}"
+    assert failure.message == "Syntax error in module 'app': '(' was never closed (app.py, line 2)"
+    assert error.context == f'  File "{changed}" Line 2\n    def ee('
+    changed = project.write("app.py", "def handler(e, c): return 22\nother = handler")
+    reloaded = await project.runtime.files_changed({changed})
+    assert (reloaded.functions, reloaded.failures) == (("app.handler", "app.other"), ())
+
+
+async def test_saves_are_told_once_though_a_request_noticed_them_first(project: FunctionProject) -> None:
+    project.write("app.py", "import text\ndef handler(e, c): return text.VALUE")
+    project.write("text.py", "VALUE = 1")
+    await project.define("app.handler")
+    await project.result("app.handler")
+    changed = project.write("text.py", "VALUE = 22")
+    assert await project.result("app.handler") == 22
+    assert (await project.runtime.files_changed({changed})).functions == ("app.handler",)
+    assert (await project.runtime.files_changed({changed})).functions == ()
+    changed.unlink()
+    assert "text" in (await project.failure("app.handler")).message
+    reloaded = await project.runtime.files_changed({changed})
+    assert [error.code for error in reloaded.failures] == ["function-not-loaded"]
+    project.write("text.py", "VALUE = 3")
+    assert await project.result("app.handler") == 3
+    reloaded = await project.runtime.files_changed(())
+    assert (reloaded.functions, reloaded.failures) == (("app.handler",), ())
+
+
+async def test_handler_saved_before_its_first_invocation_is_tried(project: FunctionProject) -> None:
+    project.write("app.py", "def one(e, c): return 1\ndef two(e, c): return 2")
+    await project.define("app.one")
+    await project.define("app.two")
+    changed = project.root / "app.py"
+    assert changed in project.runtime.watched()
+    assert (await project.runtime.files_changed({changed})).functions == ()
+    project.write("app.py", "import nowhere_at_all")
+    reloaded = await project.runtime.files_changed({changed})
+    assert reloaded.functions == ("app.one", "app.two")
+    assert [error.message for error in reloaded.failures] == [
+        "`app.one` cannot be loaded: Unable to import module 'app': No module named 'nowhere_at_all'"
+    ]
+
+
+async def test_what_a_function_writes_itself_is_no_save(project: FunctionProject) -> None:
+    project.write(
+        "app.py",
+        """
+        from pathlib import Path
+        COUNT = Path(__file__).with_name("count.txt")
+        def handler(e, c):
+            number = int(COUNT.read_text()) + 1 if COUNT.exists() else 1
+            COUNT.write_text(str(number))
+            return number
+        """,
+    )
+    await project.define("app.handler")
+    assert [await project.result("app.handler") for _ in range(3)] == [1, 2, 3]
+    assert (await project.runtime.files_changed({project.root / "count.txt"})).functions == ()
