@@ -49,7 +49,15 @@ def request(number: int) -> RequestId:
     return RequestId(f"{number:08d}-0000-4000-8000-000000000000")
 
 
-def change(action: str, name: str, type: str, *properties: str, destructive: bool = False) -> ResourceChange:
+def change(
+    action: str,
+    name: str,
+    type: str,
+    *properties: str,
+    destructive: bool = False,
+    environment: tuple[str, ...] = (),
+    consequence: bool = False,
+) -> ResourceChange:
     return ResourceChange(
         action=action,  # type: ignore[arg-type]
         stack=STACK,
@@ -58,6 +66,8 @@ def change(action: str, name: str, type: str, *properties: str, destructive: boo
         type=type,
         properties=properties,
         destructive=destructive,
+        environment=environment,
+        consequence=consequence,
     )
 
 
@@ -123,7 +133,9 @@ START: Final[tuple[Event, ...]] = (
     DeployPlanned(
         changes=(
             change("add", "Notes", "AWS::DynamoDB::Table"),
-            change("modify", "Worker", "AWS::Lambda::Function", "Timeout", "MemorySize"),
+            change("modify", "Worker", "AWS::Lambda::Function", "Timeout", "Environment", environment=("GREETING",)),
+            change("modify", "Route", "AWS::ApiGatewayV2::Route", "Target", consequence=True),
+            change("modify", "Allow", "AWS::Lambda::Permission", "FunctionName", consequence=True),
             change("replace", "Users", "AWS::DynamoDB::Table", "KeySchema", destructive=True),
             change("remove", "Old", "AWS::SQS::Queue"),
         ),

@@ -80,6 +80,7 @@ class ChangeDetail:
     attribute: str
     name: str
     recreation: str  # `Never`, `Conditionally`, `Always`
+    source: str = ""  # `DirectModification`, `ResourceAttribute`, `ResourceReference`, …; empty if the cloud is silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +337,7 @@ def _change(entry: Mapping[str, Any]) -> Change:
                 attribute=target.get("Attribute", ""),
                 name=target.get("Name") or "",
                 recreation=target.get("RequiresRecreation") or "Never",
+                source=detail.get("ChangeSource") or "",
             )
         )
     return Change(

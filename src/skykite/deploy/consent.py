@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from skykite.aws import Change
-from skykite.deploy.stateful import KEEPING, STATEFUL, loses_data, replaces
-from skykite.deploy.templates import DeployedResource, DesiredStack
+from skykite.deploy.stateful import KEEPING, STATEFUL, loses_data, needs_deployed_template, replaces
+from skykite.deploy.templates import DeployedResource, DesiredStack, StackPaths, function_variables
 from skykite.errors import SkykiteError
 from skykite.model.events import ResourceChange
 from skykite.model.names import LogicalId, StackName
 from skykite.ports import Asker
 
 QUESTION: Final = "destructive-changes"
+_REFERENCES: Final = frozenset({"ResourceReference", "ResourceAttribute"})
 
 
 class Consent:
@@ -43,22 +44,36 @@ class Consent:
             )
 
 
-def describe_changes(
-    changes: Sequence[Change], desired: DesiredStack, *, deployed: Mapping[str, Any] | None
-) -> tuple[ResourceChange, ...]:
-    """A change set as events show it."""
-    return tuple(
-        ResourceChange(
-            action=_action(change),
-            stack=desired.name,
-            path=desired.paths.of(change.logical_id),
-            logical_id=LogicalId(change.logical_id),
-            type=change.type,
-            properties=_properties(change),
-            destructive=loses_data(change, deployed=deployed, desired=desired.template),
-        )
-        for change in changes
+def compares_with_deployed(changes: Sequence[Change]) -> bool:
+    """Whether `describe_changes` must see the template as deployed to say what these are."""
+    return needs_deployed_template(changes) or any(
+        change.action == "Remove" or _changes_environment(change) for change in changes
     )
+
+
+def describe_changes(
+    changes: Sequence[Change], desired: DesiredStack, *, paths: StackPaths, deployed: Mapping[str, Any] | None
+) -> tuple[ResourceChange, ...]:
+    """A change set as events show it. `deployed` is the present template, where `compares_with_deployed` asks for it;
+    `paths` knows the constructs of both."""
+    described = []
+    for change in changes:
+        action = _action(change)
+        destructive = loses_data(change, deployed=deployed, desired=desired.template)
+        described.append(
+            ResourceChange(
+                action=action,
+                stack=desired.name,
+                path=paths.of(change.logical_id),
+                logical_id=LogicalId(change.logical_id),
+                type=change.type,
+                properties=_properties(change),
+                destructive=destructive,
+                environment=_environment(change, deployed, desired.template),
+                consequence=action == "modify" and not destructive and _only_refers(change),
+            )
+        )
+    return tuple(described)
 
 
 def describe_removal(stack: StackName, resources: Iterable[DeployedResource]) -> tuple[ResourceChange, ...]:
@@ -90,6 +105,33 @@ def _action(change: Change) -> Literal["add", "modify", "replace", "remove"]:
 def _properties(change: Change) -> tuple[str, ...]:
     names = (detail.name or detail.attribute for detail in change.details)
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _only_refers(change: Change) -> bool:
+    """Whether all there is to it is that something it refers to changes."""
+    return bool(change.details) and all(detail.source in _REFERENCES for detail in change.details)
+
+
+def _changes_environment(change: Change) -> bool:
+    return (
+        change.action == "Modify"
+        and change.type == "AWS::Lambda::Function"
+        and any(detail.name == "Environment" and detail.source not in _REFERENCES for detail in change.details)
+    )
+
+
+def _environment(change: Change, deployed: Mapping[str, Any] | None, desired: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the variables whose values differ; values may be secret."""
+    if deployed is None or not _changes_environment(change):
+        return ()
+    before, after = function_variables(deployed, change.logical_id), function_variables(desired, change.logical_id)
+    return tuple(
+        sorted(
+            name
+            for name in before.keys() | after.keys()
+            if name not in before or name not in after or before[name] != after[name]
+        )
+    )
 
 
 def _line(change: ResourceChange) -> str:

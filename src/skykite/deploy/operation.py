@@ -15,9 +15,8 @@ from typing import Final, Literal, assert_never
 
 from skykite.aws import AwsError, AwsSession, ChangeSet, StackEvent, StackResource, StackState
 from skykite.aws.cloudformation import TEMPLATE_BODY_LIMIT
-from skykite.deploy.consent import Consent, describe_changes
+from skykite.deploy.consent import Consent, compares_with_deployed, describe_changes
 from skykite.deploy.failure import Cause, causes, hint_for, readable
-from skykite.deploy.stateful import needs_deployed_template
 from skykite.deploy.templates import DesiredStack, StackPaths, kept_parameters, template_text
 from skykite.deploy.watch import Ended, Operation, Pace, follow
 from skykite.errors import SkykiteError
@@ -117,6 +116,7 @@ class StackOperator:
         except AwsError as error:
             raise _rejected(error, desired.paths) from error
         change_set = await self._finished(begun)
+        paths = desired.paths
         if change_set.status == "FAILED":
             if state is None or not _NO_CHANGES.search(change_set.reason):
                 complaint = await self._change_set_failed(change_set, desired.paths)
@@ -136,10 +136,10 @@ class StackOperator:
             if not begun_update:
                 return Applied(result="unchanged", state=state)
         else:
-            await self._agree(change_set, desired, state)
+            paths = await self._agree(change_set, desired, state)
             await run(cloudformation.execute_change_set, change_set.id, token=token)
-        ended = await self._follow(desired.name, change_set.stack_id, desired.paths, token)
-        self._judge(ended, desired.paths, desired.name)
+        ended = await self._follow(desired.name, change_set.stack_id, paths, token)
+        self._judge(ended, paths, desired.name)
         after = await run(cloudformation.stack, change_set.stack_id)
         if after is None:
             raise SkykiteError(
@@ -230,18 +230,20 @@ class StackOperator:
                 return found
             await pace.wait()
 
-    async def _agree(self, change_set: ChangeSet, desired: DesiredStack, state: StackState | None) -> None:
-        """Say what is about to happen, and ask if it loses data."""
+    async def _agree(self, change_set: ChangeSet, desired: DesiredStack, state: StackState | None) -> StackPaths:
+        """Say what is about to happen, and ask if it loses data. Returns the paths also of what is about to go."""
         deployed = None
-        if state is not None and needs_deployed_template(change_set.changes):
+        if state is not None and compares_with_deployed(change_set.changes):
             deployed = await self._session.run(self._cloudformation.template, state.id)
-        changes = describe_changes(change_set.changes, desired, deployed=deployed)
+        paths = desired.paths if deployed is None else desired.paths.with_former(deployed)
+        changes = describe_changes(change_set.changes, desired, paths=paths, deployed=deployed)
         self._events.emit(DeployPlanned(changes=changes))
         try:
             await self._consent.to(changes)
         except SkykiteError:
             await self._abandon(change_set, placeholder=state is None)
             raise
+        return paths
 
     async def _abandon(self, change_set: ChangeSet, *, placeholder: bool) -> None:
         """Leave nothing behind of a change set that will not be executed, nor of the stack it would have created."""

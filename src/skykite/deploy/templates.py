@@ -45,6 +45,15 @@ class StackPaths:
         """The construct behind a resource, or the next best name for it."""
         return self.known(logical_id) or ConstructPath(f"{self.root}/{logical_id}")
 
+    def with_former(self, deployed: Mapping[str, Any]) -> StackPaths:
+        """Also knows the resources that only the deployed template has, which are about to go."""
+        former = {
+            LogicalId(logical_id): path
+            for logical_id, resource in (deployed.get("Resources") or {}).items()
+            if (path := _noted_path(resource))
+        }
+        return StackPaths(root=self.root, paths={**former, **self.paths})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredStack:
@@ -157,19 +166,31 @@ def deployed_resources(template: Mapping[str, Any], stack: StackName) -> tuple[D
     found = []
     for logical_id, resource in (template.get("Resources") or {}).items():
         if isinstance(resource, dict):
-            metadata = resource.get("Metadata")
-            noted = str(metadata.get("aws:cdk:path", "")) if isinstance(metadata, dict) else ""
-            path = "/".join(part for part in noted.split("/") if part not in _PLUMBING)
             policy = resource.get("DeletionPolicy")
             found.append(
                 DeployedResource(
                     logical_id=LogicalId(logical_id),
-                    path=ConstructPath(path or f"{stack}/{logical_id}"),
+                    path=_noted_path(resource) or ConstructPath(f"{stack}/{logical_id}"),
                     type=str(resource.get("Type", "")),
                     policy=policy if isinstance(policy, str) else "Delete",
                 )
             )
     return tuple(found)
+
+
+def function_variables(template: Mapping[str, Any], logical_id: str) -> Mapping[str, Any]:
+    """The environment of a Lambda function as its template writes it; empty if there is none."""
+    node: object = template.get("Resources")
+    for key in (logical_id, "Properties", "Environment", "Variables"):
+        node = node.get(key) if isinstance(node, dict) else None
+    return node if isinstance(node, dict) else {}
+
+
+def _noted_path(resource: object) -> ConstructPath | None:
+    """The construct that CDK notes with a resource of a template."""
+    metadata = resource.get("Metadata") if isinstance(resource, dict) else None
+    noted = str(metadata.get("aws:cdk:path", "")) if isinstance(metadata, dict) else ""
+    return ConstructPath("/".join(part for part in noted.split("/") if part not in _PLUMBING)) or None
 
 
 def _parameters(template: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -178,7 +178,11 @@ class ReloadFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceChange:
-    """One line of a diff. `replace` means a new physical resource; `destructive` means data would be lost."""
+    """One line of a diff. `replace` means a new physical resource; `destructive` means data would be lost.
+
+    `environment` names a function's environment variables that change. `consequence` means that the resource is only
+    looked at because it refers to one that changes.
+    """
 
     action: Literal["add", "modify", "replace", "remove"]
     stack: StackName
@@ -187,6 +191,8 @@ class ResourceChange:
     type: str
     properties: tuple[str, ...] = ()
     destructive: bool = False
+    environment: tuple[str, ...] = ()
+    consequence: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

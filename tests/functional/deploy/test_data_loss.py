@@ -74,6 +74,20 @@ async def test_a_replacement_that_was_agreed_to_happens(bench: Workbench) -> Non
     ]
 
 
+async def test_what_is_removed_is_called_by_the_construct_it_came_from(bench: Workbench) -> None:
+    tags = {**TABLE, "Metadata": {"aws:cdk:path": "Notes/Tags/Resource"}}
+    await bench.deploy({"Notes": template({"Tags5CDDF3DD": tags, "Topic": TOPIC})})
+    with pytest.raises(SkykiteError) as raised:
+        await bench.deploy({"Notes": template({"Topic": TOPIC})})
+    assert raised.value.message == (
+        "nothing was changed where data would have been lost:\n  `Notes/Tags` (AWS::DynamoDB::Table) is deleted"
+    )
+    bench.asker = Answers(answer=True)
+    await bench.deploy({"Notes": template({"Topic": TOPIC})})
+    (planned,) = bench.events.of(DeployPlanned)
+    assert [change.path for change in planned.changes] == ["Notes/Tags"]
+
+
 async def test_a_removed_queue_is_asked_about_and_a_removed_topic_is_not(bench: Workbench) -> None:
     await bench.deploy({"Notes": template({"Queue": QUEUE, "Topic": TOPIC, "Other": TOPIC})})
     assert (await bench.deploy({"Notes": template({"Queue": QUEUE, "Topic": TOPIC})})).changed

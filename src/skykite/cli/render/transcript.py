@@ -172,14 +172,19 @@ class Transcript:
 
     def _planned(self, event: DeployPlanned) -> list[Line]:
         by_stack: dict[str, list[ResourceChange]] = {}
+        lines = [self._change(change) for change in event.changes if change.destructive]
         for change in event.changes:
-            by_stack.setdefault(change.stack, []).append(change)
-        lines = []
+            if not change.destructive:
+                by_stack.setdefault(change.stack, []).append(change)
         for stack, changes in by_stack.items():
             if len(changes) > _WHOLE_STACK and all(change.action == "add" for change in changes):
                 lines.append(line(Span("  + ", "good"), stack, Span(f"  {len(changes)} new resources", "dim")))
-            else:
-                lines.extend(self._change(change) for change in changes)
+                continue
+            folded = [change for change in changes if change.consequence]
+            lines.extend(self._change(change) for change in changes if not change.consequence)
+            if folded:
+                refer = "resource that refers" if len(folded) == 1 else "resources that refer"
+                lines.append(line(Span(f"  {self._symbols.cut} and {len(folded)} {refer} to them", "dim")))
         return lines
 
     def _change(self, change: ResourceChange) -> Line:
@@ -189,10 +194,13 @@ class Transcript:
             "replace": Span(f"  {self._symbols.replace} ", "warn"),
             "remove": Span("  - ", "bad"),
         }
-        what = f"  {change.type}" + (f"  {', '.join(change.properties)}" if change.properties else "")
+        changed = ", ".join(_changed(change))
+        what = Span(f"  {change.type}" + (f"  {changed}" if changed else ""), "dim")
+        if not change.destructive:
+            return line(marks[change.action], change.path, what)
         lost = {"replace": "  replaced, its data is lost", "remove": "  its data is lost"}
-        warning = lost.get(change.action, "") if change.destructive else ""
-        return line(marks[change.action], change.path, Span(what, "dim"), Span(warning, "bad"))
+        warning = Span(lost.get(change.action, "  may be replaced, its data would be lost"), "bad")
+        return line(Span(marks[change.action].text, "bad"), Span(change.path, "bad"), what, warning)
 
     def _resource(self, event: DeployResource) -> list[Line]:
         key = (event.stack, event.logical_id)
@@ -248,6 +256,14 @@ def sentence_part(message: str) -> str:
     """To stand after the name of its step: without the capital of a sentence, but with that of a name."""
     first = message.partition(" ")[0]
     return message[:1].lower() + message[1:] if first[1:].islower() else message
+
+
+def _changed(change: ResourceChange) -> list[str]:
+    """The properties, with the names of the environment variables in place of `Environment`."""
+    if not change.environment:
+        return list(change.properties)
+    others = [name for name in change.properties if name != "Environment"]
+    return [*others, f"environment {', '.join(change.environment)}"]
 
 
 def _files(files: tuple[str, ...]) -> str:
