@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from pathlib import Path
 
@@ -230,3 +231,15 @@ async def test_every_save_of_a_handler_is_told_once_and_a_broken_one_with_its_pl
         await session.event("reload.finished")
         assert (await fetch("GET", url)).text == "two"
         assert told() == ["error", "reload.failed", "reload.finished", "reload.finished"]
+
+
+async def test_a_port_that_is_taken_is_noticed_before_anything_is_made(hello: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        finished = await kite("dev", "--local", "--port", str(port), "--output", "json", cwd=hello)
+    assert finished.code == 1
+    events = [json.loads(line) for line in finished.stdout.splitlines()]
+    assert [(event["code"], event.get("error")) for event in events if not event["code"].startswith("dev.")] == [
+        ("error", "port-in-use")
+    ]
+    assert events[0]["message"].startswith(f"the first API cannot be served on port `{port}`: ")

@@ -35,7 +35,7 @@ from skykite.dev.ports import Ports
 from skykite.dev.unserved import unserved_notices
 from skykite.dev.watch import watch
 from skykite.errors import SkykiteError
-from skykite.gateway import Gateway, ServedApi
+from skykite.gateway import Gateway, ServedApi, check_port
 from skykite.model.events import (
     DevReady,
     DevStarted,
@@ -141,6 +141,8 @@ class DevSession:
         """Start, answer until `stop` is set, and take everything down again. Raises SkykiteError if it cannot start."""
         started = self._clock.monotonic()
         with hold_stage(self._state / self._stage, self._stage, now=self._clock.now()):
+            if self._options.port:  # before anything is made that would only be in vain
+                await check_port(self._options.port)
             self._events.emit(DevStarted(app=self._project.name, stage=self._stage, mode="local", pid=os.getpid()))
             try:
                 await _until(stop, self._start_and_serve(started))

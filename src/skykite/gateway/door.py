@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from skykite.errors import SkykiteError
-from skykite.gateway.api import Answer, Call, CompiledApi, ServedApi, timeout_s
+from skykite.gateway.api import Answer, Call, CompiledApi, timeout_s
 from skykite.gateway.connection import Connection, Limits, Reply
 from skykite.gateway.deadlines import Deadlines
 from skykite.gateway.occupant import find_occupant
@@ -58,7 +58,7 @@ class Door:
                 lambda: Connection(self, self.equipment.limits, self._loop), HOST, port, backlog=1024
             )
         except OSError as error:
-            raise await _explain(error, port, self.api.served) from error
+            raise await _explain(error, port, f"`{self.api.served.entry.path}`") from error
         self.port = self._server.sockets[0].getsockname()[1]
         self.port_text = str(self.port)
 
@@ -229,20 +229,28 @@ class _Exchange:
         )
 
 
-async def _explain(error: OSError, port: int, served: ServedApi) -> SkykiteError:
-    path = served.entry.path
+async def check_port(port: int) -> None:
+    """Raises the SkykiteError that `Gateway.serve` would raise for the first API on this port now."""
+    try:
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, HOST, port)
+    except OSError as error:
+        raise await _explain(error, port, "the first API") from error
+    server.close()
+
+
+async def _explain(error: OSError, port: int, what: str) -> SkykiteError:
     windows = getattr(error, "winerror", None)
     if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL) or windows == 10048:
         occupant = await asyncio.to_thread(find_occupant, port)
         return SkykiteError(
             "port-in-use",
-            f"`{path}` cannot be served on port `{port}`: {occupant or 'another process'} listens there",
+            f"{what} cannot be served on port `{port}`: {occupant or 'another process'} listens there",
             hint="stop that process, or choose another port with `--port`",
         )
     if error.errno in (errno.EACCES, errno.EPERM) or windows == 10013:
         return SkykiteError(
             "port-forbidden",
-            f"`{path}` cannot be served on port `{port}`: the system does not allow it",
+            f"{what} cannot be served on port `{port}`: the system does not allow it",
             hint="choose a port above 1023 with `--port`",
         )
-    return SkykiteError("port-unusable", f"`{path}` cannot be served on port `{port}`: {error}", blame="skykite")
+    return SkykiteError("port-unusable", f"{what} cannot be served on port `{port}`: {error}", blame="skykite")
