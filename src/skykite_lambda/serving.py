@@ -93,7 +93,7 @@ class _Worker:
             self._attach_debugger(config["debugger"])
         self.tracker.install()
         importlib.invalidate_caches()
-        return load_handler(config["handler"], root)
+        return load_handler(config["handler"], root, config["project_root"])
 
     def _attach_debugger(self, spec: str) -> None:
         from skykite_lambda.debugging import attach

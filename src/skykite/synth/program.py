@@ -131,7 +131,10 @@ def explain(error: BaseException, root: Path, main: str) -> SkykiteError:
     hint = None
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
-        hint = f"the stacks run in the environment of `kite` ({sys.prefix}): install `{package}` there"
+        if (root / package).is_dir() or (root / f"{package}.py").is_file():
+            hint = f"there is no `{'/'.join(error.name.split('.'))}.py`"
+        else:
+            hint = f"the stacks run in the environment of `kite` ({sys.prefix}): install `{package}` there"
     return SkykiteError("main-failed", f"`{where}` raised `{text}`", context=context, hint=hint)
 
 

@@ -215,6 +215,27 @@ async def test_exception_comes_back_with_frames_of_the_user_only(project: Functi
             ),
         ),
         (
+            {"functions/notes.py": "from functions import text"},
+            "functions/notes.get",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'functions/notes': cannot import name 'text' from 'functions' (unknown location)",
+            "there is no `functions/text.py`",
+        ),
+        (
+            {"functions/notes.py": "import functions.text"},
+            "functions/notes.get",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'functions/notes': No module named 'functions.text'",
+            "there is no `functions/text.py`",
+        ),
+        (
+            {"functions/notes.py": "import text", "functions/text.py": ""},
+            "functions/notes.get",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'functions/notes': No module named 'text'",
+            "imports start at `{root}`: write `functions.text` for `functions/text.py`",
+        ),
+        (
             {"app.py": "def handler(event, context:\n    pass\n"},
             "app.handler",
             "Runtime.UserCodeSyntaxError",

@@ -133,7 +133,9 @@ async def test_what_the_program_makes_itself_starts_no_further_run(project: Path
 
 async def test_a_file_the_program_changes_starts_no_further_run_and_is_never_skipped_to(project: Path) -> None:
     counts = "from pathlib import Path\nwith Path('count.txt').open('a') as file:\n    file.write('x')\n"
-    adds = "from pathlib import Path\nold = Path('old.txt')\nif old.exists():\n    old.write_text(old.read_text() + 'x')\n"
+    adds = (
+        "from pathlib import Path\nold = Path('old.txt')\nif old.exists():\n    old.write_text(old.read_text() + 'x')\n"
+    )
     for program, name in ((counts, "count.txt"), (adds, "old.txt")):
         (project / "old.txt").write_text("x")
         (project / "stacks" / "notes.py").write_text(program + STACK)
@@ -235,6 +237,7 @@ PROGRAMS = {
     "    sqs.Queue(Stack(app, 'NotesStack'), 'Q', fifo='yes')\n",
     "killed": "import os, signal\n\n\ndef main(app):\n    print('so far', flush=True)\n"
     "    os.kill(os.getpid(), signal.SIGKILL)\n",
+    "own module": "import stacks.text\n\n\ndef main(app):\n    pass\n",
     "leaves": "import os\n\n\ndef main(app):\n    os._exit(3)\n",
     "prints without end": "def main(app):\n    while True:\n        print('x' * 1000)\n",
 }
