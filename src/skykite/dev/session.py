@@ -29,6 +29,7 @@ from skykite.dev.configure import (
 )
 from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.freshness import FreshnessGate, FrontGate, GatedInvoker, Mark, PolitelyAsking
+from skykite.dev.interpreter import ask_version, version_notices
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.lock import hold_stage
 from skykite.dev.ports import Ports
@@ -108,9 +109,10 @@ class DevSession:
         self._ready_once = asyncio.Event()
         self._noticed: frozenset[Notice] = frozenset()
         self._aws: AwsSession | None = None
-        interpreter = find_interpreter(self._root, os.environ)
+        self._interpreter = find_interpreter(self._root, os.environ)
+        self._python_version: str | None = None
         self._runtime = Runtime(
-            interpreter=interpreter,
+            interpreter=self._interpreter,
             events=events,
             clock=clock,
             debugger=options.debugger,
@@ -170,7 +172,9 @@ class DevSession:
             synthesis = tasks.create_task(self._synthesize())
             tasks.create_task(self._start_cloud())
             tasks.create_task(self._runtime.start())
+            version = tasks.create_task(ask_version(self._interpreter))
             tasks.create_task(asyncio.to_thread(_import_ahead))
+        self._python_version = version.result()
         result = synthesis.result()
         await self._apply(result, started)
         self._settle(self._inputs_of(result), marks, began_ns)
@@ -287,10 +291,12 @@ class DevSession:
             stack: {key: translate_urls(value, urls) for key, value in values.items()}
             for stack, values in deployed.outputs.items()
         }
-        for notice in unserved_notices(manifest):
+        runtimes = [config.runtime for config in configs]
+        notices = (*unserved_notices(manifest), *version_notices(self._python_version, runtimes))
+        for notice in notices:
             if notice not in self._noticed:
                 self._events.emit(notice)
-        self._noticed = frozenset(unserved_notices(manifest))
+        self._noticed = frozenset(notices)
         self._ready(endpoints, outputs, tuple(entry.id for entry in live), started)
 
     def _ready(

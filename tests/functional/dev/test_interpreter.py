@@ -1,0 +1,36 @@
+"""A Python that differs from the one in AWS is said once, in one calm line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from skykite.dev.interpreter import ask_version, version_notices
+from skykite.model.events import Notice
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
+async def test_the_interpreter_is_asked_and_one_that_does_not_answer_says_nothing(tmp_path: Path) -> None:
+    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    assert await ask_version(Path(sys.executable)) == ours
+    relay = tmp_path / "python"
+    relay.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    relay.chmod(0o755)
+    assert await ask_version(relay) == ours
+    relay.write_text("#!/bin/sh\necho no python\nexit 1\n")
+    assert await ask_version(relay) is None
+    assert await ask_version(tmp_path / "missing") is None
+
+
+def test_only_another_minor_version_is_worth_a_line() -> None:
+    assert version_notices("python3.13", ["python3.13"]) == ()
+    assert version_notices(None, ["python3.13"]) == ()
+    assert version_notices("python3.11", ["python3.13", "python3.9", "python3.11", "python3.9"]) == (
+        Notice(
+            notice="runtime-differs",
+            message="functions run on Python 3.11 here and on Python 3.9 and Python 3.13 in AWS; "
+            "for the same one, `uv venv --python 3.9` or set `runtime`",
+        ),
+    )
