@@ -144,6 +144,7 @@ def _report(error: SkykiteError, *, as_json: bool) -> None:
     from datetime import UTC, datetime
 
     from skykite.cli.error_text import format_error
+    from skykite.cli.render.lines import symbols_for
     from skykite.model.events import ErrorRaised, encode_event
 
     event = ErrorRaised.of(error)
@@ -152,7 +153,7 @@ def _report(error: SkykiteError, *, as_json: bool) -> None:
         sys.stdout.flush()
         return
     terminal = sys.stderr.isatty()
-    text = format_error(event, width=_width() if terminal else None)
+    text = format_error(event, width=_width() if terminal else None, mark=symbols_for(sys.stderr.encoding).cut)
     if terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         text = _coloured(text)
     sys.stderr.write(f"{text}\n")

@@ -338,6 +338,9 @@ Event = (
 
 
 def encode_event(event: Event, at: datetime) -> bytes:
-    """One line of `--output json`, without the line's end."""
-    fields = msgspec.to_builtins(event)
+    """One line of `--output json`, without the line's end. Milliseconds have three decimals at most."""
+    fields = {
+        name: round(value, 3) if name.endswith("_ms") and isinstance(value, float) else value
+        for name, value in msgspec.to_builtins(event).items()
+    }
     return msgspec.json.encode({"code": event.code, "time": at.isoformat(timespec="milliseconds"), **fields})

@@ -41,7 +41,7 @@ def test_context_keeps_its_shape() -> None:
         "\n"
         "  stacks/app.py:2 in main\n"
         "\n"
-        "  > 2 |     x = {}['a very long line that goes on and on']\n"
+        "  > 2 |     x = {}['a very long line th…\n"
         "\n"
         "more: https://example.org/why"
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from skykite.cli.render.lines import Line, Span, Symbols, Tone, clean, duration, line
+from skykite.cli.render.lines import Line, Span, Symbols, Tone, clean, duration, line, shortened
 from skykite.model.events import HttpFinished, InvocationError, InvocationFinished, InvocationLog, InvocationStarted
 from skykite.model.invocation import Trigger
 from skykite.model.names import FunctionId, RequestId
@@ -24,6 +24,8 @@ _LABEL_WIDTH: Final = 24
 _FUNCTION_WIDTH: Final = 28
 _WIDEST_FUNCTION: Final = 48
 _SHORTEST: Final = 12
+_STATUS_WIDTH: Final = 3
+_ENDING_WIDTH: Final = len("  failed  59.9 s  ")
 
 
 @dataclass(slots=True)
@@ -49,7 +51,8 @@ class _Head:
     function: str
     status: str
     tone: Tone
-    times: str
+    took: str = ""
+    init: str = ""
 
 
 class Invocations:
@@ -102,15 +105,16 @@ class Invocations:
             function=event.function or "",
             status=str(event.status),
             tone="bad" if event.status >= 500 else "warn" if event.status >= 400 else "good",
-            times=duration(event.duration_ms) + _cold(request.finished if request else None),
+            took=duration(event.duration_ms),
+            init=_init(request.finished if request else None, total_ms=event.duration_ms),
         )
         if request is None:
-            return [self._head(head)]
+            return self._head(head)
         if request.finished is None and event.function is not None:
             # Answered for the function (a timeout of the gateway, a client that hung up); it still runs.
             request.answered = True
             request.streaming = True
-            return [self._head(head, event.request_id), *self._stream(event.request_id, request)]
+            return [*self._head(head, event.request_id), *self._stream(event.request_id, request)]
         return self._close(event.request_id, request, head)
 
     def tick(self, at: float) -> list[Line]:
@@ -122,7 +126,7 @@ class Invocations:
             elif request.text and at - request.started >= PATIENCE_S:
                 if not request.streaming:
                     request.streaming = True
-                    lines.append(self._head(self._running_head(request), key))
+                    lines.extend(self._head(self._running_head(request), key))
                 lines.extend(self._stream(key, request))
         return lines
 
@@ -130,9 +134,9 @@ class Invocations:
         del self._open[id]
         text = "".join(request.text)
         if request.streaming:
-            lines = [*self._tagged(id, self._split(text)), self._head(head, id)]
+            lines = [*self._tagged(id, self._split(text)), *self._head(head, id)]
         else:
-            lines = [self._head(head), *(line(_INDENT, self._log(part)) for part in self._split(text))]
+            lines = [*self._head(head), *(line(_INDENT, self._log(part)) for part in self._split(text))]
         if request.finished is not None and request.finished.error is not None:
             lines.extend(self._error(request.finished.error))
         return lines
@@ -157,14 +161,19 @@ class Invocations:
         lines = [line(_INDENT, Span(f"{error.type}: {message[0]}", "bad"))]
         lines.extend(line(_INDENT, Span(part, "bad")) for part in message[1:])
         for frame in error.trace:
-            lines.extend(line(_INDENT, Span(part, "dim")) for part in self._split(frame))
+            lines.extend(self._trace(part) for part in self._split(frame))
         if error.hint is not None:
             lines.append(line(_INDENT, Span("hint: ", "accent"), error.hint))
         return lines
 
+    def _trace(self, text: str) -> Line:
+        """Where it was stays whole, to be copied; the source there may be cut."""
+        whole = line(_INDENT, Span(text, "dim"))
+        return whole if text.startswith("  File ") else shortened(whole, self.width, mark=self._symbols.cut)
+
     def _running_head(self, request: _Request) -> _Head:
         method, label = _caption(request.trigger)
-        return _Head(method=method, label=label, function=request.function, status="running", tone="accent", times="")
+        return _Head(method=method, label=label, function=request.function, status="running", tone="accent")
 
     def _function_head(self, request: _Request, event: InvocationFinished) -> _Head:
         method, label = _caption(request.trigger)
@@ -175,35 +184,51 @@ class Invocations:
             function=event.function,
             status="failed" if failed else "ok",
             tone="bad" if failed else "good",
-            times=duration(event.duration_ms) + _cold(event),
+            took=duration(event.duration_ms),
+            init=_init(event, total_ms=None),
         )
 
-    def _head(self, head: _Head, id: RequestId | None = None) -> Line:
+    def _head(self, head: _Head, id: RequestId | None = None) -> list[Line]:
         tag = f"{_short(id)} " if id is not None else ""
-        method = head.method.ljust(_METHOD_WIDTH)
-        label, function = head.label, head.function
+        start = tag + head.method.ljust(_METHOD_WIDTH) + " "
+        label, function, status = head.label, head.function, head.status
         if self.width is not None:
-            label, function = self._fitted(label, function, len(tag) + len(method) + len(head.status) + len(head.times))
+            self._function_width = max(self._function_width, min(len(function), _WIDEST_FUNCTION))
+            label, function = self._fitted(label, function, self.width - len(start) - _ENDING_WIDTH - len("  "))
+            status = status.ljust(_STATUS_WIDTH)
         spans = [Span(tag, "dim")] if tag else []
-        spans += [Span(method, "bold"), Span(" " + label)]
+        spans += [Span(head.method.ljust(_METHOD_WIDTH), "bold"), Span(" " + label)]
         if function:
             spans.append(Span("  " + function, "dim"))
-        spans.append(Span("  " + head.status, head.tone))
-        if head.times:
-            spans.append(Span("  " + head.times, "dim"))
-        return Line(tuple(spans))
+        spans.append(Span("  " + status, head.tone))
+        if head.took:
+            spans.append(Span("  " + head.took, "dim"))
+        whole = Line(tuple(spans))
+        if not head.init:
+            return [whole]
+        if self.width is None or len(whole.text) + len("  ") + len(head.init) <= self.width:
+            return [Line((*spans, Span("  " + head.init, "dim")))]
+        return [whole, line(_INDENT, Span(head.init, "dim"))]
 
-    def _fitted(self, label: str, function: str, taken: int) -> tuple[str, str]:
-        """Align in columns where there is room; where there is not, shorten the function, then the path."""
-        assert self.width is not None
-        room = self.width - taken - len(" " + "  " + "  " + "  ")
-        if max(len(label), _LABEL_WIDTH) + max(len(function), self._function_width) <= room:
-            return label.ljust(_LABEL_WIDTH), function.ljust(self._function_width)
-        if len(label) + len(function) > room:
-            function = self._cut(function, max(room - len(label), _SHORTEST), keep="end")
-        if len(label) + len(function) > room:
-            label = self._cut(label, max(room - len(function), _SHORTEST), keep="start")
-        return label, function
+    def _fitted(self, label: str, function: str, room: int) -> tuple[str, str]:
+        """In columns that depend on nothing but the terminal's width, so that what follows lines up. A path that is
+        too long takes from the function. Without room for columns, shorten the function, then the path."""
+        if room < 2 * _SHORTEST:
+            if len(label) + len(function) > room:
+                function = self._cut(function, max(room - len(label), _SHORTEST), keep="end")
+            if len(label) + len(function) > room:
+                label = self._cut(label, max(room - len(function), _SHORTEST), keep="start")
+            return label, function
+        function_width = min(self._function_width, max(room - _LABEL_WIDTH, _SHORTEST))
+        label_width = min(_LABEL_WIDTH, room - function_width)
+        both = label_width + function_width
+        if len(label) > label_width:
+            function = self._cut(function, max(both - len(label), _SHORTEST), keep="end")
+            label_width = both - max(len(function), _SHORTEST)
+            label = self._cut(label, label_width, keep="start")
+            label_width = len(label)
+            function_width = both - label_width
+        return label.ljust(label_width), self._cut(function, function_width, keep="end").ljust(function_width)
 
     def _cut(self, text: str, length: int, *, keep: str) -> str:
         if len(text) <= length:
@@ -223,5 +248,10 @@ def _caption(trigger: Trigger) -> tuple[str, str]:
     return trigger.kind, trigger.label
 
 
-def _cold(event: InvocationFinished | None) -> str:
-    return f" + {duration(event.init_ms)} init" if event is not None and event.init_ms is not None else ""
+def _init(event: InvocationFinished | None, *, total_ms: float | None) -> str:
+    """How long a cold start took. The duration of an invocation comes after it, that of an HTTP request holds it,
+    unless the worker was started before the request came."""
+    if event is None or event.init_ms is None:
+        return ""
+    within = total_ms is not None and event.init_ms <= total_ms
+    return f"{'including' if within else 'after'} {duration(event.init_ms)} init"

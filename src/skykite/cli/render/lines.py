@@ -50,6 +50,20 @@ def line(*spans: Span | str) -> Line:
     return Line(tuple(span if isinstance(span, Span) else Span(span) for span in spans))
 
 
+def shortened(whole: Line, width: int | None, *, mark: str) -> Line:
+    """The line cut to `width`, ending in `mark` if something is missing. For what can be looked up elsewhere."""
+    if width is None or len(whole.text) <= width:
+        return whole
+    left = max(width - len(mark), 0)
+    spans = []
+    for span in whole.spans:
+        spans.append(Span(span.text[:left], span.tone))
+        left -= len(span.text)
+        if left < 0:
+            break
+    return Line((*spans, Span(mark, spans[-1].tone)), data=whole.data)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Symbols:
     """Marks that the terminal's encoding can show."""

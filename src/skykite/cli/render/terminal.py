@@ -19,7 +19,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from skykite.cli.render.lines import ASCII, Block, Line, Panel, Tone, duration, symbols_for
+from skykite.cli.render.lines import ASCII, Block, Line, Panel, Span, Tone, duration, line, symbols_for
 from skykite.cli.render.pump import Pump, Stamped
 from skykite.cli.render.transcript import STEP_WIDTH, Transcript, sentence_part
 from skykite.model.events import (
@@ -67,8 +67,8 @@ class _Written:
         self._lines = lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in self._lines:
-            for span in line.spans:
+        for written in self._lines:
+            for span in written.spans:
                 yield Segment(span.text, _STYLES[span.tone])
             yield Segment.line()
 
@@ -161,7 +161,7 @@ class TerminalRenderer:
             if isinstance(block, Panel):
                 self._print_lines(lines)
                 lines = []
-                self._console.print(self._panel(block))
+                self._print_panel(block)
                 self._print_data(f"{name}={value}" for name, value in block.data)
             elif not block.data or self._data is None:
                 lines.append(block)
@@ -172,28 +172,31 @@ class TerminalRenderer:
     def _print_data(self, lines: Iterable[str]) -> None:
         """Where stdout is the same terminal, everything has been shown already."""
         if self._data is not None:
-            self._data.write("".join(f"{line}\n" for line in lines))
+            self._data.write("".join(f"{text}\n" for text in lines))
             self._data.flush()
 
     def _print_lines(self, lines: Sequence[Line]) -> None:
         if lines:
             self._console.print(_Written(lines), crop=False, end="", soft_wrap=True)
 
-    def _panel(self, panel: Panel) -> Group:
+    def _print_panel(self, panel: Panel) -> None:
+        """In a box where it fits. Where not, each value starts a line of its own, which the terminal may wrap: nothing
+        is cut, and a URL broken by a box could not be copied."""
         width = max((len(name) for name, _ in panel.rows), default=0)
         rows = [
             Text.assemble((name.ljust(width), "dim"), "  ", (value, "bold" if "://" in value else ""), no_wrap=True)
             for name, value in panel.rows
         ]
-        footer = Text(panel.footer, style="dim")
+        footer = line(Span(panel.footer, "dim"))
         if not rows or max(row.cell_len for row in rows) + 4 > self._console.width:
-            # A URL broken by a box cannot be clicked.
-            stacked = [Text.assemble((name, "dim"), "\n  ", value, overflow="ignore") for name, value in panel.rows]
-            return Group("", Text(panel.title, style="bold"), *stacked, footer, "")
+            stacked = [part for name, value in panel.rows for part in (line(Span(name, "dim")), line("  ", value))]
+            self._print_lines([line(""), line(Span(panel.title, "bold")), *stacked, footer, line("")])
+            return
         box = RichPanel.fit(
             Group(*rows), title=Text(panel.title, style="bold"), title_align="left", box=ROUNDED, border_style="cyan"
         )
-        return Group("", box, footer, "")
+        self._console.print("", box)
+        self._print_lines([footer, line("")])
 
     def _refresh(self) -> None:
         if not self._steps:

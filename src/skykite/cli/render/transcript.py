@@ -11,7 +11,7 @@ from typing import Final, assert_never
 from skykite.cli.error_text import format_error
 from skykite.cli.output_rows import output_rows
 from skykite.cli.render.invocations import Invocations
-from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line
+from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line, shortened
 from skykite.model.events import (
     DebuggerAttached,
     DeployFinished,
@@ -93,6 +93,8 @@ class Transcript:
             case DevReady():
                 return self._dev_ready(event)
             case DevStopped():
+                if self._ready is None:  # it never came up, and an error says why
+                    return []
                 start = "\r" if self._live else ""  # over the ^C that the terminal shows
                 return [line(Span(f"{start}stopped in {duration(event.elapsed_ms)}", "dim"))]
             case ReloadStarted():
@@ -195,9 +197,13 @@ class Transcript:
             "remove": Span("  - ", "bad"),
         }
         changed = ", ".join(_changed(change))
-        what = Span(f"  {change.type}" + (f"  {changed}" if changed else ""), "dim")
+        properties = Span(f"  {changed}" if changed else "", "dim")
+        what = Span(f"  {change.type}{properties.text}", "dim")
         if not change.destructive:
-            return line(marks[change.action], change.path, what)
+            whole = line(marks[change.action], change.path, what)
+            if self.width is not None and len(whole.text) > self.width and changed:
+                whole = line(marks[change.action], change.path, properties)  # rather than the type, what changes
+            return shortened(whole, self.width, mark=self._symbols.cut)
         lost = {"replace": "  replaced, its data is lost", "remove": "  its data is lost"}
         warning = Span(lost.get(change.action, "  may be replaced, its data would be lost"), "bad")
         return line(Span(marks[change.action].text, "bad"), Span(change.path, "bad"), what, warning)
@@ -243,7 +249,7 @@ class Transcript:
 
     def _error(self, event: ErrorRaised) -> list[Line]:
         lines = [line("")]
-        for text in format_error(event, width=self.width).split("\n"):
+        for text in format_error(event, width=self.width, mark=self._symbols.cut).split("\n"):
             label, colon, rest = text.partition(":")
             if colon and label in ("error", "hint", "more"):
                 lines.append(line(Span(f"{label}:", "bad" if label == "error" else "accent"), rest))

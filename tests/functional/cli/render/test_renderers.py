@@ -6,17 +6,18 @@ import io
 import json
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from kit.clock import ManualClock
-from kit.story import START, STORY, WORKER, finished, http, log, request, resource, started
+from kit.story import STACK, START, STORY, WORKER, finished, http, log, request, resource, started
 from skykite.cli.clock import SystemClock
 from skykite.cli.render import Renderer, open_renderer
 from skykite.cli.settings import Output
-from skykite.model.events import DeployFinished, Event, InvocationLog, StepFinished, StepStarted
+from skykite.model.events import DeployFinished, DevReady, DevStopped, Event, InvocationLog, StepFinished, StepStarted
 
 WIDE = {"COLUMNS": "100", "LINES": "40", "TERM": "xterm-256color"}
 
@@ -123,6 +124,23 @@ def test_terminal_fits_narrow_ones(snapshot: SnapshotAssertion) -> None:
     stdout, stderr = Stream(terminal=True), Stream(terminal=True)
     show(STORY, stdout=stdout, stderr=stderr, environment={**WIDE, "COLUMNS": "40", "NO_COLOR": "1"})
     assert stderr.text == snapshot
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_a_long_output_is_written_whole_whatever_the_terminals_width(columns: str) -> None:
+    stdout, stderr = Stream(terminal=True), Stream(terminal=True)
+    value = "arn:aws:states:eu-central-1:000000000000:stateMachine:" + "x" * 90
+    ready = next(event for event in START if isinstance(event, DevReady))
+    shown = replace(ready, outputs={STACK: {"Machine": value}})
+    show([START[0], shown], stdout=stdout, stderr=stderr, environment={**WIDE, "COLUMNS": columns})
+    assert f"\n  {value}\n" in stderr.text
+
+
+def test_a_failed_start_does_not_say_it_stopped() -> None:
+    for output in ("plain", "auto"):
+        stderr = Stream(terminal=True)
+        show([START[0], DevStopped(elapsed_ms=7.0)], output=output, stdout=Stream(terminal=True), stderr=stderr)  # type: ignore[arg-type]
+        assert "stopped" not in stderr.text
 
 
 def test_terminal_needs_no_more_than_ascii() -> None:

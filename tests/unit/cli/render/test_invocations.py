@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from kit.story import GET, ORDERS, POST, WORKER, answered, finished, http, log, request, started
 from skykite.cli.render.invocations import Invocations
 from skykite.cli.render.lines import UNICODE, Line
@@ -132,6 +136,44 @@ def test_a_line_fits_the_width_it_is_given() -> None:
         [line] = texts(told.http(answered(request(1), "GET", "/a/long/path/to/somewhere", 200, GET), 0))
         assert len(line) <= width, width
         assert line.endswith("  200  14 ms")
+
+
+def cold_and_warm(width: int) -> list[str]:
+    told = invocations(width)
+    lines = []
+    for number, (path, function, init) in enumerate(
+        [("/a", GET, 8.0), ("/" + "long" * 8, POST, None), ("/b", GET, 85.0)]
+    ):
+        told.started(started(request(number), function, http("GET", path)), 0)
+        told.finished(finished(request(number), function, http("GET", path), init_ms=init), 0)
+        lines += texts(told.http(answered(request(number), "GET", path, 200, function), 0))
+    lines += texts(told.http(answered(request(8), "GET", "/favicon.ico", 404, None), 0))
+    told.started(started(request(9), WORKER, ORDERS), 0)
+    return lines + texts(told.finished(finished(request(9), WORKER, ORDERS, init_ms=8.0), 0))
+
+
+def test_status_and_duration_line_up_whatever_the_line_holds() -> None:
+    assert cold_and_warm(110) == [
+        "GET    /a                        NotesStack/Api/GET --notes--{id}  200  14 ms  including 8.0 ms init",
+        "GET    /longlonglonglonglonglonglonglong  …Stack/Api/POST --notes  200  14 ms",
+        "GET    /b                        NotesStack/Api/GET --notes--{id}  200  14 ms  after 85 ms init",
+        "GET    /favicon.ico                                                404  14 ms",
+        "event  sqs Orders                NotesStack/Worker                 ok   12 ms  after 8.0 ms init",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 140])
+def test_columns_are_the_same_in_every_line_of_one_width(width: int) -> None:
+    heads = [text for text in cold_and_warm(width) if not text.startswith("    ")]
+    assert len({re.search(r" (200|404|ok ) ", text).start() for text in heads}) == 1  # type: ignore[union-attr]
+    assert all(len(text) <= width for text in heads)
+
+
+def test_a_cold_start_gets_a_line_of_its_own_where_the_terminal_is_narrow() -> None:
+    assert cold_and_warm(80)[:2] == [
+        "GET    /a                        …sStack/Api/GET --notes--{id}  200  14 ms",
+        "    including 8.0 ms init",
+    ]
 
 
 def test_ten_megabytes_of_output_are_shown_whole_and_soon() -> None:
