@@ -80,8 +80,10 @@ async def test_handler_function_missing_names_what_the_file_defines(project: Pat
     assert "points to `hello.main`, but `functions/hello.py` defines `handler` and `healthcheck`" in " ".join(
         text.split()
     )
-    assert 'hint: set handler="functions/hello.handler"' in text
+    assert "hint: add `def main(event, context)` to `functions/hello.py`" in text
     assert "stacks/app.py:6" in text
+    (project / "stacks" / "app.py").write_text(APP % '"GET /": "functions/hello.handle"')
+    assert 'hint: change the route to "functions/hello.handler"' in await refused(project)
 
 
 async def test_handler_file_missing(project: Path) -> None:
@@ -98,6 +100,23 @@ async def test_two_routes_alike(project: Path) -> None:
     assert "GET /a/{x}" in text
     assert "GET /a/{y}" in text
     assert "stacks/app.py:6" in text
+
+
+async def test_a_route_written_twice_in_one_dict(project: Path) -> None:
+    routes = '\n        "GET /a": "functions/hello.handler",\n        "GET /a": "functions/hello.handler",\n    '
+    (project / "stacks" / "app.py").write_text(APP % routes)
+    text = await refused(project)
+    assert "has the route `GET /a` twice, in lines 7 and 8" in " ".join(text.split())
+    assert "stacks/app.py:8" in text
+
+
+async def test_main_without_a_stack(project: Path) -> None:
+    (project / "stacks" / "app.py").write_text("def main(app):\n    pass\n")
+    assert await refused(project) == (
+        "error: no-stacks\n\n"
+        "  `main` in `stacks/app.py` makes no stack, so there is nothing to run or deploy\n\n"
+        'hint: make one in it, for instance `Stack(app, "MyStack")`; `kite remove` takes away what is deployed\n'
+    )
 
 
 async def test_a_port_in_use_is_named_with_who_has_it(project: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
@@ -12,6 +13,7 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
+from skykite.constructs.blame import UserLine, find_user_line, read_user_source
 from skykite.constructs.function import Function, merge_function_props
 from skykite.constructs.links import has_attribute
 from skykite.constructs.props import (
@@ -27,7 +29,8 @@ from skykite.constructs.props import (
     check_type,
     shown,
 )
-from skykite.constructs.routes import RouteKey, check_different, parse_route
+from skykite.constructs.route_lines import NOWHERE, RouteLines, read_route_lines
+from skykite.constructs.routes import RouteKey, check_different, parse_route, written_twice
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
@@ -66,14 +69,15 @@ class Api(SkykiteConstruct):
 
     def __init__(self, scope: Construct, id: str, **props: Unpack[ApiProps]) -> None:
         super().__init__(scope, id, kind="api")
+        self._call = find_user_line(self._kite_program.root)
         given = cast("dict[str, Any]", props)
         with self._checking():
             check_known(given, tuple(ApiProps.__annotations__))
             defaults = _read_defaults(given.get("defaults") or {})
             routes = given.get("routes") or {}
             check_type("routes", routes, Mapping, "a dict of route keys to functions")
-            keys = [(parse_route(text), value) for text, value in routes.items()]
-            check_different(key for key, _ in keys)
+        keys = self._read_routes(routes)
+        with self._checking():
             cors = read_cors(given.get("cors", True))
             description = given.get("description")
             if description is not None:
@@ -89,8 +93,9 @@ class Api(SkykiteConstruct):
         self._integrations: dict[str, HttpLambdaIntegration] = {}
         self._functions: dict[str, Function | lambda_.IFunction] = {}
         self._routes: dict[str, apigateway.HttpRoute] = {}
-        for key, value in keys:
-            self._add_route(key, value, defaults)
+        for key, (text, value) in zip(keys, routes.items(), strict=True):
+            with self._at(text):
+                self._add_route(key, value, defaults)
 
     @property
     def cdk(self) -> ApiCdk:
@@ -129,6 +134,33 @@ class Api(SkykiteConstruct):
     def grant_to(self, grantee: Any) -> None:
         """Nothing to allow: its routes are public, and `link` gives the URL."""
 
+    def _read_routes(self, routes: Mapping[Any, Any]) -> list[RouteKey]:
+        self._written = self._read_lines(routes)
+        keys: list[RouteKey] = []
+        for text in routes:
+            with self._at(text), self._checking():
+                key = parse_route(text)
+                if self._written.twice is not None and self._written.twice[0] == text:
+                    raise written_twice(key, *self._written.twice[1:])
+                check_different(key, keys)
+            keys.append(key)
+        return keys
+
+    def _read_lines(self, routes: Mapping[Any, Any]) -> RouteLines:
+        if self._call is None:
+            return NOWHERE
+        return read_route_lines(read_user_source(self._call), line=self._call.line, routes=routes.keys())
+
+    @contextmanager
+    def _at(self, route: Any) -> Iterator[None]:
+        """Errors in here show the line of the route's key, if it is known."""
+        line = self._written.lines.get(route) if isinstance(route, str) else None
+        self._place = UserLine(file=self._call.file, line=line) if self._call is not None and line is not None else None
+        try:
+            yield
+        finally:
+            self._place = None
+
     def _add_route(self, key: RouteKey, value: Any, defaults: Mapping[str, Any]) -> None:
         function, target = self._function_of(key, value, defaults)
         with self._checking():
@@ -165,8 +197,19 @@ class Api(SkykiteConstruct):
                 hint="give a handler, a dict of function props, a `Function` or a CDK Lambda function",
             )
         with self._checking():
-            function = Function(self, str(key), **cast("Any", merge_function_props(defaults, own)))
+            merged = cast("Any", merge_function_props(defaults, own))
+            function = _RouteFunction(self, str(key), self._place, isinstance(value, str), merged)
         return function, function.cdk.function
+
+
+class _RouteFunction(Function):
+    """A route's own function: what is wrong with it is to be changed where the route stands."""
+
+    def __init__(self, api: Api, id: str, place: UserLine | None, by_handler: bool, props: Any) -> None:
+        self._place = place
+        if by_handler:
+            self._change_handler = "change the route to "
+        super().__init__(api, id, **props)
 
 
 def read_cors(given: object) -> apigateway.CorsPreflightOptions | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from constructs import Construct
 
-from skykite.constructs.blame import refuse
+from skykite.constructs.blame import UserLine, refuse
 from skykite.constructs.program import Program, program_of
 from skykite.constructs.props import PropProblem
 from skykite.errors import SkykiteError
@@ -16,7 +16,10 @@ from skykite.model.names import ConstructPath
 
 
 class SkykiteConstruct(Construct):
-    """A construct that knows its path (`path`) without asking the kernel, and its program."""
+    """A construct that knows its path (`path`) without asking the kernel, and its program. `_place` is the user's line
+    that errors show, where another than that of the call says more."""
+
+    _place: UserLine | None = None
 
     def __init__(self, scope: Construct, id: str, *, kind: str) -> None:
         if not hasattr(scope, "node"):
@@ -50,7 +53,7 @@ class SkykiteConstruct(Construct):
             ) from None
 
     def refuse(self, code: str, message: str, *, hint: str | None = None, link: str | None = None) -> SkykiteError:
-        return refuse(code, message, hint=hint, link=link, root=self._kite_program.root)
+        return refuse(code, message, hint=hint, link=link, root=self._kite_program.root, place=self._place)
 
 
 def path_of(construct: Any) -> ConstructPath:

@@ -53,15 +53,26 @@ def find_user_line(project_root: Path | None) -> UserLine | None:
     return fallback
 
 
+def read_user_source(place: UserLine) -> str:
+    """The file as it is now; empty if there is none."""
+    linecache.checkcache(str(place.file))
+    return "".join(linecache.getlines(str(place.file)))
+
+
 def refuse(
-    code: str, message: str, *, hint: str | None = None, link: str | None = None, root: Path | None = None
+    code: str,
+    message: str,
+    *,
+    hint: str | None = None,
+    link: str | None = None,
+    root: Path | None = None,
+    place: UserLine | None = None,
 ) -> SkykiteError:
-    """A SkykiteError that shows the user's line. Raise what it returns."""
-    place = find_user_line(root)
+    """A SkykiteError that shows the user's line, or `place` where that is known better. Raise what it returns."""
+    place = place or find_user_line(root)
     context = None
     if place is not None:
-        linecache.checkcache(str(place.file))
-        source = "".join(linecache.getlines(str(place.file)))
+        source = read_user_source(place)
         shown = place.relative_to(root) if root is not None else SourceLocation(file=str(place.file), line=place.line)
         context = code_frame(source, file=shown.file, line=shown.line) if source else str(shown)
     return SkykiteError(code, message, context=context, hint=hint, link=link)

@@ -111,6 +111,8 @@ class Function(SkykiteConstruct):
     Raises SkykiteError at once if any of it is wrong. https://docs.aws.amazon.com/lambda/latest/dg/
     """
 
+    _change_handler = "set handler="  # how hints about it begin
+
     def __init__(self, scope: Construct, id: str, handler: str | None = None, **props: Unpack[FunctionProps]) -> None:
         super().__init__(scope, id, kind="function")
         program = self._kite_program
@@ -120,7 +122,7 @@ class Function(SkykiteConstruct):
                 raise PropProblem(
                     "handler-missing", "has no handler", hint='add handler="path/to/file.function" to its arguments'
                 )
-            located = locate(handler, program.root)
+            located = locate(handler, program.root, change=self._change_handler)
             linked = link_variables(settings.link)
             bundle = BundleEntry(
                 import_root=located.import_root,

@@ -26,8 +26,8 @@ class LocatedHandler:
     deployed_handler: str
 
 
-def locate(text: object, root: Path) -> LocatedHandler:
-    """Raises PropProblem."""
+def locate(text: object, root: Path, *, change: str = "set handler=") -> LocatedHandler:
+    """`change` is how a hint begins that goes on with a better handler in quotes. Raises PropProblem."""
     if not isinstance(text, str):
         raise PropProblem("prop-type", f"was given handler={shown(text)}, which is not a string")
     try:
@@ -39,22 +39,19 @@ def locate(text: object, root: Path) -> LocatedHandler:
         raise PropProblem(
             "handler-invalid",
             f"points to the file `{text}` and to no function in it",
-            hint=f'set handler="{handler.path}.{functions[0]}"' if functions else "add a function to it and name it",
+            hint=f'{change}"{handler.path}.{functions[0]}"' if functions else "add a function to it and name it",
         )
     file = root / handler.file
     if not file.is_file():
-        raise _file_missing(handler, root)
+        raise _file_missing(handler, root, change)
     definitions = _read(handler, file)
     if not definitions.may_define(handler.function):
         defined = definitions.functions
-        near = difflib.get_close_matches(handler.function, defined, n=1) or list(defined[:1])
         raise PropProblem(
             "handler-not-found",
             f"points to `{handler.path.rpartition('/')[2]}.{handler.function}`, but `{handler.file}` "
             + (f"defines {_and(defined)}" if defined else "defines no function"),
-            hint=f'set handler="{handler.path}.{near[0]}"'
-            if near
-            else f"add `def {handler.function}(event, context)` to it",
+            hint=_function_hint(handler, defined, change),
         )
     import_root = find_import_root(file, root)
     inside = file.relative_to(import_root)
@@ -84,7 +81,20 @@ def _read(handler: Handler, file: Path) -> Definitions:
         ) from None
 
 
-def _file_missing(handler: Handler, root: Path) -> PropProblem:
+def _function_hint(handler: Handler, defined: tuple[str, ...], change: str) -> str:
+    """A name that is close was meant; otherwise the function is probably still to be written."""
+    near = difflib.get_close_matches(handler.function, defined, n=1)
+    if near:
+        return f'{change}"{handler.path}.{near[0]}"'
+    add = f"add `def {handler.function}(event, context)` to `{handler.file}`"
+    return f'{add}, or {change}"{handler.path}.{defined[0]}"' if len(defined) == 1 else add
+
+
+def _file_missing(handler: Handler, root: Path, change: str) -> PropProblem:
+    message = f"points to `{handler}`, but there is no file `{handler.file}`"
+    slashed = Handler(path=handler.path.replace(".", "/"), function=handler.function)
+    if slashed != handler and (root / slashed.file).is_file():
+        return PropProblem("handler-not-found", message, hint=f'{change}"{slashed}"')
     folder = (root / handler.file).parent
     shown_folder = folder.relative_to(root).as_posix()
     if folder.is_dir():
@@ -100,11 +110,7 @@ def _file_missing(handler: Handler, root: Path) -> PropProblem:
             hint = f"`{shown_folder}` holds no Python file"
     else:
         hint = f"there is no folder `{shown_folder}`; handlers are relative to the folder of kite.toml"
-    return PropProblem(
-        "handler-not-found",
-        f"points to `{handler}`, but there is no file `{handler.file}`",
-        hint=hint,
-    )
+    return PropProblem("handler-not-found", message, hint=hint)
 
 
 def _and(names: tuple[str, ...]) -> str:

@@ -60,12 +60,10 @@ def parse_route(text: object) -> RouteKey:
     return RouteKey(method=method, path=path)
 
 
-def check_different(keys: Iterable[RouteKey]) -> None:
-    """Refuse two routes that API Gateway cannot tell apart."""
-    seen: dict[tuple[str, str], RouteKey] = {}
-    for key in keys:
-        other = seen.setdefault(key.shape, key)
-        if other is not key:
+def check_different(key: RouteKey, others: Iterable[RouteKey]) -> None:
+    """Refuse a route that API Gateway cannot tell from one of those before it."""
+    for other in others:
+        if other.shape == key.shape:
             raise PropProblem(
                 "route-twice",
                 f"has the route `{key}` twice"
@@ -73,6 +71,12 @@ def check_different(keys: Iterable[RouteKey]) -> None:
                 else f"has the routes `{other}` and `{key}`, which match the same requests",
                 hint="keep one of them",
             )
+
+
+def written_twice(key: RouteKey, first: int, second: int) -> PropProblem:
+    """Of one dict; Python has kept the later."""
+    lines = f"in lines {first} and {second}" if first != second else f"in line {first}"
+    return PropProblem("route-twice", f"has the route `{key}` twice, {lines}", hint="keep one of them")
 
 
 def _check_path(text: str, path: str) -> None:

@@ -39,8 +39,8 @@ _CDK: Final = "aws-cdk-lib"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthResult:
-    """`inputs` are absolute project files the program read and did not write: what it writes changes with every run, and
-    a run because of that would never be the last. `variables` are the environment variables it read."""
+    """`inputs` are absolute project files the program read and did not write: what it writes changes with every run,
+    and a run because of that would never be the last. `variables` are the environment variables it read."""
 
     manifest: Manifest
     assembly: Path
@@ -135,6 +135,8 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
         if report.error is not None:
             raise SynthError(report.error, inputs=_inputs_of(report))
         manifest = decode_manifest((fresh / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
+        if not manifest.stacks:
+            raise SynthError(ReportedError.of(_no_stacks(synthesis)), inputs=_inputs_of(report))
         fingerprint_file(assembly).unlink(missing_ok=True)
         _swap(fresh, assembly, manifest, Path(scratch, "previous"))
     fingerprint = take(synthesis, report.reads, manifest, assembly, environment, began_ns=began_ns)
@@ -146,6 +148,14 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
         skipped=False,
         inputs=_inputs_of(report),
         variables=frozenset(variables_read(report.reads, environment)),
+    )
+
+
+def _no_stacks(synthesis: Synthesis) -> SkykiteError:
+    return SkykiteError(
+        "no-stacks",
+        f"`main` in `{synthesis.main}` makes no stack, so there is nothing to run or deploy",
+        hint='make one in it, for instance `Stack(app, "MyStack")`; `kite remove` takes away what is deployed',
     )
 
 

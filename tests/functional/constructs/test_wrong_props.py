@@ -31,6 +31,9 @@ FUNCTIONS = {
     "handler file missing": 'Function(stack, "F", "functions/note.get")',
     "handler folder missing": 'Function(stack, "F", "lambdas/notes.get")',
     "handler function missing": 'Function(stack, "F", "functions/notes.gets")',
+    "handler function not written yet": 'Function(stack, "F", "functions/notes.archive")',
+    "handler function in a file with one other": 'Function(stack, "F", "functions/one.archive")',
+    "handler with dots for slashes": 'Function(stack, "F", "functions.notes.get")',
     "handler in a file without functions": 'Function(stack, "F", "functions/empty.get")',
     "handler in a file with a syntax error": 'Function(stack, "F", "functions/broken.get")',
     "handler in what is not deployed": 'Function(stack, "F", "tests/handlers.get")',
@@ -74,6 +77,16 @@ APIS = {
     '"GET  /a": "functions/notes.get"})',
     "api: function prop in a route": 'Api(stack, "Api", routes={"GET /": {"handlr": "functions/notes.get"}})',
     "api: handler missing in a route": 'Api(stack, "Api", routes={"GET /": "functions/notes.gone"})',
+    "api: handler misspelt in a route": 'Api(stack, "Api", routes={"GET /": "functions/notes.gets"})',
+    "api: handler with dots in a route": 'Api(stack, "Api", routes={"GET /": "functions.notes.get"})',
+    "api: handler of a dict in a route": 'Api(stack, "Api", routes={"GET /": {"handler": "functions/notes.gets"}})',
+    "api: one route written twice in a line": 'Api(stack, "Api", routes={"GET /a": "functions/notes.get", '
+    '"GET /a": "functions/notes.create"})',
+    "api: one route written twice": 'Api(\n        stack,\n        "Api",\n        routes={\n'
+    '            "GET /a": "functions/notes.get",\n            "POST /a": "functions/notes.create",\n'
+    '            "GET /a": "functions/notes.create",\n        },\n    )',
+    "api: second route of several wrong": 'Api(\n        stack,\n        "Api",\n        routes={\n'
+    '            "GET /a": "functions/notes.get",\n            "GET /b": "functions/notes.gone",\n        },\n    )',
     "api: route to nothing": 'Api(stack, "Api", routes={"GET /": None})',
     "api: unknown default": 'Api(stack, "Api", defaults={"functions": {}}, routes={})',
     "api: unknown default for functions": 'Api(stack, "Api", defaults={"function": {"timout": 5}}, routes={})',
@@ -117,6 +130,7 @@ def project(tmp_path: Path) -> Path:
     return write_project(
         tmp_path,
         {
+            "functions/one.py": "def get(event, context): ...\n",
             "functions/empty.py": "X = 1\n",
             "functions/broken.py": "def get(event, context)\n    return 1\n",
             "tests/handlers.py": "def get(event, context): ...\n",
@@ -129,6 +143,7 @@ def test_wrong_props_are_explained(project: Path, snapshot: SnapshotAssertion) -
     for name, line in (FUNCTIONS | APIS | TABLES | OTHERS).items():
         with pytest.raises(SkykiteError) as raised:
             build_source(project, PROGRAM.format(line=line))
-        assert "stacks/app.py:10" in (raised.value.context or ""), name
+        shown = {"api: one route written twice": 16, "api: second route of several wrong": 15}.get(name, 10)
+        assert f"stacks/app.py:{shown}" in (raised.value.context or ""), name
         said.append(f"--- {name}\n{error_text(raised.value)}")
     assert "\n\n".join(said).replace(str(project), "PROJECT") == snapshot
