@@ -10,7 +10,7 @@ import linecache
 import os
 import traceback
 from types import TracebackType
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _MACHINERY = ("<frozen importlib", f"{os.sep}importlib{os.sep}__init__.py", f"{os.sep}importlib{os.sep}_bootstrap")
@@ -50,6 +50,20 @@ def user_trace(trace: Optional[TracebackType]) -> List[str]:
         (frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in frames if not _is_ours(frame.filename)
     ]
     return traceback.format_list(plain)
+
+
+def leaving_hint(error: BaseException, is_users: Callable[[str], bool], project_root: str) -> Optional[str]:
+    """Which line of the user's ends the process with an exception that is no `Exception`."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+    if not frames:
+        return None
+    file, line = frames[-1].filename, frames[-1].lineno or 0
+    if file.startswith(project_root + os.sep):
+        file = file[len(project_root) + 1 :].replace(os.sep, "/")
+    name = type(error).__name__
+    if isinstance(error, SystemExit):
+        return f"`{file}:{line}` ends the process with `sys.exit`: return, or raise an exception, instead"
+    return f"`{file}:{line}` ends the process with `{name}`: raise a subclass of `Exception` instead"
 
 
 def remember_source(path: str, text: Sequence[str]) -> None:

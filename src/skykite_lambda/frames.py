@@ -12,7 +12,7 @@ import struct
 import threading
 from typing import Any, Optional, Tuple
 
-PROTOCOL = 2
+PROTOCOL = 3
 LARGEST_BODY = 64 * 1024 * 1024  # more is no frame of ours: somebody else wrote into the socket
 
 # To a worker.
@@ -31,6 +31,7 @@ ERROR = 20  # RESULT_HEAD, observations, error as JSON
 SUSPENDED = 21  # a debugger holds the function
 RESUMED = 22
 LATE = 23  # JSON: observations made since the last answer; the invocation has not begun and is to be sent again
+LEAVING = 24  # JSON: a hint; the user's code is ending this process
 # From a zygote.
 PREPARED = 32  # JSON: what the imports did
 FORKED = 33  # JSON: ticket, pid

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _KEYS = (str, int, float, type(None))
@@ -45,6 +45,61 @@ class ResultEncoder:
 
         text = json.dumps(_as_simplejson_sees(value, []), ensure_ascii=self._ascii, default=default)
         return re.sub(f'"{mark}([^"]*)"', r"\1", text).encode()
+
+
+def unserializable_hint(value: object) -> Optional[str]:
+    """Where in `value` is what JSON cannot hold, and what to do about it. Never raises."""
+    try:
+        found = _first_unserializable(value)
+    except Exception:  # noqa: BLE001  (objects of the user's may do anything; then there is just no hint)
+        return None
+    if found is None:
+        return None
+    path, kind, remedy = found
+    where = f"`{path}` of what the handler returns" if path else "what the handler returns"
+    return f"{where} {kind}: {remedy}"
+
+
+def _first_unserializable(value: Any) -> Optional[Tuple[str, str, str]]:
+    """Path, what is wrong with it, remedy; in the order in which a reader would look."""
+    todo: List[Tuple[str, Any, Tuple[int, ...]]] = [("", value, ())]
+    while todo:
+        path, item, parents = todo.pop()
+        if isinstance(item, (str, int, float, decimal.Decimal)) or item is None:
+            continue
+        if isinstance(item, bytes):
+            try:
+                item.decode()
+            except UnicodeDecodeError:
+                return path, "is `bytes` that are no text", "use `base64.b64encode(...).decode()`"
+            continue
+        fields = getattr(item, "_asdict", None)
+        if not isinstance(item, (dict, list)) and callable(fields):
+            item = fields()
+        if not isinstance(item, (dict, list, tuple)):
+            return path, f"is a `{type(item).__name__}`", _remedy(item)
+        if id(item) in parents:
+            return path, "holds itself", "return a copy without the circle"
+        inside = (*parents, id(item))
+        children: List[Tuple[str, Any, Tuple[int, ...]]] = []
+        if isinstance(item, dict):
+            for key, child in item.items():
+                if not isinstance(key, (*_KEYS, bytes)):
+                    return path, f"has a `{type(key).__name__}` as a key", "keys have to be texts or numbers"
+                name = key.decode() if isinstance(key, bytes) else str(key)
+                children.append((f"{path}.{name}" if path else name, child, inside))
+        else:
+            children = [(f"{path}[{index}]", child, inside) for index, child in enumerate(item)]
+        todo.extend(reversed(children))
+    return None
+
+
+def _remedy(item: object) -> str:
+    if isinstance(item, (set, frozenset)):
+        return "use `list(...)` or `sorted(...)`"
+    if callable(getattr(item, "isoformat", None)):
+        return "use `.isoformat()`"
+    return "JSON holds dicts, lists, texts, numbers, booleans and None"
 
 
 def _is_plain(value: object) -> bool:

@@ -5,6 +5,7 @@ In: frames of `skykite_lambda.frames`. Out: frames, and what the function prints
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -15,11 +16,11 @@ from typing import Any, Callable, Dict, Optional
 
 from skykite_lambda import frames
 from skykite_lambda.context import FunctionFacts, InvocationClock, LambdaContext
-from skykite_lambda.faults import Fault, describe, user_trace
+from skykite_lambda.faults import Fault, describe, leaving_hint, user_trace
 from skykite_lambda.frames import Channel, ChannelClosed
 from skykite_lambda.handlers import Handler, load_handler
 from skykite_lambda.logs import LambdaHandler, Streams, install_logging
-from skykite_lambda.results import ResultEncoder
+from skykite_lambda.results import ResultEncoder, unserializable_hint
 from skykite_lambda.tracking import Tracker, package_folders
 
 _DECODE = json.JSONDecoder().decode
@@ -54,7 +55,7 @@ def serve(channel: Channel, streams: Streams) -> int:
         channel.send_json(frames.INIT_FAILED, {"error": describe(error), "observed": worker.tracker.take() or {}})
         return 1
     except BaseException as error:
-        _show(error)
+        worker.leave(error)
         raise
     observed = {**(worker.tracker.take() or {}), "packages": package_folders()}
     channel.send_json(frames.READY, {"observed": observed, "debugged": worker.debugged})
@@ -164,7 +165,7 @@ class _Worker:
             self._answer(frames.ERROR, json.dumps(describe(error)).encode())
             return
         except BaseException as error:
-            _show(error)
+            self.leave(error)
             raise
         if len(result) > RESULT_LIMIT:
             fault = Fault(
@@ -175,6 +176,14 @@ class _Worker:
             self._answer(frames.ERROR, json.dumps(describe(fault)).encode())
             return
         self._answer(frames.RESULT, result)
+
+    def leave(self, error: BaseException) -> None:
+        """Tell what in the user's code ends this process, which the error document of Lambda does not."""
+        hint = leaving_hint(error, self.tracker.is_users, self._config["project_root"])
+        if hint is not None:
+            with contextlib.suppress(OSError):  # the user's code may have closed the channel; it ends all the same
+                self._channel.send_json(frames.LEAVING, {"hint": hint})
+        _show(error)
 
     def _answer(self, kind: int, payload: bytes) -> None:
         if self._config["end_mark"]:
@@ -209,7 +218,7 @@ def _client_context(text: bytes) -> Optional[Dict[str, Any]]:
 def _marshal_hint(returned: object) -> Optional[str]:
     if type(returned).__name__ == "coroutine":
         return "the handler is `async`, which Lambda does not run: call `asyncio.run(...)` in a plain function"
-    return None
+    return unserializable_hint(returned)
 
 
 def _show(error: BaseException) -> None:

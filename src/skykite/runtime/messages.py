@@ -48,6 +48,15 @@ class Late(msgspec.Struct):
     observed: Observed
 
 
+class Leaving(msgspec.Struct):
+    """The user's code is ending the process; which line of it."""
+
+    hint: str
+
+    def __post_init__(self) -> None:
+        self.hint = _whole(self.hint)
+
+
 class Answer(msgspec.Struct):
     """The end of an invocation. `payload` is the result, or the error as JSON."""
 
@@ -59,6 +68,7 @@ class Answer(msgspec.Struct):
 _HELLO: Final = msgspec.json.Decoder(Hello)
 _READY: Final = msgspec.json.Decoder(Ready)
 _INIT_FAILED: Final = msgspec.json.Decoder(InitFailed)
+_LEAVING: Final = msgspec.json.Decoder(Leaving)
 _ERROR: Final = msgspec.json.Decoder(WorkerError)
 _OBSERVED: Final = msgspec.json.Decoder(Observed)
 _Body = TypeVar("_Body")
@@ -68,7 +78,7 @@ class Unintelligible(Exception):  # noqa: N818
     """A frame whose body is not what its kind says: not our worker wrote it."""
 
 
-def parse_message(kind: int, body: bytes) -> Hello | Ready | InitFailed | Late | Answer | None:
+def parse_message(kind: int, body: bytes) -> Hello | Ready | InitFailed | Late | Leaving | Answer | None:
     """A frame from a worker; None for those without a body. Raises Unintelligible."""
     try:
         match kind:
@@ -83,6 +93,8 @@ def parse_message(kind: int, body: bytes) -> Hello | Ready | InitFailed | Late |
                 return _decode(_INIT_FAILED, body)
             case frames.LATE:
                 return Late(observed=_decode(_OBSERVED, body))
+            case frames.LEAVING:
+                return _decode(_LEAVING, body)
             case frames.HELLO:
                 return _decode(_HELLO, body)
             case frames.SUSPENDED | frames.RESUMED:

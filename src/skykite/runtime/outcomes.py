@@ -52,6 +52,7 @@ class TimedOut:
     """It took longer than it may."""
 
     limit_s: float
+    hint: str | None = None
 
 
 Ending = Returned | Raised | Exited | TimedOut
@@ -67,8 +68,12 @@ def exited(status: int | None, *, hint: str | None = None, kind: FailureKind = "
     return Exited(kind=kind, status=status, hint=hint)
 
 
-def timed_out(limit_s: float) -> TimedOut:
-    return TimedOut(limit_s=limit_s)
+def timed_out(config: FunctionConfig) -> TimedOut:
+    place = f" at `{config.source}`" if config.source else ""
+    return TimedOut(
+        limit_s=config.timeout_s,
+        hint=f"raise `timeout` of the function{place}, or see what `{config.handler.file}` waits for",
+    )
 
 
 def outcome_of(
@@ -121,11 +126,12 @@ def outcome_of(
                 request_id=request_id,
                 hint=hint,
             )
-        case TimedOut(limit_s=limit_s):
+        case TimedOut(limit_s=limit_s, hint=hint):
             return Failed(
                 kind="timeout",
                 error_type="Sandbox.Timedout",
                 message=timeout_message(request_id, limit_s),
                 report=report,
                 request_id=request_id,
+                hint=hint,
             )

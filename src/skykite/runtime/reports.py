@@ -26,6 +26,7 @@ _SIGNALS: Final = {
     "SIGTERM": "terminated",
     "SIGTRAP": "trace/breakpoint trap",
 }
+_CRASHES: Final = frozenset({"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV"})
 
 
 def exit_message(request_id: RequestId, status: int | None) -> str:
@@ -33,15 +34,33 @@ def exit_message(request_id: RequestId, status: int | None) -> str:
     return f"RequestId: {request_id} Error: {exit_reason(status)}"
 
 
+def exit_hint(status: int | None) -> str | None:
+    """For people: what may be behind an end that no Python code has announced."""
+    if status is None:
+        return None
+    if status >= 0:
+        return f"the process ended itself with status {status}: look for `os._exit`, also in libraries"
+    name = _signal_name(status)
+    if name == "SIGKILL":
+        return "the process was ended by SIGKILL: by the system for want of memory, or by whoever sent it"
+    if name in _CRASHES:
+        return f"native code crashed ({name}); `PYTHONFAULTHANDLER=1` in the function's environment shows where"
+    return f"the process was ended by {name}"
+
+
+def _signal_name(status: int) -> str:
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+
+
 def exit_reason(status: int | None) -> str:
     if status is None or status == 0:
         return "Runtime exited without providing a reason"
     if status > 0:
         return f"Runtime exited with error: exit status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        return f"Runtime exited with error: signal: signal {-status}"
+    name = _signal_name(status)
     return f"Runtime exited with error: signal: {_SIGNALS.get(name, f'signal {-status}')}"
 
 

@@ -43,6 +43,7 @@ from skykite.runtime.messages import (
     Hello,
     InitFailed,
     Late,
+    Leaving,
     Ready,
     Unintelligible,
     WorkerError,
@@ -54,6 +55,7 @@ from skykite.runtime.messages import (
 )
 from skykite.runtime.outcomes import Ending, Returned, exited, outcome_of, raised, timed_out
 from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, TicketId, WorkerId
+from skykite.runtime.reports import exit_hint
 from skykite.runtime.saved import Reloaded, SavedFiles, load_errors
 from skykite.runtime.starter import Starter, import_folders
 from skykite.runtime.worker import Worker
@@ -90,6 +92,7 @@ class _Task:
     allowance: Allowance
     timer: asyncio.TimerHandle | None = None
     timed_out: bool = False
+    hint: str | None = None  # of the worker: which line of the user's ends it
     failed: bool = False  # the function could not be loaded; what to make of it is being found out
 
 
@@ -451,6 +454,8 @@ class Runtime:
                     self._background_group().create_task(self._settle_failure(worker, message.error))
                 case Late() if task is not None and task.call is not None:
                     self._read_more(worker, task.call, message)
+                case Leaving() if task is not None:
+                    task.hint = message.hint
                 case Hello():
                     self._greeted(worker, message)
                 case None:
@@ -579,12 +584,11 @@ class Runtime:
             for piece in worker.drain_output():
                 self._log(call, piece)
             self._done(worker, task)
-            self._finish(call, timed_out(call.config.timeout_s) if task.timed_out else exited(status))
+            self._finish(call, _ended(task, status, call.config))
         elif task is not None and task.failed:
             return  # `_settle_failure` goes on with it
         elif task is not None:
-            limit = worker.config.timeout_s
-            self._fail_waiting(worker, timed_out(limit) if task.timed_out else exited(status))
+            self._fail_waiting(worker, _ended(task, status, worker.config))
         worker.retired = True
         self._workers.pop(worker.id, None)
         self._moved.set()
@@ -651,6 +655,13 @@ class Runtime:
         )
         if not call.outcome.done():
             call.outcome.set_result(outcome)
+
+
+def _ended(task: _Task, status: int | None, config: FunctionConfig) -> Ending:
+    """A process has ended in the middle of what it did."""
+    if task.timed_out:
+        return timed_out(config)
+    return exited(status, hint=task.hint or exit_hint(status))
 
 
 def _start_error(error: SkykiteError | OSError) -> WorkerError:

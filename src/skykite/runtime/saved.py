@@ -128,8 +128,8 @@ def _told(ending: Ending) -> tuple[str, str | None, str | None]:
             return what, "".join(error.trace).rstrip("\n") or None, error.hint
         case Exited(status=status, hint=hint):
             return exit_reason(status), None, hint
-        case TimedOut(limit_s=limit):
-            return f"it takes longer than its {limit:g} s besides the 10 s that loading may take", None, None
+        case TimedOut(limit_s=limit, hint=hint):
+            return f"it takes longer than the {limit:g} s it has, besides the 10 s for loading", None, hint
         case _:
             raise AssertionError(ending)  # nothing returns while it is loaded
 

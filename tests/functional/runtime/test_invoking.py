@@ -269,22 +269,47 @@ async def test_session_goes_on_after_a_function_that_could_not_be_loaded(project
 
 
 @pytest.mark.parametrize(
-    ("statement", "reason"),
+    ("statement", "reason", "hint"),
     [
-        ("import sys; sys.exit(3)", "Runtime exited with error: exit status 3"),
-        ("import sys; sys.exit()", "Runtime exited without providing a reason"),
-        ("import os; os._exit(7)", "Runtime exited with error: exit status 7"),
+        (
+            "import sys; sys.exit(3)",
+            "Runtime exited with error: exit status 3",
+            "`app.py:4` ends the process with `sys.exit`: return, or raise an exception, instead",
+        ),
+        (
+            "import sys; sys.exit()",
+            "Runtime exited without providing a reason",
+            "`app.py:4` ends the process with `sys.exit`: return, or raise an exception, instead",
+        ),
+        (
+            "import os; os._exit(7)",
+            "Runtime exited with error: exit status 7",
+            "the process ended itself with status 7: look for `os._exit`, also in libraries",
+        ),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
             "Runtime exited with error: signal: segmentation fault",
+            "native code crashed (SIGSEGV); `PYTHONFAULTHANDLER=1` in the function's environment shows where",
         ),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "Runtime exited with error: signal: killed"),
-        ("import os; os.closerange(3, 512)", "Runtime exited with error: exit status 1"),
-        ("raise BaseException('enough')", "Runtime exited with error: exit status 1"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            "Runtime exited with error: signal: killed",
+            "the process was ended by SIGKILL: by the system for want of memory, or by whoever sent it",
+        ),
+        (
+            "import os; os.closerange(3, 512)",
+            "Runtime exited with error: exit status 1",
+            "the process ended itself with status 1: look for `os._exit`, also in libraries",
+        ),
+        (
+            "raise BaseException('enough')",
+            "Runtime exited with error: exit status 1",
+            "`app.py:4` ends the process with `BaseException`: raise a subclass of `Exception` instead",
+        ),
     ],
 )
 async def test_death_of_the_process_is_an_exit_error_and_the_next_invocation_works(
-    project: FunctionProject, statement: str, reason: str
+    project: FunctionProject, statement: str, reason: str, hint: str
 ) -> None:
     project.write(
         "app.py", f"def handler(event, context):\n    print('last words')\n    if event:\n        {statement}\n"
@@ -292,7 +317,7 @@ async def test_death_of_the_process_is_an_exit_error_and_the_next_invocation_wor
     await project.define("app.handler")
     failure = await project.failure("app.handler", True)
     assert project.output(stream="stdout") == "last words\n"
-    assert failure.kind == "exit"
+    assert (failure.kind, failure.hint) == ("exit", hint)
     assert json.loads(failure.payload) == {
         "errorMessage": f"RequestId: {failure.request_id} Error: {reason}",
         "errorType": "Runtime.ExitError",
@@ -306,15 +331,17 @@ async def test_exit_while_loading_is_an_exit_error(project: FunctionProject) -> 
     failure = await project.failure("app.handler")
     assert failure.message == f"RequestId: {failure.request_id} Error: Runtime exited with error: exit status 4"
     assert project.output() == "leaving\n"
+    assert failure.hint == "`app.py:3` ends the process with `sys.exit`: return, or raise an exception, instead"
 
 
 async def test_function_that_takes_too_long_is_killed_and_replaced(project: FunctionProject) -> None:
     project.write(
         "app.py", "def handler(event, context):\n    print('begun')\n    while event: pass\n    return 'ok'\n"
     )
-    await project.define("app.handler", timeout_s=0.3)
+    await project.define("app.handler", timeout_s=0.3, source="stacks/app.py:7")
     failure = await project.failure("app.handler", True)
     assert failure.kind == "timeout"
+    assert failure.hint == "raise `timeout` of the function at `stacks/app.py:7`, or see what `app.py` waits for"
     assert json.loads(failure.payload) == {
         "errorMessage": f"RequestId: {failure.request_id} Error: Task timed out after 0.30 seconds",
         "errorType": "Sandbox.Timedout",
@@ -337,6 +364,42 @@ async def test_result_that_json_cannot_hold_is_a_marshal_error(forking: Function
     assert (await forking.failure("app.later")).hint == (
         "the handler is `async`, which Lambda does not run: call `asyncio.run(...)` in a plain function"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (
+            "{'body': {'items': [1, 'x', {1, 2}]}}",
+            "`body.items[2]` of what the handler returns is a `set`: use `list(...)` or `sorted(...)`",
+        ),
+        (
+            "{'a': 1, 'when': datetime.date(2020, 1, 1)}",
+            "`when` of what the handler returns is a `date`: use `.isoformat()`",
+        ),
+        (
+            "object()",
+            "what the handler returns is a `object`: JSON holds dicts, lists, texts, numbers, booleans and None",
+        ),
+        (
+            "{'a': [{(1, 2): 3}]}",
+            "`a[0]` of what the handler returns has a `tuple` as a key: keys have to be texts or numbers",
+        ),
+        (
+            "[b'\\xff']",
+            "`[0]` of what the handler returns is `bytes` that are no text: use `base64.b64encode(...).decode()`",
+        ),
+        ("CIRCLE", "`[0]` of what the handler returns holds itself: return a copy without the circle"),
+    ],
+)
+async def test_what_json_cannot_hold_is_named_with_its_place(forking: FunctionProject, value: str, hint: str) -> None:
+    forking.write(
+        "app.py", f"import datetime\nCIRCLE = []\nCIRCLE.append(CIRCLE)\ndef handler(event, context): return {value}\n"
+    )
+    await forking.define("app.handler")
+    failure = await forking.failure("app.handler")
+    assert (failure.kind, failure.hint) == ("unserializable", hint)
+    assert b"of what the handler" not in failure.payload
 
 
 async def test_results_and_events_over_the_limit_are_refused(forking: FunctionProject) -> None:
