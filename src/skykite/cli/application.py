@@ -5,17 +5,17 @@ In: arguments. Out: a called command. I/O: imports, and help on stdout.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 
 import click
 
+from skykite.cli.command_group import CommandGroup
 from skykite.cli.help_page import OPTION_HELP, help_page
 from skykite.cli.registry import COMMANDS
 from skykite.cli.settings import global_options, with_global_options
 
 
-class Application(click.Group):
+class Application(CommandGroup):
     """Commands come from the registry."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -28,24 +28,8 @@ class Application(click.Group):
         command: click.Command = importlib.import_module(entry.module).command
         return with_global_options(command)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise UnknownCommandError(args[0], ctx)
-        return super().resolve_command(ctx, args)
-
     def get_help(self, ctx: click.Context) -> str:
         return help_page(colour=ctx.color is not False).rstrip("\n")
-
-
-class UnknownCommandError(click.UsageError):
-    """No such command; says which one was meant if it can."""
-
-    def __init__(self, name: str, context: click.Context) -> None:
-        super().__init__(f"there is no command `{name}`", context)
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        self.hint = f"did you mean `kite {near[0]}`?" if near else "`kite --help` lists the commands"
 
 
 def make_application() -> click.Group:

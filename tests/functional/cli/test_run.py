@@ -65,6 +65,8 @@ async def test_with_json_an_error_is_an_event_on_stdout(tmp_path: Path, argument
     ("arguments", "message", "hint"),
     [
         (("depoy",), "there is no command `depoy`", "did you mean `kite deploy`?"),
+        (("cloud", "evn"), "`kite cloud` has no `evn`", "did you mean `kite cloud env`?"),
+        (("cloud", "xyzzy"), "`kite cloud` has no `xyzzy`", "`kite cloud --help` lists the commands"),
         (("xyzzy",), "there is no command `xyzzy`", "`kite --help` lists the commands"),
         (
             ("outputs", "--jsn"),
@@ -85,6 +87,14 @@ async def test_wrong_usage_exits_with_2_and_says_what_is_right(
     done = await kite(*arguments, cwd=tmp_path)
     assert (done.code, done.stdout) == (2, "")
     assert done.stderr == f"error: usage\n\n  {message}\n\nhint: {hint}\n"
+
+
+async def test_a_group_without_a_command_prints_its_help(tmp_path: Path) -> None:
+    done = await kite("cloud", cwd=tmp_path)
+    asked = await kite("cloud", "--help", cwd=tmp_path)
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout == asked.stdout
+    assert "env  Print the variables" in done.stdout
 
 
 async def test_wrong_usage_is_an_event_too(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from typing import Literal
 
 import click
 
+from skykite.cli.command_group import CommandGroup
 from skykite.cli.settings import Settings, pass_settings
 from skykite.errors import SkykiteError
 
 Format = Literal["sh", "powershell", "fish", "json"]
 
 
-@click.group(short_help="Look at the embedded cloud behind `kite dev --local`")
+@click.group(cls=CommandGroup, short_help="Look at the embedded cloud behind `kite dev --local`")
 def command() -> None:
     """The embedded cloud of this project."""
 
