@@ -7,9 +7,9 @@ name, which is remembered. Names that many people share are never guessed (docs/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from skykite.cli.project import prepare_state
 from skykite.errors import SkykiteError
@@ -20,8 +20,14 @@ STAGE_VARIABLE: Final = "KITE_STAGE"
 FALLBACK: Final = StageName("local")
 """Where nobody can be asked and nothing leaves this machine, a shared login name may still work."""
 
-AskStage = Callable[[StageName | None], str]
-"""Put the question to the user; the argument is the default, if there is one."""
+_TRIES: Final = 3
+
+
+class AskStage(Protocol):
+    """Put the question to the user, with a default if there is one; `complaint` says what was wrong with the last
+    answer."""
+
+    def __call__(self, default: StageName | None, *, complaint: str | None) -> str: ...
 
 
 def resolve_stage(
@@ -42,7 +48,7 @@ def resolve_stage(
         return remembered
     guess = guess_stage(user)
     if ask is not None:
-        stage = parse_stage(ask(guess).strip(), source="your answer")
+        stage = _asked(ask, guess)
     elif guess is not None:
         stage = guess
     elif local:
@@ -56,6 +62,19 @@ def resolve_stage(
     prepare_state(project)
     _file(project).write_text(f"{stage}\n", encoding="utf-8")
     return stage
+
+
+def _asked(ask: AskStage, default: StageName | None) -> StageName:
+    """Ask again after an answer that cannot be a stage, with what it might have meant as the default."""
+    complaint = None
+    for _ in range(_TRIES - 1):
+        answer = ask(default, complaint=complaint).strip()
+        try:
+            return parse_stage(answer, source="your answer")
+        except SkykiteError as error:
+            complaint = f"`{answer}` cannot name a stage: {error.hint}"
+            default = guess_stage(answer) or default
+    return parse_stage(ask(default, complaint=complaint).strip(), source="your answer")
 
 
 def _remembered(project: Project) -> StageName | None:

@@ -60,8 +60,8 @@ def _can_ask(settings: Settings) -> bool:
     return not settings.yes and settings.output != "json" and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _ask_stage(default: StageName | None) -> str:
-    click.echo("A stage is your own copy of the app. This is asked once for this project.", err=True)
+def _ask_stage(default: StageName | None, *, complaint: str | None) -> str:
+    click.echo(complaint or "A stage is your own copy of the app. This is asked once for this project.", err=True)
     answer: str = click.prompt("Name of your stage", default=default, err=True)
     return answer
 

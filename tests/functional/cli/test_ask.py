@@ -164,6 +164,18 @@ def test_the_stage_is_asked_once_with_the_login_name_as_default(tmp_path: Path) 
     assert "Name of your stage" not in again.text
 
 
+def test_a_stage_name_that_cannot_be_one_is_asked_about_again(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    terminal = Terminal(KITE, "outputs", cwd=tmp_path)
+    terminal.read_until("Name of your stage [alice]: ")
+    terminal.type("Bob.Smith\n")
+    terminal.read_until("Name of your stage [bob-smith]: ")
+    assert "`Bob.Smith` cannot name a stage" in terminal.text
+    terminal.type("\n")
+    assert terminal.end() == 1
+    assert (project.state / "stage").read_text() == "bob-smith\n"
+
+
 def test_ctrl_c_at_the_stage_question_exits_with_130_and_remembers_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     terminal = Terminal(KITE, "outputs", cwd=tmp_path)

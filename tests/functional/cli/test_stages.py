@@ -34,7 +34,7 @@ def remembered(project: Project) -> str | None:
     return file.read_text() if file.exists() else None
 
 
-def never(default: StageName | None) -> str:
+def never(default: StageName | None, *, complaint: str | None) -> str:
     raise AssertionError("nothing should be asked")
 
 
@@ -58,7 +58,7 @@ def test_the_login_name_is_the_stage_and_remembered(project: Project) -> None:
 def test_on_a_terminal_it_is_asked_once_with_the_login_name_as_default(project: Project) -> None:
     asked: list[StageName | None] = []
 
-    def ask(default: StageName | None) -> str:
+    def ask(default: StageName | None, *, complaint: str | None) -> str:
         asked.append(default)
         return " staging "
 
@@ -69,7 +69,7 @@ def test_on_a_terminal_it_is_asked_once_with_the_login_name_as_default(project: 
 
 @pytest.mark.parametrize("user", ["root", "admin", "prod", "dev", "production", "", "42"])
 def test_a_shared_login_name_is_never_the_stage(project: Project, user: str) -> None:
-    def ask(default: StageName | None) -> str:
+    def ask(default: StageName | None, *, complaint: str | None) -> str:
         assert default is None
         return "alice"
 
@@ -97,11 +97,34 @@ def test_a_name_that_cannot_be_a_stage_is_blamed_on_its_source(
     assert caught.value.message == f"{source} says `A B`, which cannot name a stage"
 
 
-def test_a_broken_answer_is_not_remembered(project: Project) -> None:
+def test_a_broken_answer_is_asked_about_again_with_what_it_may_have_meant(project: Project) -> None:
+    asked: list[tuple[StageName | None, str | None]] = []
+
+    def ask(default: StageName | None, *, complaint: str | None) -> str:
+        asked.append((default, complaint))
+        return default if complaint and default else "Alice.Smith"
+
+    assert resolve(project, ask=ask) == "alice-smith"
+    assert asked == [
+        ("alice", None),
+        (
+            "alice-smith",
+            (
+                "`Alice.Smith` cannot name a stage: use lower-case letters, digits and single dashes, "
+                "starting with a letter, at most 32 characters"
+            ),
+        ),
+    ]
+    assert remembered(project) == "alice-smith\n"
+
+
+def test_after_three_broken_answers_it_gives_up_and_remembers_nothing(project: Project) -> None:
+    answers = iter(["Not A Stage", "", "7"])
     with pytest.raises(SkykiteError) as caught:
-        resolve(project, ask=lambda default: "Not A Stage")
-    assert caught.value.message == "your answer says `Not A Stage`, which cannot name a stage"
+        resolve(project, ask=lambda default, complaint: next(answers))
+    assert caught.value.message == "your answer says `7`, which cannot name a stage"
     assert remembered(project) is None
+    assert list(answers) == []
 
 
 def test_a_broken_memory_is_named(project: Project) -> None:

@@ -40,6 +40,18 @@ async def test_json_is_by_stack_and_name(project: Path, option: tuple[str, ...])
     assert json.loads(done.stdout) == OUTPUTS
 
 
+async def test_a_stage_without_outputs_names_those_that_have_some(project: Path) -> None:
+    done = await kite("outputs", "--stage", "local", cwd=project)
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: stage-not-deployed\n"
+        "\n"
+        "  stage `local` of `notes` has no outputs yet; stages with outputs: `blue`\n"
+        "\n"
+        "hint: add --stage blue\n"
+    )
+
+
 async def test_a_broken_file_is_named(project: Path) -> None:
     (project / ".kite" / "blue" / "outputs.json").write_text("{")
     done = await kite("outputs", "--stage", "blue", cwd=project)
