@@ -71,9 +71,12 @@ def _broken(file: Path, original: str, line: int) -> SkykiteError:
             f"`{file.name}:{line}` names `{name}` without giving it a value",
             hint=f"write {name}=value, or {name}= for an empty one",
         )
+    quoted = any(quote in statement for quote in "'\"")
     return SkykiteError(
         "env-file-invalid",
         # The value may be a secret: only the name is shown.
         f"`{file.name}:{line}` is not a NAME=value line" + (f" (`{name}`)" if name.isidentifier() else ""),
-        hint="quote values that hold quotes or line ends, and close each quote",
+        hint="quote values that hold quotes or line ends, and close each quote"
+        if quoted and "=" in statement
+        else "write NAME=value, or start the line with # to make it a comment",
     )

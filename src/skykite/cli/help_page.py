@@ -13,7 +13,7 @@ from skykite.cli.registry import COMMANDS, SECTIONS
 TITLE: Final = "Full-stack serverless for Python: define it with AWS CDK, run every function on your machine."
 
 OPTION_HELP: Final = {
-    "--stage NAME": "Your own copy of the app; remembered from the first run.",
+    "--stage NAME": "Your own copy of the app; without it, the one the first run asked for.",
     "--output [auto|plain|json]": "How to show what happens: `json` is one object a line.",
     "-y, --yes": "Answer yes to every question.",
     "--project DIR": "Where kite.toml is; else here or above.",

@@ -33,7 +33,7 @@ def hold_stage(directory: Path, stage: StageName, *, now: datetime) -> Iterator[
         held = lock.acquire()
     except OSError as error:
         raise SkykiteError(
-            "state-not-writable",
+            "project-read-only",
             f"cannot write `{directory}`: {error.strerror}",
             hint="Skykite keeps its state in `.kite/` inside the project; make that folder writable",
         ) from error

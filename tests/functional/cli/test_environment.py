@@ -110,12 +110,17 @@ def test_quotes_comments_export_and_several_lines(tmp_path: Path) -> None:
         (
             "just some words",
             "`.env:1` is not a NAME=value line",
-            "quote values that hold quotes or line ends, and close each quote",
+            "write NAME=value, or start the line with # to make it a comment",
+        ),
+        (
+            "GREETING bad line",
+            "`.env:1` is not a NAME=value line",
+            "write NAME=value, or start the line with # to make it a comment",
         ),
         (
             "=value",
             "`.env:1` is not a NAME=value line",
-            "quote values that hold quotes or line ends, and close each quote",
+            "write NAME=value, or start the line with # to make it a comment",
         ),
     ],
 )
