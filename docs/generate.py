@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
 REPOSITORY: Final = Path(__file__).parent.parent
 REFERENCE: Final = REPOSITORY / "docs" / "reference"
@@ -102,9 +103,18 @@ def events_page() -> str:
 def _fields(described: type, nested: dict[str, type]) -> Iterator[str]:
     yield inspect.cleandoc(described.__doc__ or "") + "\n"
     hints = typing.get_type_hints(described)
-    fields = dataclasses.fields(described)
-    if fields:
-        yield _table(("field", "type"), ((f"`{field.name}`", _type(hints[field.name], nested)) for field in fields))
+    names = _field_names(described)
+    if names:
+        yield _table(("field", "type"), ((f"`{name}`", _type(hints[name], nested)) for name in names))
+
+
+def _field_names(described: Any) -> tuple[str, ...]:
+    """Of a struct or a dataclass; nothing for other types."""
+    if isinstance(described, type) and issubclass(described, msgspec.Struct):
+        return described.__struct_fields__
+    if dataclasses.is_dataclass(described):
+        return tuple(field.name for field in dataclasses.fields(described))
+    return ()
 
 
 def _type(hint: Any, nested: dict[str, type]) -> str:
@@ -120,7 +130,7 @@ def _type(hint: Any, nested: dict[str, type]) -> str:
         return f"object of {_type(arguments[1], nested)}"
     if arguments:  # a union
         return " or ".join(_type(argument, nested) for argument in arguments)
-    if dataclasses.is_dataclass(hint):
+    if _field_names(hint):
         nested[hint.__name__] = typing.cast("type", hint)
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
     return {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}[hint]

@@ -6,14 +6,13 @@ import io
 import json
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import get_args
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from kit.clock import ManualClock
-from kit.story import STACK, START, STORY, WORKER, finished, http, log, request, resource, started
+from kit.story import APP, STACK, STAGE, START, STORY, WORKER, finished, http, log, request, resource, started
 from skykite.cli.clock import SystemClock
 from skykite.cli.render import Renderer, open_renderer
 from skykite.cli.settings import Output
@@ -130,8 +129,9 @@ def test_terminal_fits_narrow_ones(snapshot: SnapshotAssertion) -> None:
 def test_a_long_output_is_written_whole_whatever_the_terminals_width(columns: str) -> None:
     stdout, stderr = Stream(terminal=True), Stream(terminal=True)
     value = "arn:aws:states:eu-central-1:000000000000:stateMachine:" + "x" * 90
-    ready = next(event for event in START if isinstance(event, DevReady))
-    shown = replace(ready, outputs={STACK: {"Machine": value}})
+    shown = DevReady(
+        app=APP, stage=STAGE, endpoints=(), outputs={STACK: {"Machine": value}}, functions=(), elapsed_ms=2_210.0
+    )
     show([START[0], shown], stdout=stdout, stderr=stderr, environment={**WIDE, "COLUMNS": columns})
     assert f"\n  {value}\n" in stderr.text
 
