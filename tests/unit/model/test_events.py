@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from skykite.errors import SkykiteError
-from skykite.model.events import ErrorRaised, Event, InvocationFinished, StepStarted, encode_event
+from skykite.model.events import ErrorRaised, Event, InvocationFinished, StepFinished, StepStarted, encode_event
 from skykite.model.invocation import Trigger
 from skykite.model.names import FunctionId, RequestId
 
@@ -41,6 +41,11 @@ def test_what_is_inside_an_event_is_encoded_too() -> None:
         "max_memory_mb": 40,
         "error": None,
     }
+
+
+def test_milliseconds_have_three_decimals_at_most() -> None:
+    line = encode_event(StepFinished(step="synth", message="done", elapsed_ms=12.345678901), NOON)
+    assert json.loads(line)["elapsed_ms"] == 12.346
 
 
 def test_an_error_event_is_the_error_field_for_field() -> None:

@@ -48,14 +48,19 @@ def read_outputs(workspace: Workspace) -> Outputs:
     try:
         data = workspace.outputs.read_bytes()
     except FileNotFoundError as error:
-        message = f"stage `{workspace.stage}` of `{workspace.project.name}` has no outputs yet"
         others = sorted(file.parent.name for file in workspace.project.state.glob(f"*/{workspace.outputs.name}"))
         if others:
-            message += f"; stages with outputs: {', '.join(f'`{name}`' for name in others)}"
-        hint = "run `kite dev --local` or `kite deploy` first"
-        if others:
-            hint = f"add --stage {others[0]}" if len(others) == 1 else "name one of them with --stage NAME"
-        raise SkykiteError("stage-not-deployed", message, hint=hint) from error
+            raise SkykiteError(
+                "stage-not-deployed",
+                f"stage `{workspace.stage}` of `{workspace.project.name}` has no outputs yet; "
+                f"stages with outputs: {', '.join(f'`{name}`' for name in others)}",
+                hint=f"add --stage {others[0]}",
+            ) from error
+        raise SkykiteError(
+            "stage-not-deployed",
+            f"stage `{workspace.stage}` of `{workspace.project.name}` has no outputs yet",
+            hint="run `kite dev --local` or `kite deploy` first",
+        ) from error
     try:
         return msgspec.json.decode(data, type=Outputs)
     except msgspec.MsgspecError as error:

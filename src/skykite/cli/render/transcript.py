@@ -198,7 +198,7 @@ class Transcript:
         }
         changed = ", ".join(_changed(change))
         properties = Span(f"  {changed}" if changed else "", "dim")
-        what = Span(f"  {change.type}{properties.text}", "dim")
+        what = properties if change.environment else Span(f"  {change.type}{properties.text}", "dim")
         if not change.destructive:
             whole = line(marks[change.action], change.path, what)
             if self.width is not None and len(whole.text) > self.width and changed:
