@@ -14,6 +14,7 @@ import re
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_DEEPEST = 100  # levels that are searched for what JSON cannot hold
 _KEYS = (str, int, float, type(None))
 
 
@@ -65,6 +66,8 @@ def _first_unserializable(value: Any) -> Optional[Tuple[str, str, str]]:
     todo: List[Tuple[str, Any, Tuple[int, ...]]] = [("", value, ())]
     while todo:
         path, item, parents = todo.pop()
+        if len(parents) > _DEEPEST:
+            return None  # the message says that it is nested too deeply; its place would be no help
         if isinstance(item, (str, int, float, decimal.Decimal)) or item is None:
             continue
         if isinstance(item, bytes):
