@@ -309,13 +309,12 @@ class Editor:
         self.breakpoints[path] = [Breakpoint(line=dot) if isinstance(dot, int) else dot for dot in breakpoints]
         for session in self.sessions:
             if session.ready.is_set() and not session.ended.is_set():
-                with suppress(ConnectionError):  # a process that ends meanwhile
-                    try:
-                        await session.send_breakpoints(path)
-                    except (RequestFailedError, ConnectionError):
-                        # Its worker may end at this very moment, which the adapter reports as a failure. Nothing else is excused.
-                        async with asyncio.timeout(10):
-                            await session.ended.wait()
+                try:
+                    await session.send_breakpoints(path)
+                except (RequestFailedError, ConnectionError):
+                    # Its worker may end this very moment, which the adapter calls a failure. Nothing else is excused.
+                    async with asyncio.timeout(10):
+                        await session.ended.wait()
 
     async def stopped(self, timeout: float = 30) -> Stop:
         """The next thread that stops."""
