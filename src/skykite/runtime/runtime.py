@@ -63,7 +63,7 @@ from skykite_lambda import frames
 
 INIT_LIMIT: Final = 10.0  # seconds, Lambda's; after that the function's own timeout runs too
 ATTACH_LIMIT: Final = 30.0  # seconds a debugger may take besides
-SETTLE: Final = 0.1  # seconds after a save in which a failing import may be half a save
+SETTLE: Final = 0.3  # seconds after a save in which a failing import may be half a save; a busy disk takes 0.1
 SETTLE_STEP: Final = 0.01
 TRIES: Final = 5  # workers in a row that found their files changed while loading them
 STOP_LIMIT: Final = 0.9  # seconds until workers that were killed must be gone
@@ -115,6 +115,7 @@ class _Function:
     tries: int = 0  # consecutive workers whose files changed while they loaded
     failed: _Failure | None = None
     used: bool = False  # some worker has tried to load it
+    loaded: bool = False  # some worker has
 
 
 class Runtime:
@@ -498,6 +499,7 @@ class Runtime:
             return
         function.tries = 0
         function.failed = None
+        function.loaded = True
         if ready.debugged and worker.pid is not None:
             self._events.emit(DebuggerAttached(pid=worker.pid, function=worker.config.id))
         worker.init_ms = (now - worker.started) * 1000
@@ -517,7 +519,7 @@ class Runtime:
             not worker.retired
             and function is not None
             and function.tries < TRIES
-            and worker.dependencies.changed_since(SETTLE)
+            and self._may_be_half_saved(worker, function)
         ):
             if not worker.dependencies.is_fresh():
                 function.tries += 1
@@ -526,6 +528,17 @@ class Runtime:
             await asyncio.sleep(SETTLE_STEP)
         if not worker.retired:
             self._fail_waiting(worker, raised(error, during_init=True))
+
+    def _may_be_half_saved(self, worker: Worker, function: _Function) -> bool:
+        """Whether what could not be loaded may be in the middle of being saved.
+
+        Its files' times alone do not tell: while a disk stalls, a file can be cut to nothing already and still have
+        the time of its last save. So what has loaded before, and not failed on the same files, has a moment, too.
+        """
+        if worker.dependencies.changed_since(SETTLE):
+            return True
+        settled = function.failed is not None and function.failed.dependencies.is_fresh()
+        return function.loaded and not settled and self._clock.monotonic() - worker.started < SETTLE
 
     def _fail_waiting(self, worker: Worker, ending: Ending) -> None:
         """Everybody who has waited for the function since before this worker was started gets its failure."""
