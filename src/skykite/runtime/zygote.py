@@ -140,7 +140,7 @@ class Zygote:
     def retire(self) -> None:
         """Fork no more, and end with the last child: somebody has to tell how it ended."""
         self._retired = True
-        if not self._children:
+        if not self._children and not self._forks:
             self.kill()
 
     def kill(self) -> None:
@@ -178,7 +178,7 @@ class Zygote:
                 child = self._children.pop(end.pid)
                 if not child.done():
                     child.set_result(end.status)
-                if self._retired and not self._children:
+                if self._retired and not self._children and not self._forks:
                     self.kill()
 
     def _gone(self) -> None:

@@ -183,3 +183,17 @@ async def test_killed_zygote_is_replaced(project: FunctionProject) -> None:
     await eventually(lambda: not zygote.alive)
     assert await project.result("app.handler") != first
     assert await zygote_ready(project) != first
+
+
+async def test_zygote_retired_during_a_fork_lives_for_the_child(project: FunctionProject) -> None:
+    """Retired with no child yet, it used to end, and the kernel ended the child it had just made with it."""
+    zygote = project.starter._zygote
+    assert zygote is not None
+    await zygote_ready(project)
+    forking = asyncio.create_task(zygote.fork())
+    await asyncio.sleep(0)  # the order is out, the answer is not in
+    zygote.retire()
+    process = await forking
+    assert not process.ended.done()
+    process.end()
+    await eventually(lambda: process.ended.done() and not zygote.alive)
