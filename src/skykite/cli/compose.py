@@ -74,7 +74,9 @@ def run_dev(settings: Settings, *, port: int | None) -> None:
 
 
 def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port: int | None) -> DevSession:
-    from skykite.dev.session import DevOptions, DevSession
+    from skykite.dev.local import LocalPlace
+    from skykite.dev.place import DevOptions
+    from skykite.dev.session import DevSession
     from skykite.runtime import detect_debugger
 
     project = workspace.project
@@ -88,6 +90,7 @@ def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port:
             port=port,
             debugger=detect_debugger(),
         ),
+        make_place=LocalPlace,
         clock=CLOCK,
         ids=IDS,
         events=events,
@@ -236,12 +239,16 @@ async def _invoke(workspace: Workspace, session: AwsSession, function: str, payl
 
 async def _invoke_alone(workspace: Workspace, events: EventSink, asker: Asker, function: str, payload: bytes) -> int:
     """A whole session for one invocation: it has what the function may call."""
+    from skykite.cloud import read_address
+
     session = _dev_session(workspace, events, asker, port=0)
     stop = asyncio.Event()
 
     async def invoke_when_ready() -> int:
         try:
-            address = await session.wait_ready()
+            await session.wait_ready()
+            address = read_address(workspace.project.state / "local")
+            assert address is not None
             return await _invoke(workspace, _session_at(address), function, payload)
         finally:
             stop.set()
