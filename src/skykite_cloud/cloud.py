@@ -11,7 +11,7 @@ from typing import Any
 
 import ministack.app
 
-from skykite_cloud import credentials, deployments, endpoints, resources, templates
+from skykite_cloud import assumerole, credentials, deployments, endpoints, resources, templates
 from skykite_cloud.activity import changes_state
 from skykite_cloud.events import management
 from skykite_cloud.events.application import Events
@@ -42,6 +42,7 @@ class Cloud:
         credentials.install(settings.access_key_id, settings.secret_access_key)
         endpoints.install(port)
         management.install()
+        assumerole.install()
         deployments.install(self._snapshots.changed_for_good)
         resources.install()
         templates.install()
