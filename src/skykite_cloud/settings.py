@@ -28,7 +28,7 @@ class Settings:
     port: int
     owner: int
     handoff: Handoff | None
-    publishes_a_second: int = 25
+    publishes_a_second: int
 
 
 def parse_settings(line: str) -> Settings:

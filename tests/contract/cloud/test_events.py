@@ -247,7 +247,7 @@ def test_an_api_key_opens_only_what_is_open_for_api_keys(cloud: RunningCloud, ow
         "AuthProviders": both,
         "ConnectionAuthModes": iam,
         "DefaultPublishAuthModes": iam,
-        "DefaultSubscribeAuthModes": iam,
+        "DefaultSubscribeAuthModes": both,
     }
     namespace = {"ApiId": {"Fn::GetAtt": ["Api", "ApiId"]}}
     resources = {
@@ -272,6 +272,9 @@ def test_an_api_key_opens_only_what_is_open_for_api_keys(cloud: RunningCloud, ow
     assert publish("/open/a", "da2-other") == 401
     assert publish("/closed/a", key) == 401
     assert client.publish("/closed/a", "1")[0] == 200
+    with client.connect() as socket:
+        by_key = {"type": "subscribe", "id": "s", "authorization": {"x-api-key": key}}
+        assert ask(socket, compact({**by_key, "channel": "/closed/a"})) == {"type": "subscribe_success", "id": "s"}
 
 
 # ----------------------------------------------------------------------

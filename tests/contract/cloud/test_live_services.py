@@ -179,6 +179,26 @@ def test_a_url_is_good_for_a_week_at_most(cloud: RunningCloud, bucket: str) -> N
     assert b"AuthorizationQueryParametersError" in _send(cloud, "GET", url)[1]
 
 
+def test_a_url_signed_in_another_way_is_refused_as_s3_does(cloud: RunningCloud, bucket: str) -> None:
+    s3 = cloud.client("s3", **SIGNERS["sigv4"])
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+
+    status, answer = _send(cloud, "GET", url.replace("AWS4-HMAC-SHA256", "AWS5-HMAC-SHA256"))
+
+    assert status == 403
+    assert b"<Code>AuthorizationQueryParametersError</Code>" in answer
+
+
+def test_a_url_of_another_service_is_verified_and_expires_too(cloud: RunningCloud) -> None:
+    url = cloud.client("sts").generate_presigned_url("get_caller_identity", ExpiresIn=2, HttpMethod="GET")
+    assert _send(cloud, "GET", url)[0] == 200
+    assert _send(cloud, "GET", url.replace("GetCallerIdentity", "GetSessionToken"))[0] == 403
+
+    deadline = time.monotonic() + 10
+    while _send(cloud, "GET", url)[0] == 200:
+        assert time.monotonic() < deadline
+
+
 # ----------------------------------------------------------------------
 # Signatures in headers
 
