@@ -23,6 +23,7 @@ Query = Mapping[str, list[str]]
 Problem = tuple[str, str]
 """AWS's code for it, and what it says."""
 
+_SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _WEEK_S = 7 * 24 * 60 * 60
 _EARLY_S = 15 * 60
@@ -30,11 +31,11 @@ _EXPIRED = ("AccessDenied", "Request has expired")
 
 
 def signs_body(headers: Mapping[str, str]) -> bool:
-    """Whether the body is needed to verify. A streamed one carries signatures of its own, and some are not signed."""
+    """Whether the body is needed to verify."""
     if not headers.get("authorization"):
         return False
     given = headers.get("x-amz-content-sha256")
-    return given is None or _HASH.fullmatch(given) is not None
+    return given is None or given.startswith(_SIGNED_CHUNKS) or _HASH.fullmatch(given) is not None
 
 
 def find_problem(scope: Scope, query: Query, body: bytes, *, service: str) -> Problem | None:

@@ -115,6 +115,30 @@ def test_a_namespace_with_another_name_or_api_is_another_namespace(cloud: Runnin
     assert appsync.list_channel_namespaces(apiId=before["Id"])["channelNamespaces"] == []
 
 
+def test_an_api_key_in_a_template_is_a_key_of_the_event_api(cloud: RunningCloud) -> None:
+    def resources(**more: Any) -> dict[str, Any]:
+        properties = {"ApiId": {"Fn::GetAtt": ["Api", "ApiId"]}, **more}
+        return {"Api": _api("with-key"), "Key": {"Type": "AWS::AppSync::ApiKey", "Properties": properties}}
+
+    outputs = {
+        "Id": {"Value": {"Fn::GetAtt": ["Api", "ApiId"]}},
+        "Key": {"Value": {"Fn::GetAtt": ["Key", "ApiKey"]}},
+    }
+    appsync = cloud.client("appsync")
+    made = deploy(cloud, "with-key", resources(Description="first", Expires=2_000_000_000), Outputs=outputs)
+    found = made["OutputValues"]
+    (key,) = appsync.list_api_keys(apiId=found["Id"])["apiKeys"]
+    assert (key["id"], key["description"], key["expires"]) == (found["Key"], "first", 2_000_000_000)
+
+    changed = deploy(cloud, "with-key", resources(Description="second", Expires=2_100_000_000), Outputs=outputs)
+    assert changed["OutputValues"] == found
+    (key,) = appsync.list_api_keys(apiId=found["Id"])["apiKeys"]
+    assert (key["description"], key["expires"]) == ("second", 2_100_000_000)
+
+    deploy(cloud, "with-key", {"Api": _api("with-key")})
+    assert appsync.list_api_keys(apiId=found["Id"])["apiKeys"] == []
+
+
 def test_a_deleted_stack_leaves_no_api(cloud: RunningCloud) -> None:
     resources = {"Api": _api("deleted"), "Namespace": _namespace("orders")}
     api_id = deploy(cloud, "deleted", resources, Outputs=OUTPUTS)["OutputValues"]["Id"]

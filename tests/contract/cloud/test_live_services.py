@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import http.client
 import json
 import time
@@ -237,6 +239,44 @@ def test_a_body_that_is_not_the_one_that_was_signed_is_refused(cloud: RunningClo
 
     assert _send(cloud, "POST", f"https://{host}/", body, signed)[0] == 200
     assert _send(cloud, "POST", f"https://{host}/", body.replace(b"alice", b"malory"), signed)[0] == 400
+
+
+def test_a_body_that_is_signed_in_chunks_is_verified_chunk_by_chunk(cloud: RunningCloud, bucket: str) -> None:
+    """As the SDKs for Java and .NET send it where there is no TLS."""
+    assert cloud.address is not None
+    url = f"https://{AWS_S3}/{bucket}/chunked"
+    content = b"hello" * 20
+    headers = {
+        "host": AWS_S3,
+        "content-encoding": "aws-chunked",
+        "x-amz-decoded-content-length": str(len(content)),
+        "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    }
+    request = AWSRequest("PUT", url, headers)
+    SigV4Auth(Credentials(cloud.address.access_key_id, cloud.address.secret_access_key), "s3", REGION).add_auth(request)
+    signed = dict(request.headers.items())
+    body = _in_chunks(content, signed, cloud.address.secret_access_key)
+
+    assert _send(cloud, "PUT", url, body, signed)[0] == 200
+    assert cloud.client("s3").get_object(Bucket=bucket, Key="chunked")["Body"].read() == content
+    assert _send(cloud, "PUT", url, body.replace(b"hello", b"jello", 1), signed)[0] == 403
+
+
+def _in_chunks(content: bytes, headers: Mapping[str, str], secret: str) -> bytes:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html, with one chunk and the empty last one."""
+    at = headers["X-Amz-Date"]
+    scope = f"{at[:8]}/{REGION}/s3/aws4_request"
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    previous = headers["Authorization"].rpartition("Signature=")[2]
+    body = b""
+    for chunk in (content, b""):
+        hashes = f"{hashlib.sha256(b'').hexdigest()}\n{hashlib.sha256(chunk).hexdigest()}"
+        to_sign = f"AWS4-HMAC-SHA256-PAYLOAD\n{at}\n{scope}\n{previous}\n{hashes}"
+        previous = hmac.digest(key, to_sign.encode(), "sha256").hex()
+        body += f"{len(chunk):x};chunk-signature={previous}\r\n".encode() + chunk + b"\r\n"
+    return body
 
 
 # ----------------------------------------------------------------------
