@@ -14,7 +14,7 @@ import pytest
 from botocore.credentials import Credentials
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from kit.embedded_cloud import REGION, RunningCloud, deploy
+from kit.embedded_cloud import REGION, RunningCloud, deploy, empty_zip
 from kit.events import PROTOCOL, EventsClient, ask, compact, hear
 from skykite.deploy.bootstrap import bootstrap_template
 from skykite.model.bootstrap import EventApi, parse_event_api
@@ -295,6 +295,40 @@ def test_a_role_may_do_what_its_policy_says_and_nothing_else(stub: EventsClient)
             "id": "p",
             "errors": [DENIED],
         }
+
+
+PUBLISHES = """
+import json, os, urllib.error, urllib.request
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.session import Session
+
+def handler(event, context):
+    body = json.dumps({"channel": event["channel"], "events": ["1"]}).encode()
+    request = AWSRequest("POST", f"https://{event['host']}/event", {"host": event["host"]}, body)
+    SigV4Auth(Session().get_credentials(), "appsync", os.environ["AWS_REGION"]).add_auth(request)
+    url = os.environ["AWS_ENDPOINT_URL"] + "/event"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, dict(request.headers.items()))) as response:
+            return response.status
+    except urllib.error.HTTPError as refused:
+        return refused.status
+"""
+
+
+def test_a_function_that_runs_in_the_cloud_publishes_as_its_role_may(
+    cloud: RunningCloud, api: EventApi, role: str
+) -> None:
+    code = {"ZipFile": empty_zip(index__py=PUBLISHES)}
+    cloud.function("publishes", None, Handler="index.handler", Role=role, Timeout=20, Code=code)
+
+    def invoke(channel: str) -> Any:
+        event = json.dumps({"host": api.http_host, "channel": channel})
+        answer = cloud.client("lambda").invoke(FunctionName="publishes", Payload=event)
+        return json.loads(answer["Payload"].read())
+
+    assert invoke(REQUESTS) == 200
+    assert invoke(REPLIES) == 401
 
 
 def test_a_role_without_permission_does_not_connect(cloud: RunningCloud, owner: EventsClient) -> None:
