@@ -4,7 +4,8 @@ them.
 The cloud listens on loopback, where web pages and other users' programs can reach it too. Hence: a Host that is
 neither this machine nor an AWS name it serves is refused (a page that rebinds its own name to 127.0.0.1), so is a
 browser's request on behalf of another site, and an AWS API call must be signed with an access key this cloud gave out.
-Signatures and permissions are not checked here. What AWS serves without credentials stays open: APIs behind API
+Of signatures, only those in URLs are verified, and permissions not at all: Event APIs do both themselves, and come
+before MiniStack for it. What AWS serves without credentials stays open: APIs behind API
 Gateway, function URLs, answers of custom resources, objects of buckets whose policy lets everybody in, and the
 operations that SDKs send unsigned (signing in at Cognito, for instance).
 """
@@ -26,6 +27,7 @@ from ministack.core.responses import fix_error_content_type
 from ministack.core.router import detect_service, extract_access_key_id
 
 from skykite_cloud.credentials import is_known_key
+from skykite_cloud.events.application import Events
 from skykite_cloud.seams import imported
 
 Scope = dict[str, Any]
@@ -83,10 +85,11 @@ def is_open(method: str, path: str, host: str) -> bool:
 
 
 class Guard:
-    """MiniStack's application behind the door. `access_key_id` is the owner's."""
+    """MiniStack's application behind the door, and beside it what serves Event APIs. `access_key_id` is the owner's."""
 
-    def __init__(self, application: Application, *, access_key_id: str) -> None:
+    def __init__(self, application: Application, events: Events, *, access_key_id: str) -> None:
         self._application = application
+        self._events = events
         self._access_key_id = access_key_id
         self._identity = hashlib.sha256(access_key_id.encode()).hexdigest().encode()
 
@@ -96,7 +99,9 @@ class Guard:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refused = refuse_origin(headers, known_host=lambda host: _is_custom_domain(host, scope["path"]))
-        if scope["type"] == "websocket":
+        if refused is None and self._events.serves(scope, headers.get("host", "")):
+            await self._events(scope, headers, receive, send)
+        elif scope["type"] == "websocket":
             # What is served there checks its callers by itself.
             await (_close(receive, send) if refused else self._application(scope, receive, send))
         elif refused:

@@ -47,7 +47,7 @@ class EmbeddedCloud:
     """The embedded cloud of one project. `directory` is the project's `.kite/local`.
 
     `start` may be called again after `stop` or after it died; data and, if it is still free, the port are those of
-    the last time.
+    the last time. `publishes_a_second` is AWS's limit on each WebSocket of an Event API; 0 lifts it.
     """
 
     def __init__(
@@ -59,9 +59,11 @@ class EmbeddedCloud:
         events: EventSink,
         clock: Clock,
         ids: Ids,
+        publishes_a_second: int = 25,
     ) -> None:
         self._directory = directory
         self._region = region
+        self._publishes_a_second = publishes_a_second
         self._handoff = handoff
         self._events = events
         self._clock = clock
@@ -102,6 +104,7 @@ class EmbeddedCloud:
                 "port": credentials.port,
                 "owner": os.getpid(),
                 "handoff": {"port": handoff.port, "token": handoff.token} if handoff else None,
+                "publishes_a_second": self._publishes_a_second,
             }
         )
         try:

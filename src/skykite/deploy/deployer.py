@@ -29,7 +29,7 @@ from skykite.deploy.templates import (
     desired_stack,
 )
 from skykite.errors import SkykiteError
-from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, bootstrap_bucket
+from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, EventApi, bootstrap_bucket, parse_event_api
 from skykite.model.events import (
     DeployFinished,
     DeployPlanned,
@@ -183,6 +183,11 @@ class Deployer:
         """Create or upgrade the bootstrap stack; nothing if it is as it should be."""
         await self._bootstrap(await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK))
 
+    async def event_api(self) -> EventApi:
+        """What Live's messages go through. Bootstraps first where that is needed; raises `live-no-event-api`."""
+        state = await self._bootstrap(await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK))
+        return parse_event_api({one.key: one.value for one in state.outputs}, region=self._session.region)
+
     async def _stacks(self) -> dict[StackName, StackState]:
         states = await self._session.run(self._session.cloudformation.stacks)
         return {StackName(state.name): state for state in states}
@@ -195,15 +200,15 @@ class Deployer:
             export: frozenset(StackName(name) for name in names) for export, names in zip(leaving, found, strict=True)
         }
 
-    async def _bootstrap(self, state: StackState | None) -> None:
-        if judge_bootstrap(state) == "apply":
+    async def _bootstrap(self, state: StackState | None) -> StackState:
+        if state is None or judge_bootstrap(state) == "apply":
             start = self._clock.monotonic()
             self._events.emit(StepStarted(step="bootstrap", message=f"preparing {self._session.region}"))
             applied = await self._operator.apply(
                 DesiredStack(
                     name=StackName(BOOTSTRAP_STACK),
                     paths=StackPaths(root=ConstructPath(BOOTSTRAP_STACK)),
-                    template=bootstrap_template(),
+                    template=bootstrap_template(self._session.region),
                     mark=f"version-{BOOTSTRAP_VERSION}",
                     tags={},
                 )
@@ -217,9 +222,9 @@ class Deployer:
                     skipped=applied.result == "unchanged",
                 )
             )
-        if state is not None:
-            _, partition, _, region, account, *_ = state.id.split(":")
-            self._place = Place(account=account, region=region, partition=partition)
+        _, partition, _, region, account, *_ = state.id.split(":")
+        self._place = Place(account=account, region=region, partition=partition)
+        return state
 
     async def _publish(self, manifest: Manifest, applied: set[StackName], assembly: Path, build: Build | None) -> None:
         assets = [asset for entry in manifest.stacks if entry.name in applied for asset in entry.assets]
