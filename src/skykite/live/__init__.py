@@ -1,0 +1,1 @@
+"""The bridge: every invocation of a live function in the cloud runs on this machine."""
