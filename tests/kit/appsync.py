@@ -13,11 +13,10 @@ import json
 import queue
 import re
 import ssl
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
@@ -26,6 +25,8 @@ from urllib.parse import parse_qs, unquote
 import botocore.auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from kit.loopback import running_server
 
 REGION = "eu-central-1"
 HTTP_HOST = f"abcdefghij.appsync-api.{REGION}.amazonaws.com"
@@ -117,7 +118,7 @@ class Aws:
     datagrams: queue.Queue[bytes] = field(default_factory=queue.Queue)
     subscribed: queue.Queue[str] = field(default_factory=queue.Queue)
     port: int = 0
-    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    loop: asyncio.AbstractEventLoop = field(init=False)
 
     # For tests, from any thread.
 
@@ -164,22 +165,20 @@ class Aws:
     # The service.
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            first, *lines = head.rstrip().split("\r\n")
-            method, target, _ = first.split(" ")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
-            self.requests_seen.append(f"{method} {headers['host']}{target.partition('?')[0]}")
-            if headers["host"] == REALTIME_HOST:
-                await self._websocket(reader, writer, headers)
-            else:
-                status, answer, more = self._request(method, target, headers, body)
-                lines = [f"HTTP/1.1 {status} -", f"Date: {formatdate(self.now(), usegmt=True)}"]
-                lines += [f"{name}: {value}" for name, value in more.items()]
-                writer.write("\r\n".join([*lines, f"Content-Length: {len(answer)}", "", ""]).encode() + answer)
-                await writer.drain()
-        writer.close()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first, *lines = head.rstrip().split("\r\n")
+        method, target, _ = first.split(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.requests_seen.append(f"{method} {headers['host']}{target.partition('?')[0]}")
+        if headers["host"] == REALTIME_HOST:
+            await self._websocket(reader, writer, headers)
+            return
+        status, answer, more = self._request(method, target, headers, body)
+        lines = [f"HTTP/1.1 {status} -", f"Date: {formatdate(self.now(), usegmt=True)}"]
+        lines += [f"{name}: {value}" for name, value in more.items()]
+        writer.write("\r\n".join([*lines, f"Content-Length: {len(answer)}", "", ""]).encode() + answer)
+        await writer.drain()
 
     def _request(
         self, method: str, target: str, headers: dict[str, str], body: bytes
@@ -400,30 +399,5 @@ def unmask(data: bytes, mask: bytes) -> bytes:
 @contextmanager
 def running_aws(tls: ssl.SSLContext | None = None) -> Iterator[Aws]:
     aws = Aws()
-
-    def run() -> None:
-        asyncio.set_event_loop(aws.loop)
-        aws.loop.run_forever()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-
-    async def start() -> asyncio.Server:
-        return await asyncio.start_server(aws.serve, "127.0.0.1", 0, ssl=tls, limit=4 * 1024 * 1024)
-
-    async def stop() -> None:
-        server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    server = asyncio.run_coroutine_threadsafe(start(), aws.loop).result(10)
-    aws.port = server.sockets[0].getsockname()[1]
-    try:
+    with running_server(aws.serve, tls=tls, limit=4 * 1024 * 1024) as (aws.port, aws.loop):
         yield aws
-    finally:
-        asyncio.run_coroutine_threadsafe(stop(), aws.loop).result(10)
-        aws.loop.call_soon_threadsafe(aws.loop.stop)
-        thread.join(10)
-        aws.loop.close()

@@ -110,6 +110,7 @@ class _Body:
                 raise Garbled("no length of content")
             self._allow(int(text))
             return self._exactly(int(text))
+        self._allow(len(self._buffer))
         while self._more():
             self._allow(len(self._buffer))
         return bytes(self._buffer)

@@ -165,8 +165,12 @@ def embedded_cloud(environment: Mapping[str, str]) -> Optional[Tuple[str, int]]:
     url = environment.get("AWS_ENDPOINT_URL", "")
     if not url.startswith("http://"):
         return None
-    host, port = _host_and_port(url[7:].partition("/")[0], 80)
-    return (host.strip("[]"), port) if host in _LOOPBACK or host.startswith("127.") else None
+    try:
+        host, port = _host_and_port(url[7:].partition("/")[0], 80)
+    except ValueError:
+        return None
+    is_here = host in _LOOPBACK or (host.startswith("127.") and host.replace(".", "").isdigit())
+    return (host.strip("[]"), port) if is_here else None
 
 
 def proxy_for(host: str, port: int, environment: Mapping[str, str]) -> Optional[Proxy]:

@@ -7,35 +7,13 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
-from kit.appsync import REPLIES, Aws, Refusal, running_aws
+from kit.appsync import REPLIES, Aws, Refusal
 from kit.live import SESSION, PushedClock, make_api, open_soon, step_until
 from skykite_lambda.live.events import Api, NoLine, open_line
-
-
-@pytest.fixture
-def aws() -> Iterator[Aws]:
-    with running_aws() as service:
-        yield service
-
-
-@pytest.fixture
-def clock() -> PushedClock:
-    return PushedClock()
-
-
-@pytest.fixture
-def environment(aws: Aws) -> dict[str, str]:
-    return aws.environment()
-
-
-@pytest.fixture
-def api(environment: dict[str, str], clock: PushedClock) -> Api:
-    return make_api(environment, clock)
 
 
 def received(aws: Aws, count: int) -> list[bytes]:
