@@ -46,6 +46,8 @@ class Connector:
         self.target = target
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self.generation = 0
+        """Of the credentials: a client that was made of an older one is to be made again."""
 
     def client(self, service: str, *, read_timeout: int, attempts: int | None, presigns: bool = False) -> Any:
         """A botocore client. Making one takes tens of milliseconds; using one from many threads is fine."""
@@ -74,6 +76,24 @@ class Connector:
         if found is None:
             raise NoCredentialsError
         return found
+
+    def renew(self) -> bool:
+        """Look again where the credentials come from, although these have not ended; whether there are others now."""
+        from botocore.exceptions import NoCredentialsError
+
+        if self.target.access_key_id is not None:
+            return False
+        session = _make_session(self.target)
+        found = session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        with self._lock:
+            known = self._made_session().get_credentials()
+            if known is not None and known.get_frozen_credentials() == found.get_frozen_credentials():
+                return False
+            self._session = session
+            self.generation += 1
+            return True
 
     def certificates(self) -> str | None:
         """The file or folder of certificate authorities that the user says to trust, if any."""
@@ -106,6 +126,7 @@ class Caller:
         self._presigns = presigns
         self._lock = threading.Lock()
         self._client: Any = None
+        self._generation = 0
 
     @property
     def target(self) -> Target:
@@ -116,8 +137,9 @@ class Caller:
         from botocore.exceptions import BotoCoreError
 
         with self._lock:
-            if self._client is None:
+            if self._client is None or self._generation != self._connector.generation:
                 try:
+                    self._generation = self._connector.generation
                     self._client = self._connector.client(
                         self._service,
                         read_timeout=self._read_timeout,

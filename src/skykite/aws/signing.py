@@ -13,7 +13,7 @@ from skykite.aws.connection import Connector, describe
 from skykite.aws.errors import translate
 
 if TYPE_CHECKING:
-    from botocore.credentials import Credentials, ReadOnlyCredentials
+    from botocore.credentials import ReadOnlyCredentials
 
 
 class RequestSigner:
@@ -23,7 +23,6 @@ class RequestSigner:
         self._connector = connector
         self._service = service
         self._lock = threading.Lock()
-        self._credentials: Credentials | None = None
         self._frozen: ReadOnlyCredentials | None = None
 
     @property
@@ -31,25 +30,20 @@ class RequestSigner:
         """Whose signature it is now, to notice that the credentials are others than before."""
         return None if self._frozen is None else self._frozen.access_key
 
-    def refresh(self) -> bool:
-        """Have credentials that last for minutes at least; whether they are others than before. May ask AWS, and so
-        take its time. Raises AwsError."""
+    def refresh(self, *, doubted: bool = False) -> bool:
+        """Have credentials that last for minutes at least; whether they are others than before. If they are `doubted`,
+        look where they come from, however long they would last. May ask AWS, and so take its time. Raises AwsError."""
         from botocore.exceptions import BotoCoreError
 
         with self._lock:
             try:
-                if self._credentials is None:
-                    self._credentials = self._connector.credentials()
-                frozen = self._credentials.get_frozen_credentials()
+                if doubted:
+                    self._connector.renew()
+                frozen = self._connector.credentials().get_frozen_credentials()
             except BotoCoreError as error:
                 raise translate(error, describe(self._connector.target, self._service, "SignIn")) from error
             changed, self._frozen = frozen != self._frozen, frozen
             return changed
-
-    def forget(self) -> None:
-        """Take the credentials from where they come from at the next `refresh`, however long these would last."""
-        with self._lock:
-            self._credentials = None
 
     def sign(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
         """`headers`, which hold the `host`, and those that make them a signed request; names in lower case."""

@@ -22,7 +22,7 @@ from skykite.errors import SkykiteError
 from skykite.live.circuit import Circuit
 from skykite.live.http import HttpPool
 from skykite.live.network import Trouble, find_route
-from skykite.live.publisher import AT_ONCE, Publisher
+from skykite.live.publisher import AT_ONCE, Counts, Publisher
 from skykite.live.subscription import SILENCE_S, Subscription, subscribe
 from skykite.live.transport import Disconnection, Listener
 from skykite.model.bootstrap import EventApi
@@ -102,6 +102,8 @@ class AppSyncTransport:
             loop.create_task(self._keep_credentials(), name="bridge credentials"),
             loop.create_task(self._notice_sleep(), name="bridge sleep watch"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._broken)
         try:
             async with asyncio.timeout(self._pace.patience_s):
                 await asyncio.shield(self._first)
@@ -137,6 +139,16 @@ class AppSyncTransport:
             self._pool.close()
         self._publisher = None
 
+    @property
+    def counts(self) -> Counts:
+        """What became of the datagrams published so far."""
+        return self._publisher.counts if self._publisher is not None else Counts()
+
+    @property
+    def sign_in_error(self) -> SkykiteError | None:
+        """Why the credentials cannot be renewed, if they cannot."""
+        return self._sign_in
+
     # Signing
 
     def _prepare(self) -> None:
@@ -166,14 +178,14 @@ class AppSyncTransport:
         loop = asyncio.get_running_loop()
         if loop.time() - self._doubted >= self._pace.doubt_s:
             self._doubted = loop.time()
-            self._signer.forget()
-            self._renewing = loop.create_task(self._renew_credentials(), name="bridge sign-in")
+            self._renewing = loop.create_task(self._renew_credentials(doubted=True), name="bridge sign-in")
 
-    async def _renew_credentials(self) -> None:
+    async def _renew_credentials(self, *, doubted: bool = False) -> None:
         try:
-            changed = await self._aws.run(self._signer.refresh)
+            changed = await self._aws.run(self._signer.refresh, doubted=doubted)
         except SkykiteError as error:
             self._sign_in = error
+            self._tell()
             return
         self._sign_in = None
         if changed:
@@ -282,6 +294,15 @@ class AppSyncTransport:
             return
         self._tell()
 
+    def _broken(self, task: asyncio.Task[None]) -> None:
+        """None of them ends by itself, unless by a bug of ours, which must not go unseen."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            task.get_loop().call_exception_handler(
+                {"message": "the bridge is broken", "exception": error, "task": task}
+            )
+            trouble = Trouble("refused", f"the bridge is broken: {type(error).__name__}: {error}", lasting=True)
+            self._lost(trouble)
+
     def _publishing(self, trouble: Trouble | None) -> None:
         self._publish_trouble = trouble
         self._tell()
@@ -300,7 +321,7 @@ class AppSyncTransport:
         if said.reason == "denied" and self._sign_in is not None:
             said = Disconnection(reason="denied", message=self._sign_in.message, hint=self._sign_in.hint)
         self._up = False
-        if self._told is None or said.reason != self._told.reason:
+        if self._told is None or (said.reason, said.hint) != (self._told.reason, self._told.hint):
             self._told = said
             self._listener.disconnected(said)
 

@@ -102,8 +102,12 @@ class Subscription(asyncio.Protocol):
             await self._moved
 
     def say(self, text: str) -> None:
-        self._websocket.send_text(text.encode())
-        self._flush()
+        """Nothing, once the other end has taken leave: `reach` will say so."""
+        from websockets.protocol import State
+
+        if self._websocket.state is State.OPEN:
+            self._websocket.send_text(text.encode())
+            self._flush()
 
     def close(self) -> None:
         """Take leave."""
@@ -191,6 +195,7 @@ class Subscription(asyncio.Protocol):
                     self._received(datagrams)
             case messages.Acknowledged():
                 self._silence_s = min(self._silence_s, message.timeout_s)
+                self._watch()
                 self._move("acknowledged")
             case messages.Subscribed():
                 self._move("subscribed")
@@ -223,6 +228,8 @@ class Subscription(asyncio.Protocol):
 
     def _watch(self) -> None:
         """End it when nothing was heard for too long."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
         due = self._heard + self._silence_s
         if self._loop.time() >= due:
             self._end(Trouble("silent", f"nothing was heard from `{self._host}` for {self._silence_s:.0f} s"))
