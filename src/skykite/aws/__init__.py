@@ -17,8 +17,10 @@ from skykite.aws.cloudformation import (
 )
 from skykite.aws.errors import AwsError
 from skykite.aws.lambda_ import FunctionState, InvokeResult, Lambda
-from skykite.aws.s3 import S3
+from skykite.aws.s3 import S3, StoredObject
 from skykite.aws.session import AwsSession
+from skykite.aws.signing import RequestSigner
+from skykite.aws.ssm import Ssm
 from skykite.aws.sts import Identity, Sts
 
 __all__ = [
@@ -33,9 +35,12 @@ __all__ = [
     "Identity",
     "InvokeResult",
     "Lambda",
+    "RequestSigner",
+    "Ssm",
     "StackEvent",
     "StackOutput",
     "StackResource",
     "StackState",
+    "StoredObject",
     "Sts",
 ]

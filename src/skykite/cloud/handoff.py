@@ -23,9 +23,9 @@ from typing import Final, Literal, TypeVar, assert_never
 
 import msgspec
 
-from skykite.cloud.triggers import trigger_of
 from skykite.model.invocation import Failed, Invocation, Succeeded
 from skykite.model.names import FunctionId, RequestId
+from skykite.model.triggers import trigger_of
 from skykite.ports import Ids, Invoker
 
 _LENGTH: Final = struct.Struct(">I")

@@ -1,0 +1,49 @@
+"""Names by which the two ends of Live find each other: channels, the lease, the key. Pure.
+
+The application's and the stage's name are hashed, since a channel's segments take nothing but letters, digits and
+dashes, and since whoever may list channels or objects need not learn them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from skykite.model.bootstrap import LIVE_PREFIX, REPLIES_NAMESPACE, REQUESTS_NAMESPACE
+
+STAGE_KEY_BYTES: Final = 32
+
+
+def stage_channel(app: str, stage: str) -> str:
+    """The segment that stands for a stage: 32 hex digits."""
+    return hashlib.sha256(f"{app}\0{stage}".encode()).hexdigest()[:32]
+
+
+def requests_channel(app: str, stage: str) -> str:
+    """Where the stubs of a stage publish and its dev session listens."""
+    return f"/{REQUESTS_NAMESPACE}/{stage_channel(app, stage)}"
+
+
+def replies_channel(app: str, stage: str, session: bytes) -> str:
+    """Where the dev session publishes and the one stub with this session id listens."""
+    return f"{replies_prefix(app, stage)}/{session.hex()}"
+
+
+def replies_prefix(app: str, stage: str) -> str:
+    """What the reply channels of a stage have in common, without the slash that follows."""
+    return f"/{REPLIES_NAMESPACE}/{stage_channel(app, stage)}"
+
+
+def lease_key(app: str, stage: str) -> str:
+    """The object in the bootstrap bucket that says who serves a stage."""
+    return f"{LIVE_PREFIX}{stage_channel(app, stage)}/lease.json"
+
+
+def payload_prefix(app: str, stage: str) -> str:
+    """What the objects of payloads too large for messages have in common, with the slash that follows."""
+    return f"{LIVE_PREFIX}{stage_channel(app, stage)}/payload/"
+
+
+def stage_key_name(app: str, stage: str) -> str:
+    """The SSM parameter with the key that every message of a stage is authenticated by."""
+    return f"/skykite/{app}/{stage}/live-key"
