@@ -7,10 +7,12 @@ through the session given; the assembly; two files under `.kite/<stage>/`. Cloud
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, assert_never
+
+import msgspec
 
 from skykite.aws import AwsSession, StackState
 from skykite.deploy.assets import AssetPublisher, Build, Place
@@ -25,6 +27,7 @@ from skykite.deploy.templates import (
     DeployedResource,
     DesiredStack,
     StackPaths,
+    decode_template,
     deployed_resources,
     desired_stack,
 )
@@ -38,10 +41,13 @@ from skykite.model.events import (
     StepFinished,
     StepStarted,
 )
-from skykite.model.manifest import Manifest
+from skykite.model.manifest import Manifest, StackEntry
 from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
 from skykite.model.plan import Apply, KeptExport, Plan, PlanStep, Release, Remove, StepId
 from skykite.ports import Asker, Clock, EventSink
+
+Transform = Callable[[StackEntry, dict[str, Any]], Mapping[str, Any]]
+"""Makes of a stack's template the one to deploy. Pure, and the same each time, or nothing is ever unchanged."""
 
 _URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
 
@@ -96,8 +102,16 @@ class Deployer:
             session=session, events=events, clock=clock, consent=self._consent, put_template=self._put_template
         )
 
-    async def deploy(self, manifest: Manifest, assembly: Path, *, build: Build | None = None) -> Deployed:
-        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code.
+    async def deploy(
+        self,
+        manifest: Manifest,
+        assembly: Path,
+        *,
+        build: Build | None = None,
+        transform: Transform | None = None,
+    ) -> Deployed:
+        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code; `transform` has
+        the last word on each template.
 
         Raises a SkykiteError that names the first cause if a stack failed or the user refused; independent stacks
         are deployed all the same. Cancelling leaves running operations to CloudFormation: the next deploy picks
@@ -107,7 +121,7 @@ class Deployer:
         files = StageFiles(self._state, manifest.stage)
         count = len(manifest.stacks)
         self._events.emit(StepStarted(step="deploy", message=f"deploying {count} stack{'s' if count != 1 else ''}"))
-        desired = await asyncio.to_thread(_read_stacks, manifest, assembly)
+        desired = await asyncio.to_thread(_read_stacks, manifest, assembly, transform)
         actual = await self._stacks()
         removed = abandoned(desired, actual, app=manifest.app, stage=manifest.stage)
         importers = await self._importers(leaving_exports(desired, actual, removed))
@@ -398,11 +412,18 @@ class Deployer:
         return (self._clock.monotonic() - start) * 1000
 
 
-def _read_stacks(manifest: Manifest, assembly: Path) -> tuple[DesiredStack, ...]:
+def _read_stacks(manifest: Manifest, assembly: Path, transform: Transform | None) -> tuple[DesiredStack, ...]:
     return tuple(
-        desired_stack(entry, _read(assembly / entry.template), app=manifest.app, stage=manifest.stage)
+        desired_stack(entry, _read_template(entry, assembly, transform), app=manifest.app, stage=manifest.stage)
         for entry in manifest.stacks
     )
+
+
+def _read_template(entry: StackEntry, assembly: Path, transform: Transform | None) -> bytes:
+    data = _read(assembly / entry.template)
+    if transform is None:
+        return data
+    return msgspec.json.encode(transform(entry, decode_template(data, source=entry.template)))
 
 
 def _read(path: Path) -> bytes:

@@ -25,6 +25,7 @@ class Synthesis:
     project_root: str
     main: str
     outdir: str
+    functions: tuple[str, ...] | None = None  # those to be live, by id, end of an id, or handler; None means all
 
 
 def encode_synthesis(synthesis: Synthesis) -> str:
