@@ -10,14 +10,14 @@ from __future__ import annotations
 import select
 import threading
 from collections import deque
-from typing import Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Type
+from typing import Deque, Dict, Iterable, List, NamedTuple, Optional, Type
 
 from . import messages
 from .clock import Clock
-from .network import Network, Unreachable
+from .cloud import Cloud
+from .network import Unreachable
 from .pace import Backoff, TokenBucket
-from .settings import Settings
-from .sigv4 import NoCredentials, Signer
+from .sigv4 import NoCredentials
 from .websocket import Refused, WebSocket, open_websocket
 
 ATTEMPT_S = 5.0  # what one attempt to connect and subscribe may take
@@ -55,37 +55,30 @@ class Event(NamedTuple):
     """What is to be published, and how often that was tried."""
 
     text: str
-    attempts: int
+    attempts: int = 0
 
-
-class Api(NamedTuple):
-    """The Event API as one stub uses it."""
-
-    network: Network
-    settings: Settings
-    session: bytes  # the stub's own, which names its reply channel
-    signer: Signer
-    clock: Clock
-    random: Callable[[int], bytes]
+    @classmethod
+    def of(cls, datagram: bytes) -> Event:
+        return cls(messages.event_of(datagram))
 
 
 class Line:
     """An open connection. `lost` says why it no longer is; `denied` whether that is for want of permission."""
 
-    def __init__(self, api: Api, socket: WebSocket, early: Iterable[str] = ()) -> None:
-        now = api.clock.monotonic()
+    def __init__(self, cloud: Cloud, socket: WebSocket, early: Iterable[str] = ()) -> None:
+        now = cloud.clock.monotonic()
         socket.heard = False  # from here on
         self._socket = socket
-        self._settings = api.settings
-        self._signer = api.signer
-        self._clock = api.clock
+        self._settings = cloud.settings
+        self._signer = cloud.signer
+        self._clock = cloud.clock
         self._early = list(early)
         self._bucket = TokenBucket(_BURST, _RATE, now)
-        self._throttled = Backoff(0.5, 8.0, api.random)
+        self._throttled = Backoff(0.5, 8.0, cloud.random)
         self._queue: Deque[Event] = deque(maxlen=_MOST_QUEUED)
         self._in_flight: Dict[str, List[Event]] = {}
         self._publishes = 0
-        self._opened = self._looked = (now, api.clock.time())
+        self._opened = self._looked = (now, cloud.clock.time())
         self._heard_at = now
         self._overdue_at: Optional[float] = None  # when something has to have been heard
         self.lost: Optional[str] = None
@@ -98,7 +91,7 @@ class Line:
 
     def send(self, datagram: bytes) -> None:
         """To be published with the next `step`."""
-        self._queue.append(Event(messages.event_of(datagram), 0))
+        self._queue.append(Event.of(datagram))
 
     def resend(self, events: Iterable[Event]) -> None:
         """What another line did not get rid of."""
@@ -233,41 +226,41 @@ class Line:
             self._socket.close()
 
 
-def open_line(api: Api, *, deadline: float, cancelled: threading.Event) -> Line:
+def open_line(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> Line:
     """Connect and subscribe, again and again with growing waits: an API that is new answers errors for a while.
 
     `deadline` is of the monotonic clock. Raises NoLine.
     """
-    backoff = Backoff(0.2, 5.0, api.random)
+    backoff = Backoff(0.2, 5.0, cloud.random)
     learned = False
     while True:
         try:
-            return _attempt(api, min(deadline, api.clock.monotonic() + ATTEMPT_S))
+            return _attempt(cloud, min(deadline, cloud.clock.monotonic() + ATTEMPT_S))
         except (Unreachable, NoCredentials) as error:
             reason, denied, wait = str(error), isinstance(error, NoCredentials), backoff.next()
         except (Refused, _NotYet) as error:
             throttled = error.throttled if isinstance(error, _NotYet) else error.status == 429
             denied = error.denied if isinstance(error, _NotYet) else error.status in (401, 403)
-            if not learned and not throttled and api.signer.learn(error.date):
+            if not learned and not throttled and cloud.signer.learn(error.date):
                 learned = True  # our clock was wrong: no wonder, and no reason to wait
                 continue
             reason, wait = str(error), backoff.next()
             if throttled or denied:
                 wait += 1.0
-        if api.clock.monotonic() + wait >= deadline or cancelled.wait(wait):
+        if cloud.clock.monotonic() + wait >= deadline or cancelled.wait(wait):
             raise NoLine(reason, denied=denied)
 
 
-def _attempt(api: Api, deadline: float) -> Line:
-    settings = api.settings
-    offered = messages.subprotocols(api.signer, settings.http_host)
-    socket = open_websocket(api.network, settings.realtime_host, messages.REALTIME_PATH, offered, deadline=deadline)
+def _attempt(cloud: Cloud, deadline: float) -> Line:
+    settings = cloud.settings
+    offered = messages.subprotocols(cloud.signer, settings.http_host)
+    socket = open_websocket(cloud.network, settings.realtime_host, messages.REALTIME_PATH, offered, deadline=deadline)
     try:
         socket.send(messages.connection_init())
-        _await(socket, messages.Acknowledged, api.clock, deadline)
-        channel = f"{settings.replies}/{api.session.hex()}"
-        socket.send(messages.subscribe(api.signer, settings.http_host, _SUBSCRIPTION, channel))
-        return Line(api, socket, _await(socket, messages.Subscribed, api.clock, deadline))
+        _await(socket, messages.Acknowledged, cloud.clock, deadline)
+        channel = f"{settings.replies}/{cloud.session.hex()}"
+        socket.send(messages.subscribe(cloud.signer, settings.http_host, _SUBSCRIPTION, channel))
+        return Line(cloud, socket, _await(socket, messages.Subscribed, cloud.clock, deadline))
     except OSError as error:
         socket.close()
         raise Unreachable(f"the Event API `{settings.realtime_host}` does not answer: {error}") from error

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from kit.appsync import HTTP_HOST, REALTIME_HOST, REGION, running_aws
-from kit.live import PushedClock, make_api, open_soon, step_until
+from kit.live import PushedClock, make_cloud, open_soon, step_until
 from kit.loopback import running_server
 from kit.proxy import running_proxy
 from skykite_lambda.live.network import Network, Unreachable
@@ -76,7 +76,7 @@ def test_everything_goes_through_the_proxy_and_is_encrypted_to_its_end(
         environment = aws.environment()
         del environment["AWS_ENDPOINT_URL"]
         environment |= {"HTTPS_PROXY": f"http://{user}127.0.0.1:{proxy.port}", "AWS_CA_BUNDLE": authority_file}
-        line = open_soon(make_api(environment, PushedClock()))
+        line = open_soon(make_cloud(environment, PushedClock()))
         line.send(bytes(180_000))
         step_until(line, lambda: line.accepted)
         line.close()
