@@ -7,7 +7,6 @@ import os
 import queue
 import threading
 import time
-from itertools import pairwise
 
 import pytest
 
@@ -391,16 +390,3 @@ def test_texts_of_events_hold_nothing_that_an_encoder_would_escape(aws: Aws, clo
     assert any(letter in base64.b64encode(b"".join(datagrams)) for letter in b"+/")
     with pytest.raises(queue.Empty):
         aws.datagrams.get_nowait()
-
-
-def test_jitter_keeps_a_thousand_stubs_from_asking_at_the_same_moment() -> None:
-    from skykite_lambda.live.pace import Backoff
-
-    waits = []
-    for _ in range(200):
-        backoff = Backoff(0.2, 5.0, os.urandom)
-        waits.append([backoff.next() for _ in range(20)])
-    assert len({first for first, *_ in waits}) > 100
-    for one in waits:
-        assert all(0.1 <= wait <= 5.0 for wait in one)
-        assert all(later > earlier * 0.99 for earlier, later in pairwise(one[:4]))
