@@ -23,6 +23,7 @@ class PushedClock(Clock):
     def __init__(self) -> None:
         self.monotonic_ahead = 0.0
         self.time_ahead = 0.0
+        super().__init__()
 
     def monotonic(self) -> float:
         return time.monotonic() + self.monotonic_ahead
@@ -39,7 +40,7 @@ def make_cloud(environment: Mapping[str, str], clock: Clock, session: bytes = SE
 
 
 def open_soon(cloud: Cloud, within: float = 10.0) -> Line:
-    return open_line(cloud, deadline=cloud.clock.monotonic() + within, cancelled=threading.Event())
+    return open_line(cloud, deadline=cloud.clock.elapsed() + within, cancelled=threading.Event())
 
 
 def step_until(line: Line, wanted: Callable[[], object], *, within: float = 10.0) -> list[bytes]:
@@ -54,4 +55,4 @@ def step_until(line: Line, wanted: Callable[[], object], *, within: float = 10.0
             return datagrams
         assert time.monotonic() < give_up, f"it never came to that: {line.lost}, {len(datagrams)} datagrams"
         if line.lost is None:
-            select([line], [], [], max(0.0, min(0.02, line.next_timer() - time.monotonic())))
+            select([line], [], [], 0.02)

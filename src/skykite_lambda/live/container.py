@@ -33,19 +33,9 @@ _USELESS_LINES = 3  # in a row, lost for want of permission before anything was 
 _MOST_UNSENT = 64
 
 
-class Moment(NamedTuple):
-    """By both clocks: a container that was frozen misses time on one or the other."""
-
-    monotonic: float
-    time: float
-
-    def since(self, earlier: "Moment") -> float:
-        return max(self.monotonic - earlier.monotonic, self.time - earlier.time)
-
-
 class Failure(NamedTuple):
     error: Exception
-    at: Moment
+    at: float
 
 
 class Container:
@@ -63,15 +53,12 @@ class Container:
         self._clock = clock
         self._errands = Errands()
         self._line: Optional[Line] = None
-        self._lease_at: Optional[Moment] = None
+        self._lease_at = float("-inf")
         self._failures: Dict[str, Failure] = {}
         self._unsent: List[Event] = []
         self._again = Backoff(0.2, 5.0, random)  # for lines that come about and are no good
         self._again_at = 0.0
-        self._looked = self.moment()
-
-    def moment(self) -> Moment:
-        return Moment(self._clock.monotonic(), self._clock.time())
+        self._looked = clock.elapsed()
 
     @property
     def network(self) -> Network:
@@ -91,18 +78,18 @@ class Container:
 
     def lease_age(self) -> float:
         """Seconds since the lease was read; infinite if it never was."""
-        return float("inf") if self._lease_at is None else self.moment().since(self._lease_at)
+        return self._clock.elapsed() - self._lease_at
 
     def start(self, patience: float = float("inf")) -> None:
         """Fetch what is missing. What was under way before a freeze is given up; what failed lately is not repeated.
 
         `patience` is how many seconds from now a result is of any use.
         """
-        now = self.moment()
-        if now.since(self._looked) > _FROZEN_S:
+        now = self._clock.elapsed()
+        if now - self._looked > _FROZEN_S:
             self._errands.abandon()
         self._looked = now
-        self._failures = {name: failed for name, failed in self._failures.items() if now.since(failed.at) < _FRESH_S}
+        self._failures = {name: failed for name, failed in self._failures.items() if now - failed.at < _FRESH_S}
         if self._line is not None:
             self._step_line(self._line)  # which may turn out to be dead
         if KEY not in self._failures and self.key is None:
@@ -116,7 +103,7 @@ class Container:
         cloud, clock = self._cloud, self._clock
 
         def deadline(within: float) -> float:
-            return clock.monotonic() + min(within, patience)
+            return clock.elapsed() + min(within, patience)
 
         def line(cancelled: threading.Event) -> Line:
             opened = open_line(cloud, deadline=deadline(_LINE_WITHIN_S), cancelled=cancelled)
@@ -142,9 +129,9 @@ class Container:
     def step(self) -> Tuple[List[bytes], List[Finished]]:
         """Take what has come: datagrams, and what was `run`. Publishes what was sent. Never waits."""
         others = [finished for finished in self._errands.finished() if not self._settle(finished)]
-        self._looked = self.moment()
+        self._looked = self._clock.elapsed()
         if self._line is None:
-            if LINE not in self._failures and self._looked.monotonic >= self._again_at:
+            if LINE not in self._failures and self._looked >= self._again_at:
                 self.fetch(LINE)
             return [], others
         return self._step_line(self._line), others
@@ -158,7 +145,7 @@ class Container:
                 self._unsent = [*self._unsent, Event.of(datagram)][-_MOST_UNSENT:]
 
     def wait(self, until: Optional[float]) -> None:
-        """For news, or for a moment of the monotonic clock."""
+        """For news, or for a moment of the clock's `elapsed`."""
         sources: List[Union[Errands, Line]] = [self._errands]
         timers = [] if until is None else [until]
         if self._line is not None:
@@ -166,7 +153,7 @@ class Container:
             timers.append(self._line.next_timer())
         elif LINE not in self._failures and not self.is_fetching(LINE):
             timers.append(self._again_at)
-        patience = max(0.0, min(timers) - self._clock.monotonic()) if timers else None
+        patience = max(0.0, min(timers) - self._clock.elapsed()) if timers else None
         select.select(sources, [], [], patience)
 
     def rest(self) -> None:
@@ -184,9 +171,9 @@ class Container:
             return False
         if name == LEASE:
             self.lease = Lease(None, str(result)) if isinstance(result, Exception) else result
-            self._lease_at = self.moment()
+            self._lease_at = self._clock.elapsed()
         elif isinstance(result, Exception):
-            self._failures[name] = Failure(result, self.moment())
+            self._failures[name] = Failure(result, self._clock.elapsed())
         elif name == LINE:
             self._line = result
             self._line.resend(self._unsent)
@@ -203,8 +190,8 @@ class Container:
             self._line = None
             self._unsent = line.unsent()[-_MOST_UNSENT:]
             if not line.accepted:
-                self._again_at = self._clock.monotonic() + self._again.next()
+                self._again_at = self._clock.elapsed() + self._again.next()
                 if line.denied and self._again.failures >= _USELESS_LINES:
-                    self._failures[LINE] = Failure(NoLine(line.lost, denied=True), self.moment())
+                    self._failures[LINE] = Failure(NoLine(line.lost, denied=True), self._clock.elapsed())
                     self._again.reset()
         return datagrams

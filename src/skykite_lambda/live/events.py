@@ -66,7 +66,7 @@ class Line:
     """An open connection. `lost` says why it no longer is; `denied` whether that is for want of permission."""
 
     def __init__(self, cloud: Cloud, socket: WebSocket, early: Iterable[str] = ()) -> None:
-        now = cloud.clock.monotonic()
+        now = cloud.clock.elapsed()
         socket.heard = False  # from here on
         self._socket = socket
         self._settings = cloud.settings
@@ -78,8 +78,7 @@ class Line:
         self._queue: Deque[Event] = deque(maxlen=_MOST_QUEUED)
         self._in_flight: Dict[str, List[Event]] = {}
         self._publishes = 0
-        self._opened = self._looked = (now, cloud.clock.time())
-        self._heard_at = now
+        self._opened = self._looked = self._heard_at = now
         self._overdue_at: Optional[float] = None  # when something has to have been heard
         self.lost: Optional[str] = None
         self.denied = False
@@ -103,11 +102,11 @@ class Line:
 
     def step(self) -> List[bytes]:
         """Take what has come, publish what may go, and see whether the line still lives."""
-        paused = self._pause()
         datagrams: List[bytes] = []
         keep_alives = 0
         texts, self._early = self._early + self._socket.receive(), []
-        now = self._clock.monotonic()
+        now = self._clock.elapsed()
+        paused, self._looked = now - self._looked, now
         if self._socket.heard:
             self._socket.heard = False
             self._heard_at = now
@@ -127,23 +126,17 @@ class Line:
         return datagrams
 
     def next_timer(self) -> float:
-        """When `step` is due at the latest, on the monotonic clock."""
-        now = self._clock.monotonic()
+        """When `step` is due at the latest, of the clock's `elapsed`."""
+        now = self._clock.elapsed()
         due = self._heard_at + _SILENCE_S if self._overdue_at is None else self._overdue_at
         return min(due, self._bucket.ready_at(now)) if self._queue else due
 
     def close(self) -> None:
         self._lose("closed by us")
 
-    def _pause(self) -> float:
-        """How long nobody looked, by the clock that ran on: a frozen container misses time on one or the other."""
-        looked, self._looked = self._looked, (self._clock.monotonic(), self._clock.time())
-        return max(self._looked[0] - looked[0], self._looked[1] - looked[1])
-
     def _doubt(self, paused: float, keep_alives: int, now: float) -> None:
         """After a pause the socket may look alive and not be."""
-        age = max(self._looked[0] - self._opened[0], self._looked[1] - self._opened[1])
-        if age > _OLDEST_S:
+        if now - self._opened > _OLDEST_S:
             self._lose("it is nearly a day old")
         elif keep_alives < int((paused - _KEEP_ALIVE_SLACK_S) // _KEEP_ALIVE_S):
             self._lose(f"no keep-alive in {paused:.0f} s")
@@ -229,13 +222,13 @@ class Line:
 def open_line(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> Line:
     """Connect and subscribe, again and again with growing waits: an API that is new answers errors for a while.
 
-    `deadline` is of the monotonic clock. Raises NoLine.
+    `deadline` is of the clock's `elapsed`. Raises NoLine.
     """
     backoff = Backoff(0.2, 5.0, cloud.random)
     learned = False
     while True:
         try:
-            return _attempt(cloud, min(deadline, cloud.clock.monotonic() + ATTEMPT_S))
+            return _attempt(cloud, min(deadline, cloud.clock.elapsed() + ATTEMPT_S))
         except (Unreachable, NoCredentials) as error:
             reason, denied, wait = str(error), isinstance(error, NoCredentials), backoff.next()
         except (Refused, _NotYet) as error:
@@ -247,7 +240,7 @@ def open_line(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> L
             reason, wait = str(error), backoff.next()
             if throttled or denied:
                 wait += 1.0
-        if cloud.clock.monotonic() + wait >= deadline or cancelled.wait(wait):
+        if cloud.clock.elapsed() + wait >= deadline or cancelled.wait(wait):
             raise NoLine(reason, denied=denied)
 
 
@@ -281,6 +274,6 @@ def _await(socket: WebSocket, wanted: Type[messages.Message], clock: Clock, dead
                 raise _NotYet(message, socket.date)
         if socket.ended is not None:
             raise ConnectionResetError(socket.ended)
-        remaining = deadline - clock.monotonic()
+        remaining = deadline - clock.elapsed()
         if remaining <= 0 or not select.select([socket], [], [], remaining)[0]:
             raise TimeoutError("timed out")

@@ -39,13 +39,13 @@ class NoKey(Exception):  # noqa: N818
 
 
 def read_key(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> bytes:
-    """`deadline` is of the monotonic clock. Raises NoKey."""
+    """`deadline` is of the clock's `elapsed`. Raises NoKey."""
     clock, signer, parameter = cloud.clock, cloud.signer, cloud.settings.key_parameter
     backoff = Backoff(0.2, 5.0, cloud.random)
     learned = False
     while True:
         try:
-            status, document, date = _ask(cloud, min(deadline, clock.monotonic() + _ATTEMPT_S))
+            status, document, date = _ask(cloud, min(deadline, clock.elapsed() + _ATTEMPT_S))
         except (Unreachable, Garbled) as error:
             reason = str(error)
         except NoCredentials as error:
@@ -64,7 +64,7 @@ def read_key(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> by
             if status < 500 and status != 429 and code not in _PASSING:
                 raise NoKey(reason)
         wait = backoff.next()
-        if clock.monotonic() + wait >= deadline or cancelled.wait(wait):
+        if clock.elapsed() + wait >= deadline or cancelled.wait(wait):
             raise NoKey(reason)
 
 

@@ -30,7 +30,7 @@ class Lease(NamedTuple):
 
 
 def read_lease(cloud: Cloud, *, deadline: float) -> Lease:
-    """Never raises for what is outside. `deadline` is of the monotonic clock."""
+    """Never raises for what is outside. `deadline` is of the clock's `elapsed`."""
     try:
         answer = _get(cloud, deadline)
         if answer.status == 403 and cloud.signer.learn(parse_http_date(answer.headers.get("date"))):

@@ -232,7 +232,7 @@ def open_websocket(
 ) -> WebSocket:
     """Connect and shake hands; the first of `subprotocols` is the one the server has to choose.
 
-    `deadline` is of the monotonic clock. Raises Unreachable, Refused.
+    `deadline` is of the clock's `elapsed`. Raises Unreachable, Refused.
     """
     stream = network.connect(host, port, deadline)
     try:

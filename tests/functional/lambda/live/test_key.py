@@ -14,7 +14,7 @@ from skykite_lambda.live.key import NoKey, read_key
 
 
 def read(cloud: Cloud, within: float = 5.0) -> bytes:
-    return read_key(cloud, deadline=cloud.clock.monotonic() + within, cancelled=threading.Event())
+    return read_key(cloud, deadline=cloud.clock.elapsed() + within, cancelled=threading.Event())
 
 
 def test_the_key_is_read(cloud: Cloud) -> None:

@@ -53,14 +53,14 @@ def opened() -> Iterator[Open]:
             clock = PushedClock()
             network = Network({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}, clock)
             protocols = ["aws-appsync-event-ws", "header-e30"]
-            return open_websocket(network, "host.example", "/event/realtime", protocols, deadline=clock.monotonic() + 5)
+            return open_websocket(network, "host.example", "/event/realtime", protocols, deadline=clock.elapsed() + 5)
 
         yield open_one
 
 
 def everything(socket: WebSocket) -> list[str]:
     """All that comes until the connection is over."""
-    texts: list[str] = []
+    texts = socket.receive()
     while socket.ended is None:
         assert select([socket], [], [], 5)[0]
         texts += socket.receive()
