@@ -49,11 +49,12 @@ class Container:
         self.session = random(16)
         self.key: Optional[bytes] = None
         self.lease: Optional[Lease] = None
+        self.lease_at = float("-inf")  # when it was read
         self._cloud = Cloud(Network(environment, clock), settings, self.session, signer, clock, random)
         self._clock = clock
+        self._random = random
         self._errands = Errands()
         self._line: Optional[Line] = None
-        self._lease_at = float("-inf")
         self._failures: Dict[str, Failure] = {}
         self._unsent: List[Event] = []
         self._again = Backoff(0.2, 5.0, random)  # for lines that come about and are no good
@@ -75,10 +76,6 @@ class Container:
     def persist(self) -> None:
         """Try again though it has failed."""
         self._failures = {}
-
-    def lease_age(self) -> float:
-        """Seconds since the lease was read; infinite if it never was."""
-        return self._clock.elapsed() - self._lease_at
 
     def start(self, patience: float = float("inf")) -> None:
         """Fetch what is missing. What was under way before a freeze is given up; what failed lately is not repeated.
@@ -160,9 +157,15 @@ class Container:
         """The invocation is over: what was not sent is of no interest to the next."""
         self._unsent = []
 
-    def forget_key(self) -> None:
-        """It may have been replaced."""
-        self.key = None
+    def renew(self) -> None:
+        """Be another stub to everybody: another session, another channel."""
+        self.session = self._random(16)
+        self._cloud = self._cloud._replace(session=self.session)
+        self._errands.abandon()
+        self._unsent = []
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     def _settle(self, finished: Finished) -> bool:
         """Whether it was one of ours."""
@@ -171,7 +174,7 @@ class Container:
             return False
         if name == LEASE:
             self.lease = Lease(None, str(result)) if isinstance(result, Exception) else result
-            self._lease_at = self._clock.elapsed()
+            self.lease_at = self._clock.elapsed()
         elif isinstance(result, Exception):
             self._failures[name] = Failure(result, self._clock.elapsed())
         elif name == LINE:

@@ -25,8 +25,8 @@ _SUBSCRIPTION = "replies"
 _BURST, _RATE = 25, 25.0  # publishes on one WebSocket, and a second
 _ATTEMPTS = 3  # to publish an event that the service says it did not take
 _MOST_QUEUED = 64
-_ANSWER_S = 4.0  # within which a publish or a ping is answered on a live connection
-_ANSWER_AFTER_PAUSE_S = 2.0
+_ANSWER_S = 2.5  # within which a publish or a ping is answered on a live connection
+_ANSWER_AFTER_PAUSE_S = 1.5
 _PAUSE_S = 5.0  # without looking: long enough to doubt
 _SILENCE_S = 4.0  # in mid-invocation, when a dev session is heard every two seconds
 _KEEP_ALIVE_S, _KEEP_ALIVE_SLACK_S = 60.0, 5.0
@@ -118,6 +118,7 @@ class Line:
         if self._socket.ended is not None:
             self._lose(self._socket.ended)
         elif paused > _PAUSE_S:
+            self._overdue_at = None  # it was us who did not look
             self._doubt(paused, keep_alives, now)
         if self.lost is None:
             self._publish(now, _ANSWER_AFTER_PAUSE_S if paused > _PAUSE_S else _ANSWER_S)
@@ -227,6 +228,7 @@ def open_line(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> L
     backoff = Backoff(0.2, 5.0, cloud.random)
     learned = False
     while True:
+        offset = cloud.signer.offset
         try:
             return _attempt(cloud, min(deadline, cloud.clock.elapsed() + ATTEMPT_S))
         except (Unreachable, NoCredentials) as error:
@@ -234,7 +236,7 @@ def open_line(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> L
         except (Refused, _NotYet) as error:
             throttled = error.throttled if isinstance(error, _NotYet) else error.status == 429
             denied = error.denied if isinstance(error, _NotYet) else error.status in (401, 403)
-            if not learned and not throttled and cloud.signer.learn(error.date):
+            if not learned and not throttled and cloud.signer.learn(error.date, offset):
                 learned = True  # our clock was wrong: no wonder, and no reason to wait
                 continue
             reason, wait = str(error), backoff.next()

@@ -44,6 +44,7 @@ def read_key(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> by
     backoff = Backoff(0.2, 5.0, cloud.random)
     learned = False
     while True:
+        offset = signer.offset
         try:
             status, document, date = _ask(cloud, min(deadline, clock.elapsed() + _ATTEMPT_S))
         except (Unreachable, Garbled) as error:
@@ -56,7 +57,7 @@ def read_key(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> by
             code = str(document.get("__type", "")).rpartition("#")[2]
             if code == "ParameterNotFound":
                 raise NoKey(f"there is no parameter `{parameter}`", missing=True)
-            if not learned and signer.learn(parse_http_date(date)):
+            if not learned and signer.learn(parse_http_date(date), offset):
                 learned = True
                 continue
             said = document.get("message") or document.get("Message") or ""

@@ -31,9 +31,10 @@ class Lease(NamedTuple):
 
 def read_lease(cloud: Cloud, *, deadline: float) -> Lease:
     """Never raises for what is outside. `deadline` is of the clock's `elapsed`."""
+    offset = cloud.signer.offset
     try:
         answer = _get(cloud, deadline)
-        if answer.status == 403 and cloud.signer.learn(parse_http_date(answer.headers.get("date"))):
+        if answer.status == 403 and cloud.signer.learn(parse_http_date(answer.headers.get("date")), offset):
             answer = _get(cloud, deadline)
     except (Unreachable, Garbled, NoCredentials) as error:
         return Lease(None, f"the lease cannot be read: {error}")
