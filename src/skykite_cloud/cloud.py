@@ -38,7 +38,7 @@ class Cloud:
         self._snapshots = Snapshots(self._state, self._files, failed=self._saving_fails)
         self._background: set[asyncio.Task[None]] = set()
         endpoints.install(port)
-        deployments.install(self._snapshots.changed_for_good)
+        deployments.install(self._stack_settled)
         resources.install()
         templates.install()
         client = HandoffClient(settings.handoff) if settings.handoff else None
@@ -99,6 +99,10 @@ class Cloud:
             self._snapshots.save_and_close()
         except OSError as error:
             self._saving_fails(str(error))
+
+    def _stack_settled(self) -> None:
+        self._snapshots.changed_for_good()
+        self._say({"event": "settled"})
 
     def _saving_fails(self, reason: str) -> None:
         self._notice(

@@ -5,7 +5,9 @@ own. This room starts and watches that process, hands its Lambda invocations to 
 """
 
 from skykite.cloud.address import CloudAddress, cloud_environment, read_address
-from skykite.cloud.environment import ensure_environment
+from skykite.cloud.codestore import CodeStore
+from skykite.cloud.deployed import DeployedFunction, DeployedInvoker, FetchCode, Layer
+from skykite.cloud.environment import ensure_environment, ensure_function_environment
 from skykite.cloud.handoff import HandoffServer
 from skykite.cloud.process import EmbeddedCloud
 from skykite.cloud.registry import uv_environment
@@ -13,10 +15,16 @@ from skykite.cloud.urls import translate_urls
 
 __all__ = [
     "CloudAddress",
+    "CodeStore",
+    "DeployedFunction",
+    "DeployedInvoker",
     "EmbeddedCloud",
+    "FetchCode",
     "HandoffServer",
+    "Layer",
     "cloud_environment",
     "ensure_environment",
+    "ensure_function_environment",
     "read_address",
     "translate_urls",
     "uv_environment",

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,13 +59,16 @@ class EmbeddedCloud:
         events: EventSink,
         clock: Clock,
         ids: Ids,
+        on_settled: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_settled` is told when a stack operation has ended, whoever began it."""
         self._directory = directory
         self._region = region
         self._handoff = handoff
         self._events = events
         self._clock = clock
         self._ids = ids
+        self._on_settled = on_settled
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._stopping = False
@@ -91,7 +94,6 @@ class EmbeddedCloud:
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._process = process = await self._spawn(python)
         self._reading = asyncio.create_task(self._read(process, ready))
-        handoff = self._handoff
         self._tell(
             {
                 "directory": str(cloud_directory(self._directory)),
@@ -101,7 +103,7 @@ class EmbeddedCloud:
                 "secret_access_key": credentials.secret_access_key,
                 "port": credentials.port,
                 "owner": os.getpid(),
-                "handoff": {"port": handoff.port, "token": handoff.token} if handoff else None,
+                "handoff": _handoff_settings(self._handoff) if self._handoff else None,
             }
         )
         try:
@@ -205,6 +207,8 @@ class EmbeddedCloud:
                         waiting.set_exception(self._unsaved(message["error"]))
                     else:
                         waiting.set_result(None)
+            case "settled":
+                self._on_settled()
             case "notice":
                 self._events.emit(
                     Notice(notice=message["notice"], message=message["message"], hint=message.get("hint"))
@@ -261,6 +265,10 @@ class EmbeddedCloud:
         except OSError:
             return None
         return "\n".join(lines) or None
+
+
+def _handoff_settings(handoff: HandoffServer) -> dict[str, Any]:
+    return {"port": handoff.port, "token": handoff.token, "deployed": handoff.takes_deployed}
 
 
 def _own_session() -> dict[str, Any]:
