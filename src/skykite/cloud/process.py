@@ -174,7 +174,7 @@ class EmbeddedCloud:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 cwd=cloud_directory(self._directory),
                 env=bare_environment(os.environ, python, cloud_directory(self._directory)),
-                **_own_session(),
+                **own_session(),
             )  # fmt: skip
 
     def _open_log(self) -> Any:
@@ -271,7 +271,7 @@ def _handoff_settings(handoff: HandoffServer) -> dict[str, Any]:
     return {"port": handoff.port, "token": handoff.token, "deployed": handoff.takes_deployed}
 
 
-def _own_session() -> dict[str, Any]:
+def own_session() -> dict[str, Any]:
     """Keep Ctrl-C on the terminal away from the child: what it means is ours to say."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

@@ -43,6 +43,11 @@ class KeptPorts:
         except (OSError, msgspec.MsgspecError):
             self._kept = {}
 
+    @property
+    def known(self) -> bool:
+        """Whether there ever was an API."""
+        return bool(self._kept)
+
     def port_of(self, api: str) -> int:
         return self._ports.port_of(ConstructPath(api), prefer=self._kept.get(api))
 

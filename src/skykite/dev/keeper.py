@@ -81,7 +81,8 @@ class Keeper:
         self._runtime: Runtime | None = None
         self._host = _bare_host(os.environ)
         self._store = CodeStore(directory / "code")
-        self._ports = KeptPorts(directory / "ports.json")
+        self._ports = KeptPorts(directory / "keeper.ports.json")
+        self._modules = directory / "keeper.modules.json"
         self._apis: tuple[KeptApi, ...] = ()
         self._complaints: dict[str, str] = {}  # by API, so that each is made once
         self._settled = asyncio.Event()
@@ -182,6 +183,7 @@ class Keeper:
             events=self._told,
             clock=self._clock,
             max_workers=self._max_workers,
+            modules_cache=self._modules,
             host=self._host,
         )
         await runtime.start()
@@ -201,7 +203,10 @@ class Keeper:
             threads=_CALLS,
         )
         await self._deployed.forget()
-        await self._serve()
+        if self._ports.known:
+            await self._serve()
+        else:  # there never was an API: no reason to wait until that is certain
+            self._settled.set()
         if self._watching is None:
             self._watching = asyncio.create_task(self._serve_what_is_deployed(), name="kept-apis")
 
