@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+import msgspec
 
 from skykite.cli.clock import SystemClock
 from skykite.cli.console import open_console
 from skykite.cli.environment import load_environment
-from skykite.cli.project import prepare_state, read_project
+from skykite.cli.project import find_project, prepare_state, read_project
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from skykite.aws import AwsSession
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
+    from skykite.dev.keeping import Keeping
     from skykite.dev.session import DevSession
     from skykite.model.manifest import Manifest
+    from skykite.model.project import Project
 
 _T = TypeVar("_T")
 
@@ -64,11 +67,13 @@ IDS = SystemIds()
 
 def run_dev(settings: Settings, *, port: int | None) -> None:
     """`kite dev --local`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
+    from skykite.cli.kept_cloud import refuse_kept
     from skykite.runtime import run_outside_debugger
 
     run_outside_debugger(sys.argv[1:])
     workspace = open_workspace(settings, local=True)
     prepare_state(workspace.project)
+    refuse_kept(workspace.project)
     with open_console(settings) as (events, asker):
         _run(lambda stop: _dev_session(workspace, events, asker, port=port).run(stop), stoppable=True)
 
@@ -103,12 +108,99 @@ def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, .
     return found.variables, found.files
 
 
-def run_deploy(settings: Settings) -> None:
+def run_cloud_start(settings: Settings, *, foreground: bool) -> None:
+    """`kite cloud start`."""
+    from skykite.cli import kept_cloud
+    from skykite.cloud import ensure_environment, ensure_function_environment
+    from skykite.cloud.files import make_private_directory
+    from skykite.dev.detach import launch_keeper
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    prepare_state(project)
+    with open_console(settings) as (events, _):
+
+        async def start(stop: asyncio.Event) -> None:
+            began = CLOCK.monotonic()
+            already = await kept_cloud.running_already(project)
+            if already is not None:
+                events.emit(already)
+                return
+            kept_cloud.make_way(project, events)
+            if foreground:
+                await _keeping(project, events, log=None).run(stop)
+                return
+            # Here, where there is somebody to see how far it is.
+            await ensure_environment(events, CLOCK)
+            await ensure_function_environment(events, CLOCK)
+            directory = kept_cloud.local_directory(project)
+            make_private_directory(directory)
+            started = await launch_keeper(
+                kept_cloud.keeper_command(project),
+                directory=directory,
+                environment=kept_cloud.keeper_environment(os.environ),
+                events=events,
+            )
+            elapsed = (CLOCK.monotonic() - began) * 1000
+            events.emit(msgspec.structs.replace(started, elapsed_ms=elapsed))
+
+        _run(start, stoppable=foreground)
+
+
+def run_keeper(settings: Settings) -> None:
+    """The process that `kite cloud start` leaves behind."""
+    from skykite.cli.keeper_log import DetachedSink, LogStream
+    from skykite.cli.kept_cloud import local_directory
+    from skykite.cli.render import open_renderer
+    from skykite.dev.kept import LOG_FILE
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    log = local_directory(project) / LOG_FILE
+    stream = LogStream(log, CLOCK)
+    renderer = open_renderer("plain", stdout=stream, stderr=stream, environment=os.environ, clock=CLOCK)
+    sink = DetachedSink(renderer, CLOCK)
+    renderer.start()
+    try:
+        _run(lambda stop: _keeping(project, sink, log=log).run(stop), stoppable=True)
+    except SkykiteError as error:
+        sink.fail(error)
+        raise
+    finally:
+        renderer.stop()
+
+
+def run_cloud_stop(settings: Settings) -> None:
+    """`kite cloud stop`."""
+    from skykite.cli.kept_cloud import stop_kept
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    with open_console(settings) as (events, _):
+        events.emit(_run(lambda _: stop_kept(project, CLOCK)))
+
+
+def run_cloud_status(settings: Settings) -> int:
+    """`kite cloud status`; the exit code says whether a cloud can be worked with."""
+    from skykite.cli.kept_cloud import look
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    with open_console(settings) as (events, _):
+        status = _run(lambda _: look(project))
+        events.emit(status)
+    return 0 if status.state in ("kept", "dev") else 1
+
+
+def _keeping(project: Project, events: EventSink, *, log: Path | None) -> Keeping:
+    from skykite.cli.kept_cloud import local_directory
+    from skykite.dev.keeping import Keeping, KeepOptions
+
+    options = KeepOptions(app=project.name, directory=local_directory(project), region=project.region, log=log)
+    return Keeping(options=options, events=events, clock=CLOCK, ids=IDS)
+
+
+def run_deploy(settings: Settings, *, local: bool) -> None:
     """`kite deploy`: synth, bundles, change sets; outputs on stdout."""
     from skykite.dev.lock import hold_stage
-    from skykite.synth import synthesize
 
-    workspace = open_workspace(settings, local=False)
+    workspace = open_workspace(settings, local=local)
     prepare_state(workspace.project)
     with (
         open_console(settings) as (events, asker),
@@ -116,16 +208,34 @@ def run_deploy(settings: Settings) -> None:
     ):
 
         async def deploy(_: asyncio.Event) -> None:
-            session = _aws_session(workspace)
-            result = await synthesize(
-                _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
-            )
-            deployer = _deployer(workspace, session, events, asker)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_report_findings(result.assembly, events))
-                tasks.create_task(deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events)))
+            if local:
+                await _deploy_locally(workspace, events, asker)
+            else:
+                await _deploy(workspace, _aws_session(workspace), events, asker)
 
         _run(deploy)
+
+
+async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
+    from skykite.synth import synthesize
+
+    result = await synthesize(
+        _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
+    )
+    deployer = _deployer(workspace, session, events, asker)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_report_findings(result.assembly, events))
+        tasks.create_task(deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events)))
+
+
+async def _deploy_locally(workspace: Workspace, events: EventSink, asker: Asker) -> None:
+    from skykite.cli import kept_cloud
+    from skykite.deploy import StageFiles
+
+    kept = kept_cloud.required(workspace.project)
+    outputs = kept_cloud.LocalOutputs(events)
+    await _deploy(workspace, _session_at(kept.address()), outputs, asker)
+    await outputs.show(kept, StageFiles(workspace.project.state, workspace.stage))
 
 
 async def _report_findings(assembly: Path, events: EventSink) -> None:
@@ -149,7 +259,8 @@ def run_bootstrap(settings: Settings) -> None:
 
 
 def run_remove(settings: Settings, *, local: bool) -> None:
-    """`kite remove`."""
+    """`kite remove`; with `local`, also when nothing runs."""
+    from skykite.dev.kept import kept_cloud
     from skykite.dev.lock import hold_stage
 
     workspace = open_workspace(settings, local=local)
@@ -160,8 +271,10 @@ def run_remove(settings: Settings, *, local: bool) -> None:
     ):
 
         async def remove(_: asyncio.Event) -> None:
-            if not local:
-                await _remove(workspace, _aws_session(workspace), events, asker)
+            kept = kept_cloud(workspace.project.state / "local") if local else None
+            if not local or kept is not None:
+                session = _aws_session(workspace) if kept is None else _session_at(kept.address())
+                await _remove(workspace, session, events, asker)
                 return
             cloud = _embedded_cloud(workspace, events)
             address = await cloud.start()
@@ -192,7 +305,7 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
     address = read_address(workspace.project.state / "local")
     with open_console(settings) as (events, asker):
         if address is not None:
-            return _run(lambda _: _invoke(workspace, _session_at(address), function, payload))
+            return _run(lambda _: _invoke_beside(workspace, address, function, payload))
         if local:
             return _run(lambda _: _invoke_alone(workspace, _Preparations(events), asker, function, payload))
         manifest = _read_manifest(workspace)
@@ -203,6 +316,20 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
                 hint="start `kite dev --local` in another terminal, or add --local",
             )
         return _run(lambda _: _invoke(workspace, _aws_session(workspace), function, payload))
+
+
+async def _invoke_beside(workspace: Workspace, address: CloudAddress, function: str, payload: bytes) -> int:
+    """In the embedded cloud that runs; but a stage that was deployed to AWS is not looked for in one that is kept."""
+    from skykite.dev.kept import kept_cloud
+
+    session, manifest = _session_at(address), _read_manifest(workspace)
+    if manifest.mode == "deploy" and kept_cloud(workspace.project.state / "local") is not None:
+        found = await asyncio.gather(
+            *(session.run(session.cloudformation.stack, stack.name) for stack in manifest.stacks)
+        )
+        if not any(found):
+            session = _aws_session(workspace)
+    return await _invoke(workspace, session, function, payload)
 
 
 class _Preparations:
