@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skykite.model.invocation import FunctionConfig, parse_handler
+from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 from skykite.model.source import dependency_files, select
@@ -43,12 +44,14 @@ def configure_functions(
     states: Mapping[FunctionId, FunctionState],
     *,
     project_root: Path,
-    credentials: Mapping[str, str],
+    variables: Mapping[str, str],
+    own: Mapping[FunctionId, Mapping[str, str]],
     translate: Callable[[str], str],
 ) -> tuple[FunctionConfig, ...]:
     """One `FunctionConfig` per live function, with the environment it was deployed with.
 
-    `credentials` stands in for what Lambda takes from the role: region, keys, and the endpoint of the embedded cloud.
+    `variables`, and those of its `own`, stand in for what Lambda adds: region, the role's keys, and the endpoint of the
+    embedded cloud. What the stub is told is not part of a function's environment.
     `translate` turns URLs that only exist in the cloud into local ones.
     """
     configs = []
@@ -58,7 +61,7 @@ def configure_functions(
         import_root = project_root / (entry.import_root or ".")
         handler = parse_handler(entry.handler)
         inside = (project_root / handler.path).relative_to(import_root).as_posix()
-        environment = {name: translate(value) for name, value in state.environment.items()}
+        environment = {name: translate(value) for name, value in state.environment.items() if name != STUB_VARIABLE}
         configs.append(
             FunctionConfig(
                 id=entry.id,
@@ -70,7 +73,7 @@ def configure_functions(
                 runtime=entry.runtime,
                 memory_mb=entry.memory_mb,
                 timeout_s=float(entry.timeout_s),
-                environment={**credentials, **environment},
+                environment={**variables, **own.get(entry.id, {}), **environment},
                 region=manifest.region,
                 source=str(entry.location) if entry.location else None,
             )

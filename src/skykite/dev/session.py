@@ -141,6 +141,7 @@ class DevSession:
             tasks.create_task(asyncio.to_thread(_import_ahead))
         self._python_version = version.result()
         result = synthesis.result()
+        self._gate.enter("deploying")  # which may wait for functions of ours
         await self._apply(result, started)
         self._settle(self._inputs_of(result), marks, began_ns)
         if self._gate.stale():  # saved before anybody watched
