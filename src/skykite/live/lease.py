@@ -136,9 +136,10 @@ class Lease:
     async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
         """Renew the lease for as long as it is ours. Returns the lease of who took it over.
 
-        `on_trouble` is told of each failure to renew that lets the lease die; it is tried again.
+        `on_trouble` is told when the lease has died because it cannot be renewed; it is tried again.
         """
         assert self._document is not None
+        told = False
         renewed = self._clock.monotonic()
         pause = self._ttl_s / 3
         while True:
@@ -150,11 +151,12 @@ class Lease:
                 pass
             try:
                 if await self._write(self._document, self._etag):
-                    renewed, pause = self._clock.monotonic(), self._ttl_s / 3
+                    renewed, pause, told = self._clock.monotonic(), self._ttl_s / 3, False
                     continue
                 found = await self.read()
             except SkykiteError as error:
-                if self._clock.monotonic() - renewed >= self._ttl_s:
+                if self._clock.monotonic() - renewed >= self._ttl_s and not told:
+                    told = True
                     on_trouble(error)
                 pause = min(self._ttl_s / 12, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311
                 continue

@@ -70,6 +70,7 @@ class Invoke(NamedTuple):
     payload: bytes
     source: bytes  # session of the stub
     deadline: float  # on the machine's clock
+    bridge_ms: float = 0.0  # what getting here and going back takes: twice the way from CLAIM to GRANT, and the waiting
 
 
 class Fetch(NamedTuple):
