@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from kit.embedded_cloud import ACCOUNT, REGION, RealClock, RealIds, Recorder, empty_zip
 from skykite.cloud import CloudAddress
-from skykite.dev.keeper import KeptApi, Keeper
+from skykite.dev.keeper import Keeper, KeptApi
 
 Result = TypeVar("Result")
 

@@ -17,7 +17,12 @@ from skykite.model.events import CloudApi
 
 API = CloudApi(id="a1", name="shop", url="http://127.0.0.1:4000")
 STATUS = KeeperStatus(
-    url="http://127.0.0.1:5000", since=datetime(2026, 1, 2, tzinfo=UTC), functions=3, running=1, memory_mb=None, apis=(API,)
+    url="http://127.0.0.1:5000",
+    since=datetime(2026, 1, 2, tzinfo=UTC),
+    functions=3,
+    running=1,
+    memory_mb=None,
+    apis=(API,),
 )
 
 

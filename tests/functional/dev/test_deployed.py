@@ -106,7 +106,10 @@ async def test_a_new_version_of_one_function_disturbs_no_other_and_not_its_old_o
     def event(name: str) -> dict[str, str]:
         return {"begun": str(tmp_path / f"{name}.begun"), "go": str(tmp_path / "go")}
 
-    one, other = bench.function(WAITING), bench.function(WAITING, name="other", arn="arn:aws:lambda:eu-west-1:0:function:o")
+    one, other = (
+        bench.function(WAITING),
+        bench.function(WAITING, name="other", arn="arn:aws:lambda:eu-west-1:0:function:o"),
+    )
     running = [asyncio.create_task(bench.result(function, event(function.name))) for function in (one, other)]
     while not ((tmp_path / "hello.begun").exists() and (tmp_path / "other.begun").exists()):
         await asyncio.sleep(0.005)

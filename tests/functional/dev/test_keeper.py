@@ -1,4 +1,4 @@
-"""A kept cloud: functions run from the code that is deployed there, under their roles, whatever is deployed meanwhile."""
+"""A kept cloud: functions run from the code that is deployed there, under their roles, whoever calls them."""
 
 from __future__ import annotations
 
@@ -119,9 +119,7 @@ def test_new_configuration_reaches_the_next_invocation(kept: RunningKeeper) -> N
     kept.function("tuned", "import os\ndef handler(event, context): return os.environ.get('WORD')\n")
     assert kept.invoke("tuned") is None
 
-    kept.client("lambda").update_function_configuration(
-        FunctionName="tuned", Environment={"Variables": {"WORD": "x"}}
-    )
+    kept.client("lambda").update_function_configuration(FunctionName="tuned", Environment={"Variables": {"WORD": "x"}})
 
     assert kept.invoke("tuned") == "x"
 
@@ -152,7 +150,9 @@ def test_functions_find_their_layers_the_later_one_winning(kept: RunningKeeper) 
 
 
 def test_an_error_and_the_log_are_lambdas(kept: RunningKeeper) -> None:
-    kept.function("raising", "def handler(event, context):\n    print('about to')\n    raise KeyError('no such note')\n")
+    kept.function(
+        "raising", "def handler(event, context):\n    print('about to')\n    raise KeyError('no such note')\n"
+    )
 
     answer = kept.client("lambda").invoke(FunctionName="raising", LogType="Tail")
 

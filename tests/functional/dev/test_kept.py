@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -80,9 +81,7 @@ def test_a_second_keeper_is_told_who_the_first_is(tmp_path: Path, processes: Exi
     with pytest.raises(SkykiteError) as refused, hold_keeper(tmp_path, now=NOW, log=None):
         pass
 
-    assert str(refused.value) == (
-        f"cloud-kept: process {pid} keeps the embedded cloud of `{tmp_path}` running already"
-    )
+    assert str(refused.value) == (f"cloud-kept: process {pid} keeps the embedded cloud of `{tmp_path}` running already")
 
 
 def test_a_killed_keeper_is_missed_until_that_is_told(tmp_path: Path, processes: ExitStack) -> None:
@@ -122,7 +121,8 @@ async def test_a_keeper_of_the_same_place_that_came_later_is_not_killed_for_it(
     kept = kept_cloud(tmp_path)
     assert kept is not None
     os.kill(first, signal.SIGKILL)
-    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    while isinstance(find_keeper(tmp_path), KeptCloud):
+        await asyncio.sleep(0.005)
     second = hold(processes, tmp_path)
 
     with pytest.raises(SkykiteError, match="cloud-not-stopped"):
