@@ -111,39 +111,52 @@ def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, .
 def run_cloud_start(settings: Settings, *, foreground: bool) -> None:
     """`kite cloud start`."""
     from skykite.cli import kept_cloud
-    from skykite.cloud import ensure_environment, ensure_function_environment
-    from skykite.cloud.files import make_private_directory
-    from skykite.dev.detach import launch_keeper
 
     project = find_project(Path.cwd(), explicit=settings.project)
     prepare_state(project)
     with open_console(settings) as (events, _):
 
         async def start(stop: asyncio.Event) -> None:
-            began = CLOCK.monotonic()
-            already = await kept_cloud.running_already(project)
-            if already is not None:
+            if already := await kept_cloud.running_already(project):
                 events.emit(already)
                 return
-            kept_cloud.make_way(project, events)
-            if foreground:
-                await _keeping(project, events, log=None).run(stop)
-                return
-            # Here, where there is somebody to see how far it is.
-            await ensure_environment(events, CLOCK)
-            await ensure_function_environment(events, CLOCK)
-            directory = kept_cloud.local_directory(project)
-            make_private_directory(directory)
-            started = await launch_keeper(
-                kept_cloud.keeper_command(project),
-                directory=directory,
-                environment=kept_cloud.keeper_environment(os.environ),
-                events=events,
-            )
-            elapsed = (CLOCK.monotonic() - began) * 1000
-            events.emit(msgspec.structs.replace(started, elapsed_ms=elapsed))
+            try:
+                kept_cloud.make_way(project, events)
+                if foreground:
+                    await _keeping(project, events, log=None).run(stop)
+                else:
+                    await _detach(project, events)
+            except SkykiteError as error:
+                # Another one that was started at the same moment may have been faster.
+                if error.code not in ("cloud-kept", "cloud-in-use"):
+                    raise
+                already = await kept_cloud.running_already(project)
+                if already is None:
+                    raise
+                events.emit(already)
 
         _run(start, stoppable=foreground)
+
+
+async def _detach(project: Project, events: EventSink) -> None:
+    from skykite.cli import kept_cloud
+    from skykite.cloud import ensure_environment, ensure_function_environment
+    from skykite.cloud.files import make_private_directory
+    from skykite.dev.detach import launch_keeper
+
+    began = CLOCK.monotonic()
+    # Here, where there is somebody to see how far it is.
+    await ensure_environment(events, CLOCK)
+    await ensure_function_environment(events, CLOCK)
+    directory = kept_cloud.local_directory(project)
+    make_private_directory(directory)
+    started = await launch_keeper(
+        kept_cloud.keeper_command(project),
+        directory=directory,
+        environment=kept_cloud.keeper_environment(os.environ),
+        events=events,
+    )
+    events.emit(msgspec.structs.replace(started, elapsed_ms=(CLOCK.monotonic() - began) * 1000))
 
 
 def run_keeper(settings: Settings) -> None:

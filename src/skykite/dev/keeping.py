@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from skykite.dev.control import ControlServer, KeeperStatus, KeptApis
-from skykite.dev.footprint import memory_mb
 from skykite.dev.keeper import Keeper
 from skykite.dev.kept import KeeperHolder, hold_keeper
+from skykite.dev.processes import memory_mb
 from skykite.errors import SkykiteError
 from skykite.model.events import CloudApi, CloudStarted, CloudStopped, ErrorRaised, Notice
 from skykite.model.names import AppName
@@ -48,27 +48,43 @@ class Keeping:
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the cloud until `stop` is set or another command asks for it. Raises SkykiteError if it cannot."""
         with hold_keeper(self._options.directory, now=self._clock.now(), log=self._log) as holder:
-            control = ControlServer(
-                ids=self._ids,
-                status=lambda: self._status(holder),
-                apis=self._apis,
-                stop=stop.set,
-            )
+            control = self._control(holder, stop)
+            living = asyncio.create_task(self._live(holder, control))
+            stopping = asyncio.create_task(stop.wait())
             try:
-                await self._begin(holder, control)
-            except SkykiteError:
-                holder.left()
-                raise
-            try:
-                await self._keep(stop)
+                await asyncio.wait({living, stopping}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 began = self._clock.monotonic()
+                living.cancel()
+                stopping.cancel()
+                await asyncio.wait({living, stopping})
                 control.close()
                 await self._keeper.stop()
+            if not living.cancelled():
+                living.result()
             holder.left()
             elapsed = (self._clock.monotonic() - began) * 1000
             self._events.emit(
-                CloudStopped(app=self._options.app, result="stopped", pid=os.getpid(), elapsed_ms=elapsed)
+                CloudStopped(
+                    app=self._options.app, result="stopped", pid=os.getpid(), log=self._log, elapsed_ms=elapsed
+                )
+            )
+
+    async def _live(self, holder: KeeperHolder, control: ControlServer) -> None:
+        try:
+            await self._begin(holder, control)
+        except SkykiteError:  # who wanted it to start is told
+            holder.left()
+            raise
+        while True:
+            born = self._clock.monotonic()
+            error = await self._keeper.wait_died()
+            if self._clock.monotonic() - born < _MUST_LIVE_S:
+                raise error
+            self._events.emit(ErrorRaised.of(error))
+            await self._keeper.start()
+            self._events.emit(
+                Notice(notice="cloud-restarted", message="the embedded cloud runs again, with its last saved state")
             )
 
     async def _begin(self, holder: KeeperHolder, control: ControlServer) -> None:
@@ -86,30 +102,8 @@ class Keeping:
             )
         )
 
-    async def _keep(self, stop: asyncio.Event) -> None:
-        """Until it is to stop. Raises what ends a cloud that cannot be kept."""
-        keeping = asyncio.create_task(self._bring_back())
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait({stopping, keeping}, return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                keeping.result()
-        finally:
-            stopping.cancel()
-            keeping.cancel()
-            await asyncio.wait({stopping, keeping})
-
-    async def _bring_back(self) -> None:
-        while True:
-            born = self._clock.monotonic()
-            error = await self._keeper.wait_died()
-            if self._clock.monotonic() - born < _MUST_LIVE_S:
-                raise error
-            self._events.emit(ErrorRaised.of(error))
-            await self._keeper.start()
-            self._events.emit(
-                Notice(notice="cloud-restarted", message="the embedded cloud runs again, with its last saved state")
-            )
+    def _control(self, holder: KeeperHolder, stop: asyncio.Event) -> ControlServer:
+        return ControlServer(ids=self._ids, status=lambda: self._status(holder), apis=self._apis, stop=stop.set)
 
     async def _status(self, holder: KeeperHolder) -> KeeperStatus:
         return KeeperStatus(

@@ -26,6 +26,7 @@ from skykite.cloud import CloudAddress, is_cloud_held, read_address
 from skykite.cloud.filelock import FileLock
 from skykite.cloud.files import make_private_directory, write_private
 from skykite.dev.control import ControlPlace, KeeperStatus, KeptApis, ask, ask_to_stop
+from skykite.dev.processes import is_alive
 from skykite.errors import SkykiteError
 from skykite.model.events import CloudApi
 
@@ -95,7 +96,7 @@ class KeptCloud:
             if isinstance(found, KeptCloud) and found.note.since == self.note.since:
                 result = "killed"
                 _kill(self.note.pid)
-        if not await _comes_true(lambda: not _is_held(self.directory) and not is_cloud_held(self.directory)):
+        if not await _comes_true(self._is_gone):
             raise SkykiteError(
                 "cloud-not-stopped",
                 f"the kept cloud in process {self.note.pid} does not end",
@@ -104,6 +105,10 @@ class KeptCloud:
             )
         (self.directory / _NOTE).unlink(missing_ok=True)
         return result
+
+    def _is_gone(self) -> bool:
+        # Its cloud saves and ends by itself where the keeper was killed.
+        return not (_is_held(self.directory) or is_cloud_held(self.directory) or is_alive(self.note.pid))
 
     async def _ask(self, question: Literal["status", "apis"], kind: type[_T]) -> _T:
         if self.note.place is None:

@@ -21,7 +21,7 @@ def command() -> None:
     """The embedded cloud of this project: the one behind `kite dev --local`, also by itself."""
 
 
-@command.command()
+@command.command(short_help="Keep it running by itself, with what was deployed to it")
 @click.option("--foreground", is_flag=True, help="Stay in this terminal until Ctrl-C, and show what functions do.")
 @click.option("--detached", is_flag=True, hidden=True)
 @pass_settings
@@ -39,7 +39,7 @@ def start(settings: Settings, foreground: bool, detached: bool) -> None:
         run_cloud_start(settings, foreground=foreground)
 
 
-@command.command()
+@command.command(short_help="Stop the one that is kept; its data stays")
 @pass_settings
 def stop(settings: Settings) -> None:
     """Stop the embedded cloud that `kite cloud start` keeps. Its data stays for the next time."""
@@ -48,7 +48,7 @@ def stop(settings: Settings) -> None:
     run_cloud_stop(settings)
 
 
-@command.command()
+@command.command(short_help="Say whether one runs, and what is deployed to it")
 @pass_settings
 def status(settings: Settings) -> None:
     """Say whether an embedded cloud runs for this project, since when, and what is deployed there.
@@ -60,7 +60,7 @@ def status(settings: Settings) -> None:
     click.get_current_context().exit(run_cloud_status(settings))
 
 
-@command.command()
+@command.command(short_help="Print the variables that point an AWS CLI or SDK at it")
 @click.option(
     "--format",
     "format_",

@@ -1,12 +1,42 @@
-"""How much memory a process and everything it started takes. I/O: reads /proc, which only Linux has."""
+"""Processes that are not our children: whether one lives, and how much memory it and what it started takes.
+
+I/O: asks the system; on Linux through /proc.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 _PROC = Path("/proc")
+
+
+def is_alive(pid: int) -> bool:
+    """A process that has ended and that its parent has not taken note of is not alive."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        process = kernel.OpenProcess(0x100000, False, pid)  # SYNCHRONIZE
+        if not process:
+            return False
+        ended: bool = kernel.WaitForSingleObject(process, 0) == 0
+        kernel.CloseHandle(process)
+        return not ended
+    if sys.platform == "linux":
+        try:
+            return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+        except OSError:
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def memory_mb(pid: int) -> int | None:
