@@ -490,6 +490,7 @@ def _deploy_synthesis(workspace: Workspace) -> Synthesis:
         project_root=str(project.root),
         main=str(project.main),
         outdir=str(workspace.assembly),
+        live_credentials=project.live_credentials,
     )
 
 

@@ -63,6 +63,7 @@ def write_manifest(directory: Path, program: Program) -> None:
         functions=functions,
         http_apis=apis.served,
         unserved_apis=apis.unserved,
+        live_credentials=program.live_credentials,
     )
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
 

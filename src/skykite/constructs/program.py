@@ -13,6 +13,7 @@ from typing import Any, Final
 from skykite.constructs.blame import refuse
 from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
+from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
 
 _ATTRIBUTE: Final = "_kite_program"
@@ -41,6 +42,7 @@ class Program:
     bundles: dict[str, BundleEntry] = field(default_factory=dict)
     codes: dict[tuple[str, str], Any] = field(default_factory=dict)
     hashes: dict[BundleEntry, str] = field(default_factory=dict)
+    live_credentials: LiveCredentials = "role"
 
     @property
     def root(self) -> Path:

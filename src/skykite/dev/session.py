@@ -162,6 +162,7 @@ class DevSession:
                 project_root=str(self._root),
                 main=str(self._project.main),
                 outdir=str(self._state / self._stage / "assembly"),
+                live_credentials=self._project.live_credentials,
             ),
             environment=self._environment,
             events=self._events,
