@@ -108,6 +108,7 @@ class Aws:
     refuse_publishes: Refusal | None = None
     silent_from_now: bool = False  # also new connections
     drop: Callable[[str, bytes], bool] = lambda channel, datagram: False
+    hang: Callable[[str], bool] = lambda request: False  # never answer
     on_datagram: Callable[[bytes], None] | None = None  # called in AWS's thread
 
     connections: list[Connection] = field(default_factory=list)
@@ -170,7 +171,11 @@ class Aws:
         method, target, _ = first.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.requests_seen.append(f"{method} {headers['host']}{target.partition('?')[0]}")
+        request = f"{method} {headers['host']}{target.partition('?')[0]}"
+        self.requests_seen.append(request)
+        if self.hang(request):
+            await reader.read()
+            return
         if headers["host"] == REALTIME_HOST:
             await self._websocket(reader, writer, headers)
             return
