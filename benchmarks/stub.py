@@ -26,8 +26,8 @@ from skykite.live.package import SIZE_LIMIT, build_stub_package
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for `kit`
 
 STARTS = 15
-INVOCATIONS = 120
-APART_S = 0.15  # AppSync takes 25 publishes a second on a WebSocket, and an invocation is three
+BURSTS, IN_A_BURST = 15, 8
+REST_S = 1.2  # AppSync takes 25 publishes a second on a WebSocket, and an invocation is three
 
 # What Lambda's own runtime has imported before the function's module counts for nothing.
 CHILD = """
@@ -43,10 +43,11 @@ class Context:
 event = {"body": "x" * 1000}
 times = []
 for _ in range(int(sys.argv[2])):
-    time.sleep(float(sys.argv[3]))
-    wall = time.perf_counter()
-    stub.handler(event, Context())
-    times.append((time.perf_counter() - wall) * 1000)
+    for _ in range(int(sys.argv[3])):
+        wall = time.perf_counter()
+        stub.handler(event, Context())
+        times.append((time.perf_counter() - wall) * 1000)
+    time.sleep(float(sys.argv[4]))
 print(json.dumps({**found, "times_ms": times}))
 """
 
@@ -58,8 +59,8 @@ def interpreter() -> str:
     return found.stdout.decode().strip() or sys.executable
 
 
-def run(python: str, folder: str, environment: dict[str, str], invocations: int = 0) -> dict[str, Any]:
-    command = [python, "-B", "-I", "-S", "-c", CHILD, folder, str(invocations), str(APART_S)]
+def run(python: str, folder: str, environment: dict[str, str], bursts: int = 0) -> dict[str, Any]:
+    command = [python, "-B", "-I", "-S", "-c", CHILD, folder, str(bursts), str(IN_A_BURST), str(REST_S)]
     done = subprocess.run(command, env={"PATH": os.environ["PATH"], **environment}, capture_output=True, check=True)
     return dict(json.loads(done.stdout))
 
@@ -76,7 +77,7 @@ def measure() -> list[Target]:
         imports = [run(python, folder, {}) for _ in range(STARTS)]
         with running_aws() as aws, serving(aws):
             starts = [run(python, folder, aws.environment()) for _ in range(STARTS)]
-            times = sorted(run(python, folder, aws.environment(), INVOCATIONS)["times_ms"][1:])
+            times = sorted(run(python, folder, aws.environment(), BURSTS)["times_ms"][1:])
     cpu = statistics.median(one["cpu_ms"] for one in imports)
     imported = statistics.median(one["start_ms"] for one in imports)
     started = statistics.median(one["start_ms"] for one in starts)
