@@ -83,6 +83,7 @@ class Driver:
         container.start(until - began)
         if self._doubts_key:
             container.fetch(KEY)
+        self._advance()
         asked_at: Optional[float] = None if self._in_contact(began) else began - _LEASE_S
         if asked_at is not None and container.lease_at < asked_at:
             container.fetch(LEASE)
