@@ -8,15 +8,15 @@ and what plain CDK made.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, cast
 
 from skykite.constructs.http_apis import read_http_apis
 from skykite.constructs.program import Program
-from skykite.constructs.references import Address, path_of_resource
 from skykite.errors import SkykiteError
+from skykite.model.function_names import is_called, unknown_function
 from skykite.model.manifest import (
     MANIFEST_FILE,
     MANIFEST_VERSION,
@@ -28,6 +28,7 @@ from skykite.model.manifest import (
     encode_manifest,
 )
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+from skykite.model.references import Address, path_of_resource
 
 _RESOURCE_LIMIT: Final = (
     500  # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -49,6 +50,7 @@ def write_manifest(directory: Path, program: Program) -> None:
     stacks = list(_read_stacks(directory, PurePosixPath(), program.root))
     names = {stack.artifact: _stack_name(stack) for stack in stacks}
     functions = tuple(entry for stack in stacks for entry in _functions(stack, program))
+    _check_selection(functions, program)
     apis = read_http_apis(
         {_stack_name(stack): stack.template for stack in stacks},
         {Address(function.stack, function.logical_id): function.id for function in functions},
@@ -179,6 +181,22 @@ def _functions(stack: _Stack, program: Program) -> Iterator[FunctionEntry]:
             import_root=declared.import_root if declared else None,
             location=declared.location if declared else None,
         )
+
+
+def _check_selection(functions: Sequence[FunctionEntry], program: Program) -> None:
+    """Each name that the user selected live functions by must mean one that can be live."""
+    for name in program.synthesis.functions or ():
+        meant = [entry for entry in functions if is_called(name, path=entry.id, handler=entry.handler)]
+        if not meant:
+            raise unknown_function(name, functions, app=program.synthesis.app)
+        if not any(entry.live for entry in meant):
+            first = meant[0]
+            why = f"live=False at `{first.location}`" if first.handler else "it is not made by `skykite.Function`"
+            raise SkykiteError(
+                "function-not-live",
+                f"`{first.id}` cannot be live: {why}",
+                hint="leave it out of the functions that shall be live",
+            )
 
 
 def _literal(properties: Mapping[str, Any], name: str, default: str) -> str:
