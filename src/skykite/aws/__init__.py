@@ -22,7 +22,7 @@ from skykite.aws.s3 import S3, StoredObject
 from skykite.aws.session import AwsSession
 from skykite.aws.signing import RequestSigner
 from skykite.aws.ssm import Ssm
-from skykite.aws.sts import Identity, Sts
+from skykite.aws.sts import Identity, IssuedCredentials, Sts
 
 __all__ = [
     "S3",
@@ -39,6 +39,7 @@ __all__ = [
     "HttpRoute",
     "Identity",
     "InvokeResult",
+    "IssuedCredentials",
     "Lambda",
     "RequestSigner",
     "Ssm",

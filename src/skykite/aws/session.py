@@ -11,12 +11,13 @@ from typing import ParamSpec, TypeVar
 
 from skykite.aws.apigateway import ApiGateway
 from skykite.aws.cloudformation import CloudFormation
-from skykite.aws.connection import MAX_THREADS, Caller, Connector, Target
+from skykite.aws.connection import MAX_THREADS, Caller, Connector, Target, describe
+from skykite.aws.errors import translate
 from skykite.aws.lambda_ import Lambda
 from skykite.aws.s3 import S3
 from skykite.aws.signing import RequestSigner
 from skykite.aws.ssm import Ssm
-from skykite.aws.sts import Sts
+from skykite.aws.sts import IssuedCredentials, Sts
 from skykite.aws.tls import trusting
 
 P = ParamSpec("P")
@@ -77,6 +78,31 @@ class AwsSession:
     def signer(self, service: str) -> RequestSigner:
         """For requests that botocore does not send: the same credentials, the same signatures."""
         return RequestSigner(self._connector, service)
+
+    def credentials(self) -> IssuedCredentials:
+        """Those that every call here is signed with, for minutes at least; when they end, only botocore knows. May ask
+        AWS, and so take its time. Raises AwsError."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            frozen = self._connector.credentials().get_frozen_credentials()
+        except BotoCoreError as error:
+            raise translate(error, describe(self._connector.target, "sts", "SignIn")) from error
+        return IssuedCredentials(
+            access_key_id=frozen.access_key or "",
+            secret_access_key=frozen.secret_key or "",
+            session_token=frozen.token or None,
+        )
+
+    def renew_credentials(self) -> bool:
+        """Look again where the credentials come from, although these have not ended: the user may have signed in anew.
+        Whether there are others now. Raises AwsError."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return self._connector.renew()
+        except BotoCoreError as error:
+            raise translate(error, describe(self._connector.target, "sts", "SignIn")) from error
 
     def tls_context(self) -> ssl.SSLContext:
         """How TLS is verified: by the certificate authorities that botocore's settings name, else by the system's and

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
     from skykite.dev.keeping import Keeping
+    from skykite.dev.place import Place, Surroundings
     from skykite.dev.session import DevSession
     from skykite.model.manifest import Manifest
     from skykite.model.project import Project
@@ -65,21 +66,37 @@ CLOCK = SystemClock()
 IDS = SystemIds()
 
 
-def run_dev(settings: Settings, *, port: int | None) -> None:
-    """`kite dev --local`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
+def run_dev(
+    settings: Settings, *, local: bool, bridge: bool, port: int | None, functions: tuple[str, ...] | None
+) -> None:
+    """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.cli.kept_cloud import refuse_kept
     from skykite.runtime import run_outside_debugger
 
     run_outside_debugger(sys.argv[1:])
-    workspace = open_workspace(settings, local=True)
+    workspace = open_workspace(settings, local=local)
     prepare_state(workspace.project)
-    refuse_kept(workspace.project)
+    if local and not bridge:
+        refuse_kept(workspace.project)
     with open_console(settings) as (events, asker):
-        _run(lambda stop: _dev_session(workspace, events, asker, port=port).run(stop), stoppable=True)
+        _run(
+            lambda stop: _dev_session(
+                workspace, events, asker, local=local, bridge=bridge, port=port, functions=functions
+            ).run(stop),
+            stoppable=True,
+        )
 
 
-def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port: int | None) -> DevSession:
-    from skykite.dev.local import LocalPlace
+def _dev_session(
+    workspace: Workspace,
+    events: EventSink,
+    asker: Asker,
+    *,
+    local: bool = True,
+    bridge: bool = False,
+    port: int | None,
+    functions: tuple[str, ...] | None = None,
+) -> DevSession:
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
     from skykite.runtime import detect_debugger
@@ -92,15 +109,31 @@ def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port:
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
             build=_builder(workspace, events),
+            functions=functions,
             port=port,
             debugger=detect_debugger(),
         ),
-        make_place=LocalPlace,
+        make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,
         ids=IDS,
         events=events,
         asker=asker,
     )
+
+
+def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bridge: bool) -> Place:
+    if local and not bridge:
+        from skykite.dev.local import LocalPlace
+
+        return LocalPlace(surroundings)
+    from skykite.dev.clouds import AwsCloud, KeptEmbeddedCloud, OwnEmbeddedCloud
+    from skykite.dev.kept import kept_cloud
+    from skykite.dev.live import LivePlace
+
+    if not local:
+        return LivePlace(surroundings, AwsCloud(_aws_session(workspace)))
+    kept = kept_cloud(workspace.project.state / "local")
+    return LivePlace(surroundings, OwnEmbeddedCloud(surroundings) if kept is None else KeptEmbeddedCloud(kept))
 
 
 def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, ...]]:
@@ -357,7 +390,7 @@ class _Preparations:
 
 
 async def _invoke(workspace: Workspace, session: AwsSession, function: str, payload: bytes) -> int:
-    from skykite.cli.find_function import find_function
+    from skykite.model.find_function import find_function
 
     manifest = _read_manifest(workspace)
     entry = find_function(manifest, function)
@@ -444,7 +477,9 @@ def _aws_session(workspace: Workspace) -> AwsSession:
     from skykite.aws import AwsSession
 
     return AwsSession(
-        region=workspace.project.region, profile=workspace.environment.variables.get("AWS_PROFILE") or None
+        region=workspace.project.region,
+        endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
+        profile=workspace.environment.variables.get("AWS_PROFILE") or None,
     )
 
 
@@ -490,6 +525,7 @@ def _deploy_synthesis(workspace: Workspace) -> Synthesis:
         project_root=str(project.root),
         main=str(project.main),
         outdir=str(workspace.assembly),
+        live_credentials=project.live_credentials,
     )
 
 

@@ -8,7 +8,7 @@ and what plain CDK made.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, cast
@@ -16,7 +16,6 @@ from typing import Any, Final, cast
 from skykite.constructs.http_apis import read_http_apis
 from skykite.constructs.program import Program
 from skykite.errors import SkykiteError
-from skykite.model.function_names import is_called, unknown_function
 from skykite.model.manifest import (
     MANIFEST_FILE,
     MANIFEST_VERSION,
@@ -50,7 +49,6 @@ def write_manifest(directory: Path, program: Program) -> None:
     stacks = list(_read_stacks(directory, PurePosixPath(), program.root))
     names = {stack.artifact: _stack_name(stack) for stack in stacks}
     functions = tuple(entry for stack in stacks for entry in _functions(stack, program))
-    _check_selection(functions, program)
     apis = read_http_apis(
         {_stack_name(stack): stack.template for stack in stacks},
         {Address(function.stack, function.logical_id): function.id for function in functions},
@@ -65,6 +63,7 @@ def write_manifest(directory: Path, program: Program) -> None:
         functions=functions,
         http_apis=apis.served,
         unserved_apis=apis.unserved,
+        live_credentials=program.live_credentials,
     )
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
 
@@ -181,22 +180,6 @@ def _functions(stack: _Stack, program: Program) -> Iterator[FunctionEntry]:
             import_root=declared.import_root if declared else None,
             location=declared.location if declared else None,
         )
-
-
-def _check_selection(functions: Sequence[FunctionEntry], program: Program) -> None:
-    """Each name that the user selected live functions by must mean one that can be live."""
-    for name in program.synthesis.functions or ():
-        meant = [entry for entry in functions if is_called(name, path=entry.id, handler=entry.handler)]
-        if not meant:
-            raise unknown_function(name, functions, app=program.synthesis.app)
-        if not any(entry.live for entry in meant):
-            first = meant[0]
-            why = f"live=False at `{first.location}`" if first.handler else "it is not made by `skykite.Function`"
-            raise SkykiteError(
-                "function-not-live",
-                f"`{first.id}` cannot be live: {why}",
-                hint="leave it out of the functions that shall be live",
-            )
 
 
 def _literal(properties: Mapping[str, Any], name: str, default: str) -> str:

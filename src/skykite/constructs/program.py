@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from skykite.constructs.blame import refuse
-from skykite.model.function_names import is_called
 from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
+from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
 
 _ATTRIBUTE: Final = "_kite_program"
@@ -42,6 +42,7 @@ class Program:
     bundles: dict[str, BundleEntry] = field(default_factory=dict)
     codes: dict[tuple[str, str], Any] = field(default_factory=dict)
     hashes: dict[BundleEntry, str] = field(default_factory=dict)
+    live_credentials: LiveCredentials = "role"
 
     @property
     def root(self) -> Path:
@@ -52,7 +53,7 @@ class Program:
         if self.synthesis.mode == "deploy":
             return False
         wanted = self.synthesis.functions
-        return wanted is None or any(is_called(name, path=path, handler=handler) for name in wanted)
+        return wanted is None or any(name in (path, handler) or path.endswith(f"/{name}") for name in wanted)
 
 
 def remember_program(app: Any, program: Program) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skykite.errors import SkykiteError
+from skykite.model.find_function import find_function
 from skykite.model.invocation import FunctionConfig, parse_handler
 from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import FunctionEntry, Manifest
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
 def live_functions(manifest: Manifest) -> tuple[FunctionEntry, ...]:
     """The functions that run on this machine: ours, and not opted out."""
     return tuple(entry for entry in manifest.functions if entry.live and entry.handler is not None)
+
+
+def check_selection(manifest: Manifest, wanted: Sequence[str] | None) -> None:
+    """Raises `function-unknown`, `function-ambiguous` or `function-not-live` for a name that chooses no function."""
+    for name in wanted or ():
+        entry = find_function(manifest, name)
+        if entry.live:
+            continue
+        if entry.handler is None:
+            raise SkykiteError("function-not-live", f"`{entry.id}` is made by plain CDK, so it always runs as deployed")
+        where = f" at `{entry.location}`" if entry.location else ""
+        raise SkykiteError(
+            "function-not-live", f"`{entry.id}` has live=False", hint=f"take it out{where}, or choose other functions"
+        )
 
 
 def deployed_part(manifest: Manifest, physical: Mapping[StackName, Mapping[LogicalId, str]]) -> Manifest:

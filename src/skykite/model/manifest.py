@@ -13,6 +13,7 @@ import msgspec
 
 from skykite.errors import SkykiteError
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
+from skykite.model.project import LiveCredentials
 
 MANIFEST_FILE: Final = "kite.manifest.json"
 MANIFEST_VERSION: Final = 1
@@ -163,6 +164,7 @@ class Manifest:
     functions: tuple[FunctionEntry, ...] = ()
     http_apis: tuple[HttpApiEntry, ...] = ()
     unserved_apis: tuple[UnservedApi, ...] = ()
+    live_credentials: LiveCredentials = "role"
 
     def function(self, id: FunctionId) -> FunctionEntry:
         """Raises KeyError if there is none of that id."""
