@@ -20,6 +20,7 @@ from skykite.constructs.links import link_variable, link_variables
 from skykite.constructs.permissions import grant
 from skykite.constructs.program import DeclaredFunction
 from skykite.constructs.props import FunctionProps, PropProblem, check_choice, check_known, check_type, shown
+from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import BundleEntry
 from skykite.model.names import FunctionId
 
@@ -62,6 +63,7 @@ RESERVED_VARIABLES: Final = frozenset(
         "LAMBDA_TASK_ROOT",
     }
 )
+_OWN_VARIABLES: Final = ("KITE_APP", "KITE_STAGE", STUB_VARIABLE)
 _VARIABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
 _VARIABLES_LIMIT: Final = 4096  # bytes, names and values as JSON
 
@@ -309,7 +311,7 @@ def _check_variable(name: object, value: object) -> None:
         )
     if name in RESERVED_VARIABLES:
         raise _reserved(name)
-    if name in ("KITE_APP", "KITE_STAGE") or name.startswith(link_variable("")):
+    if name in _OWN_VARIABLES or name.startswith(link_variable("")):
         raise PropProblem(
             "environment-reserved",
             f"sets the environment variable `{name}`, which Skykite sets itself",

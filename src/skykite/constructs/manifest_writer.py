@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 
 from skykite.constructs.http_apis import read_http_apis
 from skykite.constructs.program import Program
-from skykite.constructs.references import Address, path_of_resource
 from skykite.errors import SkykiteError
 from skykite.model.manifest import (
     MANIFEST_FILE,
@@ -28,6 +27,7 @@ from skykite.model.manifest import (
     encode_manifest,
 )
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+from skykite.model.references import Address, path_of_resource
 
 _RESOURCE_LIMIT: Final = (
     500  # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html

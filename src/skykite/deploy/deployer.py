@@ -21,6 +21,7 @@ from skykite.deploy.consent import Consent, describe_removal
 from skykite.deploy.execute import Broken, Done, Skipped, execute
 from skykite.deploy.operation import Applied, Removed, StackFailedError, StackOperator
 from skykite.deploy.planner import abandoned, leaving_exports, plan_deploy, plan_removal
+from skykite.deploy.replacing import consent_to_replace
 from skykite.deploy.state import KnownResources, StageFiles, freshness
 from skykite.deploy.templates import (
     MARK,
@@ -41,13 +42,13 @@ from skykite.model.events import (
     StepFinished,
     StepStarted,
 )
-from skykite.model.manifest import Manifest, StackEntry
+from skykite.model.manifest import Manifest
 from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
 from skykite.model.plan import Apply, KeptExport, Plan, PlanStep, Release, Remove, StepId
 from skykite.ports import Asker, Clock, EventSink
 
-Transform = Callable[[StackEntry, dict[str, Any]], Mapping[str, Any]]
-"""Makes of a stack's template the one to deploy. Pure, and the same each time, or nothing is ever unchanged."""
+Transform = Callable[[Mapping[StackName, Mapping[str, Any]]], Mapping[StackName, Mapping[str, Any]]]
+"""Makes of an app's templates those to deploy. Pure, and the same each time, or nothing is ever unchanged."""
 
 _URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
 
@@ -95,6 +96,7 @@ class Deployer:
         self._events = events
         self._clock = clock
         self._state = state
+        self._asker = asker
         self._consent = Consent(asker)
         self._publisher = AssetPublisher(session=session, events=events, project_root=project_root)
         self._place: Place | None = None
@@ -111,7 +113,8 @@ class Deployer:
         transform: Transform | None = None,
     ) -> Deployed:
         """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code; `transform` has
-        the last word on each template.
+        the last word on the templates. Before live functions take the place of real ones on a stage that others may
+        rely on, the user is asked.
 
         Raises a SkykiteError that names the first cause if a stack failed or the user refused; independent stacks
         are deployed all the same. Cancelling leaves running operations to CloudFormation: the next deploy picks
@@ -126,6 +129,9 @@ class Deployer:
         removed = abandoned(desired, actual, app=manifest.app, stage=manifest.stage)
         importers = await self._importers(leaving_exports(desired, actual, removed))
         plan = plan_deploy(desired, actual, removed=removed, importers=importers)
+        notice = await consent_to_replace(manifest, desired, actual, asker=self._asker)
+        if notice is not None:
+            self._events.emit(notice)
         self._say_unchanged(plan)
         states = dict(actual)
         if plan.steps:
@@ -413,17 +419,32 @@ class Deployer:
 
 
 def _read_stacks(manifest: Manifest, assembly: Path, transform: Transform | None) -> tuple[DesiredStack, ...]:
+    written = {entry.name: _read(assembly / entry.template) for entry in manifest.stacks}
+    if transform is not None:
+        written = _transformed(manifest, written, transform)
+    developed = {entry.stack for entry in manifest.functions if entry.live} if manifest.mode != "deploy" else set()
     return tuple(
-        desired_stack(entry, _read_template(entry, assembly, transform), app=manifest.app, stage=manifest.stage)
+        desired_stack(
+            entry,
+            written[entry.name],
+            app=manifest.app,
+            stage=manifest.stage,
+            mode=manifest.mode if entry.name in developed else "deploy",
+        )
         for entry in manifest.stacks
     )
 
 
-def _read_template(entry: StackEntry, assembly: Path, transform: Transform | None) -> bytes:
-    data = _read(assembly / entry.template)
-    if transform is None:
-        return data
-    return msgspec.json.encode(transform(entry, decode_template(data, source=entry.template)))
+def _transformed(
+    manifest: Manifest, written: Mapping[StackName, bytes], transform: Transform
+) -> dict[StackName, bytes]:
+    """A template that stays what it is stays so to the byte: its stack is unchanged then, whoever deployed it."""
+    given = {entry.name: decode_template(written[entry.name], source=entry.template) for entry in manifest.stacks}
+    made = transform(given)
+    return {
+        name: written[name] if made[name] == template else msgspec.json.encode(made[name])
+        for name, template in given.items()
+    }
 
 
 def _read(path: Path) -> bytes:

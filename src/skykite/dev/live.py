@@ -25,11 +25,11 @@ from skykite.live.credentials import DeveloperCredentials, FunctionRole, RoleCre
 from skykite.live.keeper import CredentialedInvoker, CredentialKeeper
 from skykite.live.opening import open_bridge
 from skykite.live.sessionpolicy import session_policy
-from skykite.live.templates import LiveStage, live_template
+from skykite.live.templates import LiveStage, live_templates
 from skykite.model.bootstrap import EventApi, bootstrap_bucket
 from skykite.model.events import Endpoint, Notice
 from skykite.model.invocation import Invocation, Outcome
-from skykite.model.manifest import FunctionEntry, Manifest, StackEntry
+from skykite.model.manifest import Manifest
 from skykite.model.names import FunctionId, StackName
 from skykite.model.project import LiveCredentials
 
@@ -75,10 +75,10 @@ class LivePlace:
             app=manifest.app, stage=manifest.stage, region=manifest.region, api=api, developer=self._identity
         )
 
-        def transform(entry: StackEntry, template: dict[str, Any]) -> Mapping[str, Any]:
-            made = live_template(template, _functions_of(manifest, entry.name), stage)
+        def transform(templates: Mapping[StackName, Mapping[str, Any]]) -> Mapping[StackName, Mapping[str, Any]]:
+            made = live_templates(templates, live_functions(manifest), stage)
             notices.extend(made.notices)
-            return made.template
+            return made.templates
 
         build = self._surroundings.options.build
         deployed = await deployer.deploy(manifest, assembly, build=build, transform=transform)
@@ -213,10 +213,6 @@ class LivePlace:
         return (
             variables if self._aws.endpoint_url is None else {**variables, "AWS_ENDPOINT_URL": self._aws.endpoint_url}
         )
-
-
-def _functions_of(manifest: Manifest, stack: StackName) -> list[FunctionEntry]:
-    return [entry for entry in live_functions(manifest) if entry.stack == stack]
 
 
 def _roles(states: Mapping[FunctionId, FunctionState]) -> list[FunctionRole]:

@@ -54,6 +54,7 @@ STUB_VARIABLE: Final = "KITE_LIVE"
 """The environment variable that tells a stub where it belongs; `skykite_lambda.live.settings` reads it."""
 
 _SETTINGS_VERSION: Final = 1
+_VISIBILITY: Final = "visibility"
 
 
 def stub_settings(
@@ -74,5 +75,11 @@ def stub_settings(
         "stage": stage,
     }
     if visibility_s is not None:
-        settings["visibility"] = visibility_s
+        settings[_VISIBILITY] = visibility_s
     return json.dumps(settings, separators=(",", ":"))
+
+
+def visibility_told(settings: str) -> int | None:
+    """The `visibility_s` that a value of `STUB_VARIABLE` was made with."""
+    found: int | None = json.loads(settings).get(_VISIBILITY)
+    return found
