@@ -14,6 +14,7 @@ import re
 import sys
 import typing
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -134,7 +135,8 @@ def _type(hint: Any, nested: dict[str, type]) -> str:
     if _field_names(hint):
         nested[hint.__name__] = typing.cast("type", hint)
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
-    return {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}[hint]
+    names = {str: "string", int: "integer", float: "number", bool: "boolean", datetime: "time", type(None): "null"}
+    return names[hint]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -412,7 +412,11 @@ class DevMachine:
         payload = record.payload if what[1] is None else what[1]
         self._let_go(record)
         record.started_at = now
-        self._events.append(reports.Invoke(record.id, record.head, payload, record.source, record.deadline))
+        large = record.size > INLINE_PAYLOAD  # then S3 is part of the way here, and not of the way back
+        bridge = record.waited + (now - record.received_at) * (1 if large else 2)
+        self._events.append(
+            reports.Invoke(record.id, record.head, payload, record.source, record.deadline, bridge * 1000)
+        )
 
     def _do_need_download_url(self, record: _Record, now: float, what: Any) -> None:
         record.size, record.sha256 = len(what[1]), hashlib.sha256(what[1]).digest()
