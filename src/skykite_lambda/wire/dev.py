@@ -66,7 +66,6 @@ class _Record:
         "sha256",
         "size",
         "source",
-        "stale",
         "started_at",
         "state",
         "stored",
@@ -96,7 +95,6 @@ class _Record:
         self.late: Optional[float] = None  # granted with INVOKE: there and back, before it began
         self.claim_at: Optional[float] = None  # granted with INVOKE: when to say that it runs
         self.stored = False
-        self.stale = False
 
 
 class DevMachine:
@@ -329,10 +327,9 @@ class DevMachine:
         if found.size > LARGEST_REQUEST or len(found.payload) != (0 if large else found.size):
             self.counters.malformed += 1
             return items.REFUSED
-        known = self._records.get(found.invocation)
-        if known is not None:
+        if found.invocation in self._records:
             self._step_from(sender, found.invocation, "invoke_again", now)
-            return None if known.stale else items.TAKEN
+            return items.TAKEN
         granted = found.granted is not None and found.granted[0] == self.session
         # An invocation comes after the stamp that its INVOKE goes by. So if what came since is known, this is new.
         forgotten = self._forgotten.get(sender, self._forgotten_at_most)
@@ -343,10 +340,8 @@ class DevMachine:
             return None  # it comes again, here or elsewhere
         record = self._record_of(sender, found, age, now)
         if granted and not remembered:
-            record.stale = True
             self._step(record.id, "invoke_stale", now, "it came too late")
-            return None
-        if large:
+        elif large:
             self._step(record.id, "invoke_large", now)
         elif granted and self._is_fresh(found, now) and now <= self._own_until:
             record.late = self._lateness(found, now)
