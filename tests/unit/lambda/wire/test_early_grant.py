@@ -427,7 +427,7 @@ def test_an_old_stamp_does_not_make_a_session_fresh_again() -> None:
     network = Network()
     dev = network.dev()
     stub = in_contact(network)
-    moment = stub.machine._stamps[dev.machine.session][1]
+    moment = stub.machine._contacts._stamps[dev.machine.session][1]
     said: list[bytes] = []
     network.tap = lambda sender, address, datagram: said.append(datagram) if sender is dev else None
     network.tamper = lambda sender, address, datagram: None if sender is dev else datagram
@@ -435,9 +435,9 @@ def test_an_old_stamp_does_not_make_a_session_fresh_again() -> None:
     network.run(5.0)
     network.tamper = None
     answer(network, network.call(stub))
-    newest = stub.machine._stamps[dev.machine.session][1]
+    newest = stub.machine._contacts._stamps[dev.machine.session][1]
     stub.arrives(said[0])
-    assert stub.machine._stamps[dev.machine.session][1] == newest > moment
+    assert stub.machine._contacts._stamps[dev.machine.session][1] == newest > moment
 
 
 def test_granting_early_can_be_left_out() -> None:
