@@ -113,7 +113,7 @@ class DevMachine:
     def quiet(self) -> bool:
         """Nothing is being run, answered or said: a session that ends may go."""
         over = all(record.state == "over" for record in self._records.values())
-        return over and not self._link.retained["sending"]
+        return over and not self._link.is_sending_any
 
     def events(self) -> List[reports.Event]:
         """What is to be done or to be known; each is given once."""
@@ -200,10 +200,13 @@ class DevMachine:
         """This session ends: what it runs will not be answered. Publish until `quiet`, or for a moment."""
         self.step_down(now)
         waiting = [record for record in self._records.values() if record.state not in ("over", "answered")]
-        # Others heard of it a moment ago, and would grant it what comes next.
-        recent = self._link.peers.recent(self._now - CONTACT_FRESH)[:_MOST_BYES]
-        for source in {**dict.fromkeys(record.source for record in waiting), **dict.fromkeys(recent)}:
+        told = {record.source: None for record in waiting}
+        for source in told:
             self._send(source, messages.Bye(why), None, BYE_HELD)
+        # Others heard of it a moment ago, and would grant it what comes next. They are frozen, or do not wait for it.
+        for source in self._link.peers.recent(self._now - CONTACT_FRESH)[:_MOST_BYES]:
+            if source not in told:
+                self._link.note(source, messages.encode(messages.Bye(why)), self._now)
         for record in waiting:
             self._step(record.id, "bye", now)
 

@@ -203,8 +203,6 @@ class StubMachine:
         elif isinstance(found, messages.Rehello):
             if sender == self._owner and found.invocation == self._invocation:
                 self._step("forgotten", now)
-            else:
-                self._hello(now)
         elif not isinstance(found, (messages.Welcome, messages.TakeOver)):
             self._about_invocation(sender, found, age, now)
         return self._verdict

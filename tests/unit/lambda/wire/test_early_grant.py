@@ -381,6 +381,7 @@ def test_bye_reaches_those_who_would_grant_it_the_next_call() -> None:
     dev = network.dev()
     stub = in_contact(network)
     dev.bye()
+    assert dev.machine.quiet, "it waits for containers that are frozen"
     network.run(1.5)
     assert stub.machine.contact is None
     call = answer(network, network.call(stub))
