@@ -11,7 +11,7 @@ from typing import Any
 
 import ministack.app
 
-from skykite_cloud import credentials, deployments, endpoints, resources, templates
+from skykite_cloud import assumerole, credentials, deployments, endpoints, resources, templates
 from skykite_cloud.activity import changes_state
 from skykite_cloud.events import management
 from skykite_cloud.events.application import Events
@@ -42,7 +42,8 @@ class Cloud:
         credentials.install(settings.access_key_id, settings.secret_access_key)
         endpoints.install(port)
         management.install()
-        deployments.install(self._snapshots.changed_for_good)
+        assumerole.install()
+        deployments.install(self._stack_settled)
         resources.install()
         templates.install()
         client = HandoffClient(settings.handoff) if settings.handoff else None
@@ -104,6 +105,10 @@ class Cloud:
             self._snapshots.save_and_close()
         except OSError as error:
             self._saving_fails(str(error))
+
+    def _stack_settled(self) -> None:
+        self._snapshots.changed_for_good()
+        self._say({"event": "settled"})
 
     def _saving_fails(self, reason: str) -> None:
         self._notice(

@@ -3,11 +3,11 @@ them.
 
 The cloud listens on loopback, where web pages and other users' programs can reach it too. Hence: a Host that is
 neither this machine nor an AWS name it serves is refused (a page that rebinds its own name to 127.0.0.1), so is a
-browser's request on behalf of another site, and an AWS API call must be signed with an access key this cloud gave out.
-Of signatures, only those in URLs are verified, and permissions not at all: Event APIs do both themselves, and come
-before MiniStack for it. What AWS serves without credentials stays open: APIs behind API
-Gateway, function URLs, answers of custom resources, objects of buckets whose policy lets everybody in, and the
-operations that SDKs send unsigned (signing in at Cognito, for instance).
+browser's request on behalf of another site, and an AWS API call must be signed, by the owner of an access key that
+this cloud gave out. Permissions are not checked here; Event APIs, which come before MiniStack, look after themselves.
+What AWS serves without credentials stays open: APIs behind API Gateway, function URLs, answers of custom resources,
+objects of buckets whose policy lets everybody in, and the operations that SDKs send unsigned (signing in at Cognito,
+for instance).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from ministack.core.router import detect_service, extract_access_key_id
 from skykite_cloud.credentials import is_known_key
 from skykite_cloud.events.application import Events
 from skykite_cloud.seams import imported
+from skykite_cloud.verification import find_problem, signs_body
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -116,10 +118,18 @@ class Guard:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         key = extract_access_key_id(headers, query)
         if key:
-            if is_known_key(key, self._access_key_id):
+            if not is_known_key(key, self._access_key_id):
+                await _refuse_key(send, method, path, headers, query)
+                return
+            service = detect_service(method, path, headers, query)
+            body = b""
+            if signs_body(headers):
+                body, receive = await _peek(receive)
+            problem = find_problem(scope, query, body, service=service)
+            if problem is None:
                 await self._application(scope, receive, send)
             else:
-                await _refuse_key(send, method, path, headers, query)
+                await _respond_as(send, service, *problem, headers)
             return
         host = headers.get("host", "")
         served = is_open(method, path, host) or _is_custom_domain(_without_port(host), path)
@@ -198,17 +208,16 @@ def _without_port(host: str) -> str:
 
 async def _peek(receive: Receive) -> tuple[bytes, Receive]:
     """The body, and a `receive` that gives it once more."""
-    messages = []
-    body = b""
+    messages: deque[dict[str, Any]] = deque()
     while True:
         message = await receive()
         messages.append(message)
-        body += message.get("body", b"")
         if message["type"] != "http.request" or not message.get("more_body"):
             break
+    body = b"".join(message.get("body", b"") for message in messages)
 
     async def again() -> dict[str, Any]:
-        return messages.pop(0) if messages else await receive()
+        return messages.popleft() if messages else await receive()
 
     return body, again
 

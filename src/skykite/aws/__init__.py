@@ -5,6 +5,7 @@ user's AWS configuration and credential files, unless the session was given cred
 it through `AwsSession.run` from asynchronous code. botocore is imported at the first call, not at import.
 """
 
+from skykite.aws.apigateway import ApiGateway, HttpApi, HttpIntegration, HttpRoute
 from skykite.aws.cloudformation import (
     Change,
     ChangeDetail,
@@ -21,10 +22,11 @@ from skykite.aws.s3 import S3, StoredObject
 from skykite.aws.session import AwsSession
 from skykite.aws.signing import RequestSigner
 from skykite.aws.ssm import Ssm
-from skykite.aws.sts import Identity, Sts
+from skykite.aws.sts import Identity, IssuedCredentials, Sts
 
 __all__ = [
     "S3",
+    "ApiGateway",
     "AwsError",
     "AwsSession",
     "Change",
@@ -32,8 +34,12 @@ __all__ = [
     "ChangeSet",
     "CloudFormation",
     "FunctionState",
+    "HttpApi",
+    "HttpIntegration",
+    "HttpRoute",
     "Identity",
     "InvokeResult",
+    "IssuedCredentials",
     "Lambda",
     "RequestSigner",
     "Ssm",

@@ -158,11 +158,12 @@ class S3:
         except (BotoCoreError, ClientError) as error:
             raise translate(error, self._caller.described("PutObject")) from error
 
-    def empty(self, bucket: str, *, progress: Callable[[int], None]) -> int:
-        """Delete every object and every version of it. Calls `progress` with the count so far; returns the count."""
+    def empty(self, bucket: str, *, prefix: str = "", progress: Callable[[int], None] = lambda _: None) -> int:
+        """Delete every object whose key begins with `prefix`, and every version of it. Calls `progress` with the count
+        so far; returns the count."""
         deleted = 0
         batch: list[dict[str, str]] = []
-        for version in self._versions(bucket):
+        for version in self._versions(bucket, prefix):
             batch.append(version)
             if len(batch) == _DELETED_AT_ONCE:
                 deleted += self._delete(bucket, batch)
@@ -173,12 +174,16 @@ class S3:
             progress(deleted)
         return deleted
 
-    def _versions(self, bucket: str) -> Iterator[dict[str, str]]:
+    def _versions(self, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
         key_marker: str | None = None
         version_marker: str | None = None
         while True:
             page = self._caller.call(
-                "ListObjectVersions", Bucket=bucket, KeyMarker=key_marker, VersionIdMarker=version_marker
+                "ListObjectVersions",
+                Bucket=bucket,
+                Prefix=prefix or None,
+                KeyMarker=key_marker,
+                VersionIdMarker=version_marker,
             )
             for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
                 yield {"Key": entry["Key"], "VersionId": entry["VersionId"]}

@@ -32,7 +32,7 @@ _REALTIME_HOST = re.compile(
 class Events:
     """One per cloud. `publishes_a_second` limits each WebSocket; 0 lifts the limit."""
 
-    def __init__(self, *, publishes_a_second: int = limits.PUBLISHES_A_SECOND) -> None:
+    def __init__(self, *, publishes_a_second: int) -> None:
         self._hub = Hub()
         self._publishes_a_second = publishes_a_second
 

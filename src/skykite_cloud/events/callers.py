@@ -1,6 +1,6 @@
 """Who calls an Event API, and whether they may: signature first, then the policies of IAM.
 
-The policies are MiniStack's to evaluate; a decision holds for a second, as one of IAM's holds for a while on AWS.
+The policies are MiniStack's to evaluate. A permission holds for a second, as one of IAM's holds for a while on AWS.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from skykite_cloud.events.refusals import Refusal, unauthorized
 from skykite_cloud.events.signatures import ALGORITHM, check_signature, parse_signature
 
 _ACTIONS = {"connect": "EventConnect", "publish": "EventPublish", "subscribe": "EventSubscribe"}
-_DECISION_HOLDS_S = 1.0
-_MOST_DECISIONS = 10_000
+_PERMISSION_HOLDS_S = 1.0
+_MOST_PERMISSIONS = 10_000
 
 logger = logging.getLogger("skykite.events")
 
 
 class Callers:
-    """Authorizes operations. Keeps nothing but recent decisions."""
+    """Authorizes operations. Keeps nothing but permissions, for a moment."""
 
     def __init__(self) -> None:
-        self._decisions: dict[tuple[str, str, str], tuple[float, Refusal | None]] = {}
+        self._permitted: dict[tuple[str, str, str], float] = {}  # until when
 
     def authorize(
         self, api: Api, operation: Operation, namespace: Namespace | None, headers: Mapping[str, str], body: bytes
@@ -73,13 +73,13 @@ class Callers:
     def _decide(self, api: Api, credential: Any, action: str, resource: str) -> Refusal | None:
         asked = (credential.access_key_id, action, resource)
         now = time.monotonic()
-        known = self._decisions.get(asked)
-        if known is not None and now - known[0] < _DECISION_HOLDS_S:
-            return known[1]
+        if self._permitted.get(asked, 0.0) > now:
+            return None
         refusal = _evaluate(api, credential, action, resource)
-        if len(self._decisions) >= _MOST_DECISIONS:
-            self._decisions.clear()
-        self._decisions[asked] = (now, refusal)
+        if refusal is None:
+            if len(self._permitted) >= _MOST_PERMISSIONS:
+                self._permitted.clear()
+            self._permitted[asked] = now + _PERMISSION_HOLDS_S
         return refusal
 
 

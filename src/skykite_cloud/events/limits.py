@@ -7,8 +7,6 @@ EVENTS_A_PUBLISH = 5
 PUBLISH_BYTES = int(1.2 * 1024 * 1024)
 """Of a whole request or message, with whatever JSON's escapes add to the events."""
 SUBSCRIPTIONS_A_CONNECTION = 100
-PUBLISHES_A_SECOND = 25
-"""Of one WebSocket; over HTTP the account's much higher limits hold."""
 CONNECTION_S = 24 * 60 * 60.0
 KEEP_ALIVE_S = 60.0
 CONNECTION_TIMEOUT_MS = 300_000

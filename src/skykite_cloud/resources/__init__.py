@@ -30,7 +30,9 @@ def install() -> None:
 
 
 def _add_types(provisioners: ModuleType) -> None:
-    provisioners._RESOURCE_HANDLERS.update(eventapis.HANDLERS)
+    handlers = provisioners._RESOURCE_HANDLERS
+    handlers.update(eventapis.HANDLERS)
+    handlers[eventapis.KEY] = eventapis.keys_of_event_apis(handlers[eventapis.KEY])
     provisioners._REPLACING_PROPERTIES.update(eventapis.REPLACING)
     provisioners._STACK_TAG_PROPERTY.update(dict.fromkeys(eventapis.HANDLERS, ("Tags", "list")))
 

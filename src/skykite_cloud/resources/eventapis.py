@@ -1,7 +1,7 @@
 """AWS::AppSync::Api and AWS::AppSync::ChannelNamespace, which MiniStack's CloudFormation does not know.
 
 Made through the operations of its AppSync, which `events.management` holds to what is served. The physical id of both
-is an ARN, as on AWS.
+is an ARN, as on AWS. AWS::AppSync::ApiKey it knows, but for GraphQL APIs only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ Handlers = dict[str, Callable[..., Any]]
 
 API = "AWS::AppSync::Api"
 NAMESPACE = "AWS::AppSync::ChannelNamespace"
+KEY = "AWS::AppSync::ApiKey"
 HANDLERS: dict[str, Handlers]
 REPLACING: dict[str, tuple[str, ...]] = {API: (), NAMESPACE: ("ApiId", "Name")}
 
@@ -83,6 +84,45 @@ HANDLERS = {
     API: {"create": _create_api, "update": _update_api, "delete": _delete_api},
     NAMESPACE: {"create": _create_namespace, "update": _update_namespace, "delete": _delete_namespace},
 }
+
+
+def keys_of_event_apis(handlers: Handlers) -> Handlers:
+    """MiniStack's handlers of AWS::AppSync::ApiKey, with the keys of Event APIs put where those are looked up."""
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Attributes]:
+        if properties.get("ApiId") not in _events()._apis:
+            made: tuple[str, Attributes] = handlers["create"](logical_id, properties, stack_name)
+            return made
+        api_id = properties["ApiId"]
+        key = _call("CreateApiKey", _events()._create_api_key, _key_members(properties), api_id)["apiKey"]["id"]
+        return key, _key_attributes(api_id, key)
+
+    def update(key: str, old: Properties, new: Properties, stack_name: str, *logical_id: str) -> tuple[str, Attributes]:
+        record = _events()._api_keys.get(new.get("ApiId"), {}).get(key)
+        if record is None:
+            if new.get("ApiId") in _events()._apis:  # of another API until now
+                return create(logical_id[0] if logical_id else key, new, stack_name)
+            updated: tuple[str, Attributes] = handlers["update"](key, old, new, stack_name, *logical_id)
+            return updated
+        record |= {"description": "", **_key_members(new)}
+        return key, _key_attributes(new["ApiId"], key)
+
+    def delete(key: str, properties: Properties) -> None:
+        if _events()._api_keys.get(properties.get("ApiId"), {}).pop(key, None) is None:
+            handlers["delete"](key, properties)
+
+    return {**handlers, "create": create, "update": update, "delete": delete}
+
+
+def _key_members(properties: Properties) -> dict[str, Any]:
+    members: dict[str, Any] = {"description": properties.get("Description", "")}
+    if "Expires" in properties:
+        members["expires"] = int(properties["Expires"])
+    return members
+
+
+def _key_attributes(api_id: str, key: str) -> Attributes:
+    return {"ApiKeyId": key, "ApiKey": key, "Arn": f"{_events()._apis[api_id]['apiArn']}/apikey/{key}"}
 
 
 def _api_members(properties: Properties) -> dict[str, Any]:
