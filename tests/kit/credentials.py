@@ -13,27 +13,29 @@ from skykite.ports import Clock
 
 
 class Vending:
-    """Credentials that last an hour. `held` ones are kept waiting, `refused` ones get none."""
+    """Credentials that last an hour. Who is held is kept waiting, `refused` ones get none, and all get the same while
+    it is `steady`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.asked: list[FunctionId] = []
         self.refused: set[FunctionId] = set()
-        self._gates: defaultdict[FunctionId, asyncio.Event] = defaultdict(_open)
+        self.steady = False
+        self._gates: defaultdict[FunctionRole, asyncio.Event] = defaultdict(_open)
 
-    def hold(self, *functions: FunctionId) -> None:
+    def hold(self, *functions: FunctionRole) -> None:
         for function in functions:
             self._gates[function].clear()
 
-    def release(self, *functions: FunctionId) -> None:
+    def release(self, *functions: FunctionRole) -> None:
         for function in functions:
             self._gates[function].set()
 
     async def obtain(self, function: FunctionRole) -> Issued:
         self.asked.append(function.id)
-        number = len(self.asked)
+        number = 1 if self.steady else len(self.asked)
         asked = self._clock.now()
-        await self._gates[function.id].wait()
+        await self._gates[function].wait()
         if function.id in self.refused:
             raise SkykiteError("live-role-refused", f"`{function.id}` cannot run under its role", hint="allow it")
         return Issued(

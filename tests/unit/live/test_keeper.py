@@ -95,13 +95,13 @@ async def running(**options: float) -> AsyncIterator[Bench]:
 
 async def test_credentials_are_fetched_before_anybody_asks_and_told_together() -> None:
     async with running() as bench:
-        bench.source.hold(A, B, C)
+        bench.source.hold(*map(role_of, (A, B, C)))
         bench.keeper.serve(map(role_of, (A, B, C)))
         await bench.until(lambda: len(bench.source.asked) == 3)
-        bench.source.release(A, B)
+        bench.source.release(role_of(A), role_of(B))
         await bench.settle()
         assert bench.told == []
-        bench.source.release(C)
+        bench.source.release(role_of(C))
         await bench.until(lambda: bench.told)
         assert bench.told == [{A: "ASIA1", B: "ASIA2", C: "ASIA3"}]
         assert bench.keeper.variables(B)["AWS_SESSION_TOKEN"] == "token 2"
@@ -109,17 +109,19 @@ async def test_credentials_are_fetched_before_anybody_asks_and_told_together() -
 
 async def test_an_invocation_waits_for_its_function_alone_and_runs_with_what_was_told() -> None:
     async with running() as bench:
-        bench.source.hold(A, B)
+        bench.source.hold(role_of(A), role_of(B))
         bench.keeper.serve(map(role_of, (A, B)))
         call = asyncio.create_task(bench.call(A))
         await bench.settle()
         assert bench.ran == []
         bench.gate.clear()
-        bench.source.release(A)
+        bench.source.release(role_of(A))
         await bench.settle()
         assert bench.ran == []
         bench.gate.set()
-        assert isinstance(await call, Succeeded)
+        await bench.settle()
+        assert call.done(), "it waited for the other function too"
+        assert isinstance(call.result(), Succeeded)
         assert bench.ran == [(A, "ASIA1")]
         assert bench.told == [{A: "ASIA1"}]
 
@@ -129,7 +131,7 @@ async def test_every_invocation_begins_with_a_quarter_of_an_hour_and_more() -> N
         bench.keeper.serve([role_of(A)])
         await bench.call(A)
         bench.clock.advance(44 * 60 - 1)
-        bench.source.hold(A)
+        bench.source.hold(role_of(A))
         bench.keeper.renew_ahead()  # which takes its time
         await bench.call(A)
         assert bench.ran[-1] == (A, "ASIA1")
@@ -137,7 +139,7 @@ async def test_every_invocation_begins_with_a_quarter_of_an_hour_and_more() -> N
         call = asyncio.create_task(bench.call(A))
         await bench.settle()
         assert len(bench.ran) == 2
-        bench.source.release(A)
+        bench.source.release(role_of(A))
         await call
         assert bench.ran[-1] == (A, "ASIA2")
 
@@ -233,21 +235,35 @@ async def test_a_role_of_its_own_makes_a_function_new_and_everything_else_keeps_
 
 async def test_an_invocation_that_waits_while_its_role_changes_gets_the_new_ones() -> None:
     async with running() as bench:
-        bench.source.hold(A)
-        bench.keeper.serve([role_of(A)])
+        former, present = role_of(A), role_of(A, "another")
+        bench.source.hold(former, present)
+        bench.keeper.serve([former])
         call = asyncio.create_task(bench.call(A))
-        await bench.until(lambda: bench.source.asked == [A])
-        bench.source.refused = {A}
-        bench.keeper.serve([role_of(A, "another")])
-        await bench.until(lambda: len(bench.source.asked) == 2)
-        bench.source.refused = set()
-        bench.source.release(A)
+        await bench.settle()
+        bench.keeper.serve([present])
+        bench.source.release(former)
+        await bench.settle()
+        assert bench.told == []
+        assert not call.done()
+        bench.source.release(present)
         await call
         assert bench.ran == [(A, "ASIA2")]
 
 
+async def test_credentials_that_are_the_same_as_before_are_not_told_again() -> None:
+    async with running() as bench:
+        bench.source.steady = True
+        bench.keeper.serve([role_of(A)])
+        await bench.call(A)
+        bench.clock.advance(50 * 60)
+        await bench.call(A)
+        assert bench.source.asked == [A, A]
+        assert bench.told == [{A: "ASIA1"}]
+
+
 async def test_what_could_not_be_told_is_told_again() -> None:
     async with running() as bench:
+        bench.source.steady = True
         bench.failing = [SkykiteError("worker-not-started", "cannot start a worker process")]
         bench.keeper.serve([role_of(A)])
         outcome = await bench.call(A)
@@ -255,6 +271,7 @@ async def test_what_could_not_be_told_is_told_again() -> None:
         assert outcome.message == "cannot start a worker process"
         bench.clock.advance(6)
         assert isinstance(await bench.call(A), Succeeded)
+        assert bench.told == [{A: "ASIA1"}]
 
 
 async def test_a_function_that_is_not_served_here_waits_for_nothing() -> None:
@@ -266,7 +283,7 @@ async def test_a_function_that_is_not_served_here_waits_for_nothing() -> None:
 async def test_whoever_waits_when_the_session_stops_is_told() -> None:
     bench = Bench()
     await bench.keeper.start()
-    bench.source.hold(A)
+    bench.source.hold(role_of(A))
     bench.keeper.serve([role_of(A)])
     call = asyncio.create_task(bench.call(A))
     await bench.until(lambda: bench.source.asked)
