@@ -19,12 +19,14 @@ from skykite.deploy.consent import Consent, describe_removal
 from skykite.deploy.execute import Broken, Done, Skipped, execute
 from skykite.deploy.operation import Applied, Removed, StackFailedError, StackOperator
 from skykite.deploy.planner import abandoned, leaving_exports, plan_deploy, plan_removal
+from skykite.deploy.replaced import agree_to_stubs, stacks_with_live_functions
 from skykite.deploy.state import KnownResources, StageFiles, freshness
 from skykite.deploy.templates import (
     MARK,
     DeployedResource,
     DesiredStack,
     StackPaths,
+    deployed_mode,
     deployed_resources,
     desired_stack,
 )
@@ -48,19 +50,23 @@ _URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What is deployed now. `changed` is false if there was nothing to do."""
+    """What is deployed now. `changed` is false if there was nothing to do; `was_live` says that functions were stubs
+    before."""
 
     outputs: dict[StackName, dict[str, str]]
     physical: dict[StackName, dict[LogicalId, str]]
     changed: bool
+    was_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovedStacks:
-    """What `remove` did. `retained` are construct paths of resources that a policy kept, with their physical ids."""
+    """What `remove` did. `retained` are construct paths of resources that a policy kept, with their physical ids;
+    `was_live` says that functions were stubs."""
 
     stacks: tuple[StackName, ...]
     retained: dict[ConstructPath, str]
+    was_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,7 @@ class Deployer:
         self._events = events
         self._clock = clock
         self._state = state
+        self._asker = asker
         self._consent = Consent(asker)
         self._publisher = AssetPublisher(session=session, events=events, project_root=project_root)
         self._place: Place | None = None
@@ -97,7 +104,8 @@ class Deployer:
         )
 
     async def deploy(self, manifest: Manifest, assembly: Path, *, build: Build | None = None) -> Deployed:
-        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code.
+        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code. For Live, it is
+        said, and on a stage for production asked, before code is replaced.
 
         Raises a SkykiteError that names the first cause if a stack failed or the user refused; independent stacks
         are deployed all the same. Cancelling leaves running operations to CloudFormation: the next deploy picks
@@ -109,6 +117,7 @@ class Deployer:
         self._events.emit(StepStarted(step="deploy", message=f"deploying {count} stack{'s' if count != 1 else ''}"))
         desired = await asyncio.to_thread(_read_stacks, manifest, assembly)
         actual = await self._stacks()
+        await agree_to_stubs(manifest, actual, asker=self._asker, events=self._events)
         removed = abandoned(desired, actual, app=manifest.app, stage=manifest.stage)
         importers = await self._importers(leaving_exports(desired, actual, removed))
         plan = plan_deploy(desired, actual, removed=removed, importers=importers)
@@ -133,7 +142,8 @@ class Deployer:
             )
         )
         self._events.emit(DeployFinished(outputs=outputs, elapsed_ms=elapsed))
-        return Deployed(outputs=outputs, physical=physical, changed=bool(plan.steps))
+        was_live = any(_is_live(actual[stack.name]) for stack in desired if stack.name in actual)
+        return Deployed(outputs=outputs, physical=physical, changed=bool(plan.steps), was_live=was_live)
 
     async def remove(self, app: AppName, stage: StageName, *, manifest: Manifest | None = None) -> RemovedStacks:
         """Delete every stack of an app's stage, asking first if data would be lost. With a manifest, its construct
@@ -177,7 +187,9 @@ class Deployer:
                 skipped=not plan.steps,
             )
         )
-        return RemovedStacks(stacks=tuple(step.stack for step in plan.steps), retained=retained)
+        return RemovedStacks(
+            stacks=tuple(step.stack for step in plan.steps), retained=retained, was_live=any(map(_is_live, states))
+        )
 
     async def bootstrap(self) -> None:
         """Create or upgrade the bootstrap stack; nothing if it is as it should be."""
@@ -399,10 +411,21 @@ class Deployer:
 
 
 def _read_stacks(manifest: Manifest, assembly: Path) -> tuple[DesiredStack, ...]:
+    differing = stacks_with_live_functions(manifest)
     return tuple(
-        desired_stack(entry, _read(assembly / entry.template), app=manifest.app, stage=manifest.stage)
+        desired_stack(
+            entry,
+            _read(assembly / entry.template),
+            app=manifest.app,
+            stage=manifest.stage,
+            mode=manifest.mode if entry.name in differing else "deploy",
+        )
         for entry in manifest.stacks
     )
+
+
+def _is_live(state: StackState) -> bool:
+    return deployed_mode(state) == "live"
 
 
 def _read(path: Path) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 
 from skykite.aws import StackState
 from skykite.errors import SkykiteError
-from skykite.model.manifest import StackEntry
+from skykite.model.manifest import Mode, StackEntry
 from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
 from skykite.model.plan import KeptExport
 
@@ -23,6 +23,7 @@ MARK: Final = "SkykiteTemplate"
 
 One DescribeStacks then tells what is unchanged, without fetching a template. It is an output because those change
 without touching a resource; a stack tag would be copied to every resource, and change them all on each deploy.
+Where functions were deployed as stubs or placeholders, the mode stands before it: `live-…`, `local-…`.
 """
 
 APP_TAG: Final = "skykite:app"
@@ -86,13 +87,16 @@ class DesiredStack:
         return frozenset(_imports(self.template))
 
 
-def desired_stack(entry: StackEntry, template: bytes, *, app: AppName, stage: StageName) -> DesiredStack:
-    """Read one stack of the assembly."""
+def desired_stack(
+    entry: StackEntry, template: bytes, *, app: AppName, stage: StageName, mode: Mode = "deploy"
+) -> DesiredStack:
+    """Read one stack of the assembly. `mode` is what it is deployed for, if it holds functions that this matters to."""
+    digest = hashlib.sha256(template).hexdigest()[:32]
     return DesiredStack(
         name=entry.name,
         paths=StackPaths(root=entry.path, paths={resource.logical_id: resource.path for resource in entry.resources}),
         template=decode_template(template, source=entry.template),
-        mark=hashlib.sha256(template).hexdigest()[:32],
+        mark=digest if mode == "deploy" else f"{mode}-{digest}",
         tags={**entry.tags, APP_TAG: app, STAGE_TAG: stage},
         dependencies=entry.dependencies,
     )
@@ -106,6 +110,12 @@ def decode_template(template: bytes, *, source: str) -> dict[str, Any]:
         raise SkykiteError(
             "assembly-invalid", f"`{source}` is not a JSON template: {error}", hint="run `kite synth`", blame="skykite"
         ) from error
+
+
+def deployed_mode(state: StackState) -> Mode:
+    """What a stack's functions are: real code, or stand-ins for what runs on a developer's machine."""
+    mark = next((output.value for output in state.outputs if output.key == MARK), "")
+    return "live" if mark.startswith("live-") else "local" if mark.startswith("local-") else "deploy"
 
 
 def is_unchanged(desired: DesiredStack, state: StackState) -> bool:
