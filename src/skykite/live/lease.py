@@ -58,6 +58,25 @@ class LeaseState:
         return self.document.open and self.age_s <= self.document.ttl_s
 
 
+async def read_lease(aws: AwsSession, bucket: str, key: str) -> LeaseState | None:
+    """The lease as it is now; `None` if nobody was ever there. Raises AwsError."""
+    try:
+        found = await aws.run(aws.s3.get, bucket, key, limit=_LIMIT)
+    except AwsError as error:
+        if error.code == "aws-access-denied":  # what S3 says of a missing object to who may not list the bucket
+            return None
+        raise
+    if found is None:
+        return None
+    try:
+        document = msgspec.json.decode(found.body, type=LeaseDocument)
+    except msgspec.MsgspecError:
+        # Not ours to judge, but to replace: the epoch is lost with it, and a session that still runs with a higher one
+        # is told by its own renewal, which fails.
+        document = LeaseDocument(epoch=0, session="", open=False)
+    return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
+
+
 class Lease:
     """One session's hold on one stage: `take`, then `keep` until it ends, then `release`."""
 
@@ -94,21 +113,7 @@ class Lease:
 
     async def read(self) -> LeaseState | None:
         """The lease as it is now; `None` if nobody was ever there."""
-        try:
-            found = await self._aws.run(self._aws.s3.get, self._bucket, self._key, limit=_LIMIT)
-        except AwsError as error:
-            if error.code == "aws-access-denied":  # what S3 says of a missing object to who may not list the bucket
-                return None
-            raise
-        if found is None:
-            return None
-        try:
-            document = msgspec.json.decode(found.body, type=LeaseDocument)
-        except msgspec.MsgspecError:
-            # Not ours to judge, but to replace: the epoch is lost with it, and a session that still runs with a
-            # higher one is told by its own renewal, which fails.
-            document = LeaseDocument(epoch=0, session="", open=False)
-        return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
+        return await read_lease(self._aws, self._bucket, self._key)
 
     async def take(self) -> LeaseState | None:
         """Make the stage ours. Returns the lease it was taken from if its session is still alive.
