@@ -43,7 +43,7 @@ class Cloud:
         endpoints.install(port)
         management.install()
         assumerole.install()
-        deployments.install(self._snapshots.changed_for_good)
+        deployments.install(self._stack_settled)
         resources.install()
         templates.install()
         client = HandoffClient(settings.handoff) if settings.handoff else None
@@ -105,6 +105,10 @@ class Cloud:
             self._snapshots.save_and_close()
         except OSError as error:
             self._saving_fails(str(error))
+
+    def _stack_settled(self) -> None:
+        self._snapshots.changed_for_good()
+        self._say({"event": "settled"})
 
     def _saving_fails(self, reason: str) -> None:
         self._notice(

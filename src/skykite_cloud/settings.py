@@ -9,10 +9,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handoff:
-    """Where Skykite takes invocations, on loopback."""
+    """Where Skykite takes invocations, on loopback. `deployed` says that it runs functions as deployed, too."""
 
     port: int
     token: str
+    deployed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from skykite_lambda.live.clock import Clock
-from skykite_lambda.live.events import Api, Line, open_line
+from skykite_lambda.live.cloud import Cloud
+from skykite_lambda.live.events import Line, open_line
 from skykite_lambda.live.network import Network
 from skykite_lambda.live.settings import settings_from
 from skykite_lambda.live.sigv4 import Signer, credentials_from
@@ -22,6 +23,7 @@ class PushedClock(Clock):
     def __init__(self) -> None:
         self.monotonic_ahead = 0.0
         self.time_ahead = 0.0
+        super().__init__()
 
     def monotonic(self) -> float:
         return time.monotonic() + self.monotonic_ahead
@@ -30,15 +32,15 @@ class PushedClock(Clock):
         return time.time() + self.time_ahead
 
 
-def make_api(environment: Mapping[str, str], clock: Clock, session: bytes = SESSION) -> Api:
+def make_cloud(environment: Mapping[str, str], clock: Clock, session: bytes = SESSION) -> Cloud:
     """`environment` may change afterwards: it is read at every signature."""
     settings = settings_from(environment)
     signer = Signer(settings.region, lambda: credentials_from(environment), clock)
-    return Api(Network(environment, clock), settings, session, signer, clock, os.urandom)
+    return Cloud(Network(environment, clock), settings, session, signer, clock, os.urandom)
 
 
-def open_soon(api: Api, within: float = 10.0) -> Line:
-    return open_line(api, deadline=api.clock.monotonic() + within, cancelled=threading.Event())
+def open_soon(cloud: Cloud, within: float = 10.0) -> Line:
+    return open_line(cloud, deadline=cloud.clock.elapsed() + within, cancelled=threading.Event())
 
 
 def step_until(line: Line, wanted: Callable[[], object], *, within: float = 10.0) -> list[bytes]:
@@ -53,4 +55,4 @@ def step_until(line: Line, wanted: Callable[[], object], *, within: float = 10.0
             return datagrams
         assert time.monotonic() < give_up, f"it never came to that: {line.lost}, {len(datagrams)} datagrams"
         if line.lost is None:
-            select([line], [], [], max(0.0, min(0.02, line.next_timer() - time.monotonic())))
+            select([line], [], [], 0.02)

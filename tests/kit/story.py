@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 from skykite.model.events import (
     BridgeConnected,
     BridgeDisconnected,
     BridgeTakenOver,
+    CloudApi,
+    CloudStarted,
+    CloudStatus,
+    CloudStopped,
     DebuggerAttached,
     DeployFinished,
     DeployPlanned,
@@ -227,4 +232,24 @@ END: Final[tuple[Event, ...]] = (
     DevStopped(elapsed_ms=140.0),
 )
 
-STORY: Final = START + REQUESTS + BRIDGE + END
+SINCE: Final = datetime(2026, 11, 23, 21, 41, 46, tzinfo=UTC)
+KEPT: Final[tuple[Event, ...]] = (
+    CloudStarted(
+        app=APP, pid=4711, since=SINCE, url="http://127.0.0.1:5000", log="/notes/.kite/local/keeper.log", elapsed_ms=731
+    ),
+    CloudStatus(
+        app=APP,
+        state="kept",
+        pid=4711,
+        since=SINCE,
+        url="http://127.0.0.1:5000",
+        functions=3,
+        running=1,
+        memory_mb=118,
+        apis=(CloudApi(id="a1b2c3d4", name="alice-notes-Api", url="http://127.0.0.1:4000"),),
+        log="/notes/.kite/local/keeper.log",
+    ),
+    CloudStopped(app=APP, result="stopped", pid=4711, log="/notes/.kite/local/keeper.log", elapsed_ms=14),
+)
+
+STORY: Final = START + REQUESTS + BRIDGE + END + KEPT

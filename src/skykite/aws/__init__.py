@@ -5,6 +5,7 @@ user's AWS configuration and credential files, unless the session was given cred
 it through `AwsSession.run` from asynchronous code. botocore is imported at the first call, not at import.
 """
 
+from skykite.aws.apigateway import ApiGateway, HttpApi, HttpIntegration, HttpRoute
 from skykite.aws.cloudformation import (
     Change,
     ChangeDetail,
@@ -25,6 +26,7 @@ from skykite.aws.sts import Identity, IssuedCredentials, Sts
 
 __all__ = [
     "S3",
+    "ApiGateway",
     "AwsError",
     "AwsSession",
     "Change",
@@ -32,6 +34,9 @@ __all__ = [
     "ChangeSet",
     "CloudFormation",
     "FunctionState",
+    "HttpApi",
+    "HttpIntegration",
+    "HttpRoute",
     "Identity",
     "InvokeResult",
     "IssuedCredentials",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 MAX_THREADS: Final = 16
-_SERVICES: Final = ("cloudformation", "lambda", "s3", "sso", "sso-oidc", "signin", "ssm", "sts")
+_SERVICES: Final = ("apigatewayv2", "cloudformation", "lambda", "s3", "sso", "sso-oidc", "signin", "ssm", "sts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Target:
     secret_access_key: str | None = None
     session_token: str | None = None
     profile: str | None = None
+    connections: int = MAX_THREADS
 
     def __repr__(self) -> str:
         return f"Target(region={self.region!r}, endpoint_url={self.endpoint_url!r}, profile={self.profile!r})"
@@ -241,7 +242,7 @@ def _config(target: Target, *, read_timeout: int, attempts: int | None, presigns
     return Config(
         connect_timeout=10,
         read_timeout=read_timeout,
-        max_pool_connections=MAX_THREADS,
+        max_pool_connections=target.connections,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
         **options,

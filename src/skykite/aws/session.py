@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from skykite.aws.apigateway import ApiGateway
 from skykite.aws.cloudformation import CloudFormation
 from skykite.aws.connection import MAX_THREADS, Caller, Connector, Target, describe
 from skykite.aws.errors import translate
@@ -31,7 +32,7 @@ class AwsSession:
 
     Credentials are those given, else those of `profile`, else what botocore's chain finds (environment, SSO,
     instance, …). Making a session costs nothing: botocore is imported, and each service's client made, at its first
-    use. All clients may be used from several threads at once.
+    use. All clients may be used from several threads at once. `threads` is how many calls may be under way.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class AwsSession:
         secret_access_key: str | None = None,
         session_token: str | None = None,
         profile: str | None = None,
+        threads: int = MAX_THREADS,
     ) -> None:
         target = Target(
             region=region,
@@ -51,11 +53,13 @@ class AwsSession:
             secret_access_key=secret_access_key,
             session_token=session_token,
             profile=profile,
+            connections=threads,
         )
         self._connector = Connector(target)
-        self._threads = ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="aws")
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="aws")
         self.region = region
         self.endpoint_url = endpoint_url
+        self.apigateway = ApiGateway(Caller(self._connector, "apigatewayv2"))
         self.cloudformation = CloudFormation(Caller(self._connector, "cloudformation"))
         self.s3 = S3(Caller(self._connector, "s3"), presigner=Caller(self._connector, "s3", presigns=True))
         self.ssm = Ssm(Caller(self._connector, "ssm"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +54,6 @@ def open_workspace(settings: Settings, *, local: bool) -> Workspace:
         ask=_ask_stage if _can_ask(settings) else None,
     )
     return Workspace(project=project, stage=stage, environment=load_environment(project.root, stage, os.environ))
-
-
-def developer() -> str:
-    """Who this is, for others who work on the same stage: `alice@laptop`."""
-    return f"{_user() or 'somebody'}@{socket.gethostname()}"
 
 
 def _can_ask(settings: Settings) -> bool:

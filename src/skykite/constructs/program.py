@@ -27,6 +27,9 @@ class DeclaredFunction:
     handler: str
     import_root: str
     live: bool
+    runtime: str
+    memory_mb: int
+    timeout_s: int
     location: SourceLocation | None
 
 
@@ -45,10 +48,12 @@ class Program:
     def root(self) -> Path:
         return Path(self.synthesis.project_root)
 
-    @property
-    def produces_live(self) -> bool:
-        """Whether live functions get the placeholder."""
-        return self.synthesis.mode != "deploy"
+    def makes_live(self, path: ConstructPath, handler: str) -> bool:
+        """Whether a function that may be live is."""
+        if self.synthesis.mode == "deploy":
+            return False
+        wanted = self.synthesis.functions
+        return wanted is None or any(name in (path, handler) or path.endswith(f"/{name}") for name in wanted)
 
 
 def remember_program(app: Any, program: Program) -> None:

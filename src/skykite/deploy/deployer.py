@@ -7,10 +7,12 @@ through the session given; the assembly; two files under `.kite/<stage>/`. Cloud
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, assert_never
+
+import msgspec
 
 from skykite.aws import AwsSession, StackState
 from skykite.deploy.assets import AssetPublisher, Build, Place
@@ -19,16 +21,17 @@ from skykite.deploy.consent import Consent, describe_removal
 from skykite.deploy.execute import Broken, Done, Skipped, execute
 from skykite.deploy.operation import Applied, Removed, StackFailedError, StackOperator
 from skykite.deploy.planner import abandoned, leaving_exports, plan_deploy, plan_removal
-from skykite.deploy.replaced import agree_to_stubs, stacks_with_live_functions
+from skykite.deploy.replacing import consent_to_replace
 from skykite.deploy.state import KnownResources, StageFiles, freshness
 from skykite.deploy.templates import (
     MARK,
     DeployedResource,
     DesiredStack,
     StackPaths,
-    deployed_mode,
+    decode_template,
     deployed_resources,
     desired_stack,
+    runs_stubs,
 )
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, EventApi, bootstrap_bucket, parse_event_api
@@ -44,6 +47,9 @@ from skykite.model.manifest import Manifest
 from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
 from skykite.model.plan import Apply, KeptExport, Plan, PlanStep, Release, Remove, StepId
 from skykite.ports import Asker, Clock, EventSink
+
+Transform = Callable[[Mapping[StackName, Mapping[str, Any]]], Mapping[StackName, Mapping[str, Any]]]
+"""Makes of an app's templates those to deploy. Pure, and the same each time, or nothing is ever unchanged."""
 
 _URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
 
@@ -103,9 +109,17 @@ class Deployer:
             session=session, events=events, clock=clock, consent=self._consent, put_template=self._put_template
         )
 
-    async def deploy(self, manifest: Manifest, assembly: Path, *, build: Build | None = None) -> Deployed:
-        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code. For Live, it is
-        said, and on a stage for production asked, before code is replaced.
+    async def deploy(
+        self,
+        manifest: Manifest,
+        assembly: Path,
+        *,
+        build: Build | None = None,
+        transform: Transform | None = None,
+    ) -> Deployed:
+        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code; `transform` has
+        the last word on the templates. Before live functions take the place of real ones on a stage that others may
+        rely on, the user is asked.
 
         Raises a SkykiteError that names the first cause if a stack failed or the user refused; independent stacks
         are deployed all the same. Cancelling leaves running operations to CloudFormation: the next deploy picks
@@ -115,12 +129,14 @@ class Deployer:
         files = StageFiles(self._state, manifest.stage)
         count = len(manifest.stacks)
         self._events.emit(StepStarted(step="deploy", message=f"deploying {count} stack{'s' if count != 1 else ''}"))
-        desired = await asyncio.to_thread(_read_stacks, manifest, assembly)
+        desired = await asyncio.to_thread(_read_stacks, manifest, assembly, transform)
         actual = await self._stacks()
-        await agree_to_stubs(manifest, actual, asker=self._asker, events=self._events)
         removed = abandoned(desired, actual, app=manifest.app, stage=manifest.stage)
         importers = await self._importers(leaving_exports(desired, actual, removed))
         plan = plan_deploy(desired, actual, removed=removed, importers=importers)
+        notice = await consent_to_replace(manifest, desired, actual, asker=self._asker)
+        if notice is not None:
+            self._events.emit(notice)
         self._say_unchanged(plan)
         states = dict(actual)
         if plan.steps:
@@ -142,7 +158,7 @@ class Deployer:
             )
         )
         self._events.emit(DeployFinished(outputs=outputs, elapsed_ms=elapsed))
-        was_live = any(_is_live(actual[stack.name]) for stack in desired if stack.name in actual)
+        was_live = any(runs_stubs(actual[stack.name]) for stack in desired if stack.name in actual)
         return Deployed(outputs=outputs, physical=physical, changed=bool(plan.steps), was_live=was_live)
 
     async def remove(self, app: AppName, stage: StageName, *, manifest: Manifest | None = None) -> RemovedStacks:
@@ -188,7 +204,7 @@ class Deployer:
             )
         )
         return RemovedStacks(
-            stacks=tuple(step.stack for step in plan.steps), retained=retained, was_live=any(map(_is_live, states))
+            stacks=tuple(step.stack for step in plan.steps), retained=retained, was_live=any(map(runs_stubs, states))
         )
 
     async def bootstrap(self) -> None:
@@ -410,22 +426,33 @@ class Deployer:
         return (self._clock.monotonic() - start) * 1000
 
 
-def _read_stacks(manifest: Manifest, assembly: Path) -> tuple[DesiredStack, ...]:
-    differing = stacks_with_live_functions(manifest)
+def _read_stacks(manifest: Manifest, assembly: Path, transform: Transform | None) -> tuple[DesiredStack, ...]:
+    written = {entry.name: _read(assembly / entry.template) for entry in manifest.stacks}
+    if transform is not None:
+        written = _transformed(manifest, written, transform)
+    developed = {entry.stack for entry in manifest.functions if entry.live} if manifest.mode != "deploy" else set()
     return tuple(
         desired_stack(
             entry,
-            _read(assembly / entry.template),
+            written[entry.name],
             app=manifest.app,
             stage=manifest.stage,
-            mode=manifest.mode if entry.name in differing else "deploy",
+            mode=manifest.mode if entry.name in developed else "deploy",
         )
         for entry in manifest.stacks
     )
 
 
-def _is_live(state: StackState) -> bool:
-    return deployed_mode(state) == "live"
+def _transformed(
+    manifest: Manifest, written: Mapping[StackName, bytes], transform: Transform
+) -> dict[StackName, bytes]:
+    """A template that stays what it is stays so to the byte: its stack is unchanged then, whoever deployed it."""
+    given = {entry.name: decode_template(written[entry.name], source=entry.template) for entry in manifest.stacks}
+    made = transform(given)
+    return {
+        name: written[name] if made[name] == template else msgspec.json.encode(made[name])
+        for name, template in given.items()
+    }
 
 
 def _read(path: Path) -> bytes:

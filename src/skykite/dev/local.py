@@ -6,14 +6,13 @@ hand-off that brings its invocations to the runtime, the gateway's sockets.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
-from skykite.dev.configure import configure_functions, deployed_part, live_functions, resource_names
+from skykite.dev.configure import deployed_part, live_functions, resource_names
 from skykite.dev.freshness import FrontGate, GatedInvoker
+from skykite.dev.functions import DevFunctions
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.ports import Ports
@@ -21,10 +20,9 @@ from skykite.dev.unserved import unserved_notices
 from skykite.gateway import Gateway, ServedApi
 from skykite.model.events import ErrorRaised, Notice
 from skykite.model.manifest import Manifest
-from skykite.model.names import FunctionId
 
 if TYPE_CHECKING:
-    from skykite.aws import AwsSession, FunctionState
+    from skykite.aws import AwsSession
     from skykite.deploy import Deployed
 
 _CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started again
@@ -41,8 +39,11 @@ class LocalPlace:
         self._ports = Ports(options.port)
         self._address: CloudAddress | None = None
         self._aws: AwsSession | None = None
-        self._split = SplitInvoker(surroundings.runtime)
-        self._handoff = HandoffServer(invoker=GatedInvoker(surroundings.gate, self._split), ids=surroundings.ids)
+        self._functions = DevFunctions(runtime=surroundings.runtime, project_root=surroundings.project_root)
+        self._split = SplitInvoker(self._functions)
+        self._handoff = HandoffServer(
+            invoker=GatedInvoker(surroundings.gate, self._split), ids=surroundings.ids, find=self._functions.find
+        )
         self._cloud = EmbeddedCloud(
             directory=surroundings.state / "local",
             region=options.project.region,
@@ -94,6 +95,7 @@ class LocalPlace:
             project_root=surroundings.project_root,
             state=surroundings.state,
         )
+        self._functions.expect(manifest, aws=self._aws, variables=_credentials(self.address))
         deployed = await deployer.deploy(manifest, assembly, build=surroundings.options.build)
         return await self._serve(manifest, deployed)
 
@@ -119,15 +121,8 @@ class LocalPlace:
         }
         names = {f.id: deployed.physical[f.stack][f.logical_id] for f in manifest.functions}
         live = live_functions(manifest)
-        states = await self._function_states({entry.id: names[entry.id] for entry in live})
-        configs = configure_functions(
-            manifest,
-            states,
-            project_root=self._surroundings.project_root,
-            credentials=_credentials(address),
-            translate=lambda text: translate_urls(text, urls),
-        )
-        await self._surroundings.runtime.configure(configs)
+        self._functions.translate = lambda text: translate_urls(text, urls)
+        configs = await self._functions.settle(manifest, names)
         elsewhere = frozenset(names) - {entry.id for entry in live}
         self._split.divert(elsewhere, LambdaInvoker(self._aws, self._surroundings.clock, names))
         self._handoff.register(
@@ -143,12 +138,6 @@ class LocalPlace:
             runtimes=tuple(config.runtime for config in configs),
             notices=unserved_notices(manifest),
         )
-
-    async def _function_states(self, names: Mapping[FunctionId, str]) -> dict[FunctionId, FunctionState]:
-        assert self._aws is not None
-        get = self._aws.lambda_.get_configuration
-        states = await asyncio.gather(*(self._aws.run(get, name) for name in names.values()))
-        return dict(zip(names, states, strict=True))
 
     async def keep(self) -> None:
         """Start the embedded cloud again when it dies."""

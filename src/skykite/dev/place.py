@@ -1,7 +1,8 @@
 """Where a dev session's app is deployed, and how its functions' invocations come here from there.
 
 The session owns the project, the runtime and the loop of saves; a `Place` owns the cloud: `local.LocalPlace` is the
-embedded cloud with our own gateway before it. Data and one Protocol; no I/O.
+embedded cloud with our own gateway before it, `live.LivePlace` one that functions' stubs are deployed to.
+Data and one Protocol; no I/O.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class DevOptions:
     load_project: Callable[[], Project]
     load_environment: Callable[[], tuple[Mapping[str, str], tuple[Path, ...]]]
     build: Build
+    functions: tuple[str, ...] | None = None  # those to run here, as the user wrote them; None means all
     port: int | None = None
     debugger: DebuggerEndpoint | None = None
     max_workers: int = 32

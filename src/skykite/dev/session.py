@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
-from skykite.dev.configure import bundled_sources, find_interpreter
+from skykite.dev.configure import bundled_sources, check_selection, find_interpreter
 from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.freshness import FreshnessGate, Mark, PolitelyAsking
 from skykite.dev.interpreter import ask_version, version_notices
@@ -141,6 +141,7 @@ class DevSession:
             tasks.create_task(asyncio.to_thread(_import_ahead))
         self._python_version = version.result()
         result = synthesis.result()
+        self._gate.enter("deploying")  # which may wait for functions of ours
         await self._apply(result, started)
         self._settle(self._inputs_of(result), marks, began_ns)
         if self._gate.stale():  # saved before anybody watched
@@ -161,6 +162,7 @@ class DevSession:
                 project_root=str(self._root),
                 main=str(self._project.main),
                 outdir=str(self._state / self._stage / "assembly"),
+                functions=self._options.functions,
                 live_credentials=self._project.live_credentials,
             ),
             environment=self._environment,
@@ -171,6 +173,7 @@ class DevSession:
     async def _apply(self, result: SynthResult, started: float) -> None:
         """Deploy the assembly and have what came out served."""
         self._applied = False
+        check_selection(result.manifest, self._options.functions)
         try:
             served = await self._place.apply(result.manifest, result.assembly)
         except SkykiteError:

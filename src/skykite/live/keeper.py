@@ -113,6 +113,10 @@ class CredentialKeeper:
                 self._held[function.id] = held = _Held(function=function)
                 self._fetch(held)
 
+    def serves(self, function: FunctionId) -> bool:
+        """Whether it is one of those last given to `serve`."""
+        return function in self._held
+
     def variables(self, function: FunctionId) -> Mapping[str, str]:
         """The last that were told, or are being told; empty if there are none yet."""
         held = self._held.get(function)

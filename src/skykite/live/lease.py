@@ -1,7 +1,7 @@
 """Who serves a stage: an object in the bootstrap bucket that the dev session renews and that stubs read.
 
 In: the bucket, who we are. Out: an epoch that grows with every session, and word of having been superseded.
-I/O: S3, through `aws`.
+I/O: S3, through `aws`; who is logged in, and this machine's name.
 
 Each write is conditional on what was read or written before, so of two sessions that take the lease at once one
 fails, reads again and takes the next epoch. Whether a lease is alive is judged by S3's clock alone: a lease that was
@@ -11,6 +11,8 @@ not written for `ttl_s` is dead, whatever the clocks of laptops and containers s
 from __future__ import annotations
 
 import asyncio
+import getpass
+import platform
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +58,15 @@ class LeaseState:
     @property
     def alive(self) -> bool:
         return self.document.open and self.age_s <= self.document.ttl_s
+
+
+def holder_name() -> str:
+    """Who we are to others who work on the same stage: `alice@laptop`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no name in the environment, and none in the system's list of users
+        user = "somebody"
+    return f"{user}@{platform.node() or 'somewhere'}"
 
 
 async def read_lease(aws: AwsSession, bucket: str, key: str) -> LeaseState | None:
@@ -141,9 +152,10 @@ class Lease:
     async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
         """Renew the lease for as long as it is ours. Returns the lease of who took it over.
 
-        `on_trouble` is told of each failure to renew that lets the lease die; it is tried again.
+        `on_trouble` is told when the lease has died because it cannot be renewed; it is tried again.
         """
         assert self._document is not None
+        told = False
         renewed = self._clock.monotonic()
         pause = self._ttl_s / 3
         while True:
@@ -155,11 +167,12 @@ class Lease:
                 pass
             try:
                 if await self._write(self._document, self._etag):
-                    renewed, pause = self._clock.monotonic(), self._ttl_s / 3
+                    renewed, pause, told = self._clock.monotonic(), self._ttl_s / 3, False
                     continue
                 found = await self.read()
             except SkykiteError as error:
-                if self._clock.monotonic() - renewed >= self._ttl_s:
+                if self._clock.monotonic() - renewed >= self._ttl_s and not told:
+                    told = True
                     on_trouble(error)
                 pause = min(self._ttl_s / 12, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311
                 continue

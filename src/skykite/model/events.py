@@ -273,6 +273,60 @@ class QuestionAnswered(msgspec.Struct, frozen=True, kw_only=True):
     by: Literal["user", "yes", "default"]
 
 
+class CloudApi(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP API that is deployed in a kept cloud, and where it is served. `id` is API Gateway's."""
+
+    id: str
+    name: str
+    url: str
+
+
+class CloudStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """The embedded cloud of a project is kept running, by the process `pid`. `already` means that it was before."""
+
+    code: ClassVar = "cloud.started"
+    app: AppName
+    pid: int
+    since: datetime
+    url: str
+    log: str | None
+    elapsed_ms: float
+    already: bool = False
+
+
+class CloudStopped(msgspec.Struct, frozen=True, kw_only=True):
+    """No embedded cloud of the project is kept any more. `pid` is the process that kept it, if one did; `killed` means
+    that it did not answer, `died` that it had ended by itself before."""
+
+    code: ClassVar = "cloud.stopped"
+    app: AppName
+    result: Literal["stopped", "killed", "died", "not-running"]
+    elapsed_ms: float
+    pid: int | None = None
+    log: str | None = None
+
+
+class CloudStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the embedded cloud of a project is.
+
+    `state` is `kept` after `kite cloud start`, `starting` or `unresponsive` where that does not answer yet or any more,
+    `died` if it ended by itself, `dev` if another `kite` runs the cloud for as long as it runs itself, else `stopped`.
+    `functions` are deployed, `running` is how many invocations are under way. `memory_mb` is that of all processes.
+    """
+
+    code: ClassVar = "cloud.status"
+    app: AppName
+    state: Literal["kept", "starting", "unresponsive", "died", "dev", "stopped"]
+    pid: int | None = None
+    since: datetime | None = None
+    url: str | None = None
+    functions: int | None = None
+    running: int | None = None
+    memory_mb: int | None = None
+    apis: tuple[CloudApi, ...] = ()
+    log: str | None = None
+
+
 class DebuggerAttached(msgspec.Struct, frozen=True, kw_only=True):
     """A worker connected to the editor's debugger."""
 
@@ -347,6 +401,9 @@ Event = (
     | DeployFinished
     | QuestionAsked
     | QuestionAnswered
+    | CloudStarted
+    | CloudStopped
+    | CloudStatus
     | DebuggerAttached
     | DoctorChecked
     | Notice

@@ -67,6 +67,7 @@ class FunctionConfig:
     environment: dict[str, str]  # as deployed, plus what stands in for the role: region, credentials, endpoint
     region: str
     source: str | None = None  # where the user defined it: `stacks/notes.py:12`
+    frozen: bool = False  # the files below `import_root` never change: nothing is checked, and Python may cache them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,10 @@ dashes, and since whoever may list channels or objects need not learn them.
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Final
 
-from skykite.model.bootstrap import LIVE_PREFIX, REPLIES_NAMESPACE, REQUESTS_NAMESPACE
+from skykite.model.bootstrap import LIVE_PREFIX, REPLIES_NAMESPACE, REQUESTS_NAMESPACE, EventApi
 
 STAGE_KEY_BYTES: Final = 32
 
@@ -52,3 +53,38 @@ def payload_prefix(app: str, stage: str) -> str:
 def stage_key_name(app: str, stage: str) -> str:
     """The SSM parameter with the key that every message of a stage is authenticated by."""
     return f"/skykite/{app}/{stage}/live-key"
+
+
+STUB_VARIABLE: Final = "KITE_LIVE"
+"""The environment variable that tells a stub where it belongs; `skykite_lambda.live.settings` reads it."""
+
+_SETTINGS_VERSION: Final = 1
+_VISIBILITY: Final = "visibility"
+
+
+def stub_settings(
+    *, app: str, stage: str, function: str, api: EventApi, bucket: str, visibility_s: int | None = None
+) -> str:
+    """The value of `STUB_VARIABLE`. `visibility_s` is how long a message that a function failed on stays hidden in its
+    queue, if that is not what the queue itself says while the function is live."""
+    settings: dict[str, object] = {
+        "v": _SETTINGS_VERSION,
+        "http": api.http_host,
+        "ws": api.realtime_host,
+        "requests": requests_channel(app, stage),
+        "replies": replies_prefix(app, stage),
+        "lease": {"bucket": bucket, "key": lease_key(app, stage)},
+        "key": stage_key_name(app, stage),
+        "function": function,
+        "app": app,
+        "stage": stage,
+    }
+    if visibility_s is not None:
+        settings[_VISIBILITY] = visibility_s
+    return json.dumps(settings, separators=(",", ":"))
+
+
+def visibility_told(settings: str) -> int | None:
+    """The `visibility_s` that a value of `STUB_VARIABLE` was made with."""
+    found: int | None = json.loads(settings).get(_VISIBILITY)
+    return found

@@ -10,12 +10,29 @@ _DAY = 86400
 
 
 class Clock:
-    """Seconds. A container that was frozen may have missed some of `monotonic`, of `time`, or of neither."""
+    """Of a process that may be frozen for any length of time between two of its steps.
+
+    A frozen container misses time on the monotonic clock, or on the wall clock until somebody puts that right. What
+    went by is what either of them saw: the monotonic clock, and the most that the wall clock ever got ahead of it.
+    """
+
+    def __init__(self) -> None:
+        self._start = self.time() - self.monotonic()
+        self._ahead = 0.0
+
+    def elapsed(self) -> float:
+        """Seconds since some moment, frozen ones included. Never goes back. All deadlines here are of this clock."""
+        monotonic = self.monotonic()
+        ahead = self.time() - monotonic - self._start
+        if ahead > self._ahead:
+            self._ahead = ahead
+        return monotonic + self._ahead
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def time(self) -> float:
+        """Seconds since 1970, as far as this machine knows."""
         return time.time()
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import select
 import threading
 from collections import deque
-from typing import Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Type
+from typing import Deque, Dict, Iterable, List, NamedTuple, Optional, Type
 
 from . import messages
 from .clock import Clock
-from .network import Network, Unreachable
+from .cloud import Cloud
+from .network import Unreachable
 from .pace import Backoff, TokenBucket
-from .settings import Settings
-from .sigv4 import NoCredentials, Signer
+from .sigv4 import NoCredentials
 from .websocket import Refused, WebSocket, open_websocket
 
 ATTEMPT_S = 5.0  # what one attempt to connect and subscribe may take
@@ -25,8 +25,8 @@ _SUBSCRIPTION = "replies"
 _BURST, _RATE = 25, 25.0  # publishes on one WebSocket, and a second
 _ATTEMPTS = 3  # to publish an event that the service says it did not take
 _MOST_QUEUED = 64
-_ANSWER_S = 4.0  # within which a publish or a ping is answered on a live connection
-_ANSWER_AFTER_PAUSE_S = 2.0
+_ANSWER_S = 2.5  # within which a publish or a ping is answered on a live connection
+_ANSWER_AFTER_PAUSE_S = 1.5
 _PAUSE_S = 5.0  # without looking: long enough to doubt
 _SILENCE_S = 4.0  # in mid-invocation, when a dev session is heard every two seconds
 _KEEP_ALIVE_S, _KEEP_ALIVE_SLACK_S = 60.0, 5.0
@@ -55,38 +55,30 @@ class Event(NamedTuple):
     """What is to be published, and how often that was tried."""
 
     text: str
-    attempts: int
+    attempts: int = 0
 
-
-class Api(NamedTuple):
-    """The Event API as one stub uses it."""
-
-    network: Network
-    settings: Settings
-    session: bytes  # the stub's own, which names its reply channel
-    signer: Signer
-    clock: Clock
-    random: Callable[[int], bytes]
+    @classmethod
+    def of(cls, datagram: bytes) -> Event:
+        return cls(messages.event_of(datagram))
 
 
 class Line:
     """An open connection. `lost` says why it no longer is; `denied` whether that is for want of permission."""
 
-    def __init__(self, api: Api, socket: WebSocket, early: Iterable[str] = ()) -> None:
-        now = api.clock.monotonic()
+    def __init__(self, cloud: Cloud, socket: WebSocket, early: Iterable[str] = ()) -> None:
+        now = cloud.clock.elapsed()
         socket.heard = False  # from here on
         self._socket = socket
-        self._settings = api.settings
-        self._signer = api.signer
-        self._clock = api.clock
+        self._settings = cloud.settings
+        self._signer = cloud.signer
+        self._clock = cloud.clock
         self._early = list(early)
         self._bucket = TokenBucket(_BURST, _RATE, now)
-        self._throttled = Backoff(0.5, 8.0, api.random)
+        self._throttled = Backoff(0.5, 8.0, cloud.random)
         self._queue: Deque[Event] = deque(maxlen=_MOST_QUEUED)
         self._in_flight: Dict[str, List[Event]] = {}
         self._publishes = 0
-        self._opened = self._looked = (now, api.clock.time())
-        self._heard_at = now
+        self._opened = self._looked = self._heard_at = now
         self._overdue_at: Optional[float] = None  # when something has to have been heard
         self.lost: Optional[str] = None
         self.denied = False
@@ -98,7 +90,7 @@ class Line:
 
     def send(self, datagram: bytes) -> None:
         """To be published with the next `step`."""
-        self._queue.append(Event(messages.event_of(datagram), 0))
+        self._queue.append(Event.of(datagram))
 
     def resend(self, events: Iterable[Event]) -> None:
         """What another line did not get rid of."""
@@ -110,11 +102,11 @@ class Line:
 
     def step(self) -> List[bytes]:
         """Take what has come, publish what may go, and see whether the line still lives."""
-        paused = self._pause()
         datagrams: List[bytes] = []
         keep_alives = 0
         texts, self._early = self._early + self._socket.receive(), []
-        now = self._clock.monotonic()
+        now = self._clock.elapsed()
+        paused, self._looked = now - self._looked, now
         if self._socket.heard:
             self._socket.heard = False
             self._heard_at = now
@@ -126,6 +118,7 @@ class Line:
         if self._socket.ended is not None:
             self._lose(self._socket.ended)
         elif paused > _PAUSE_S:
+            self._overdue_at = None  # it was us who did not look
             self._doubt(paused, keep_alives, now)
         if self.lost is None:
             self._publish(now, _ANSWER_AFTER_PAUSE_S if paused > _PAUSE_S else _ANSWER_S)
@@ -134,23 +127,17 @@ class Line:
         return datagrams
 
     def next_timer(self) -> float:
-        """When `step` is due at the latest, on the monotonic clock."""
-        now = self._clock.monotonic()
+        """When `step` is due at the latest, of the clock's `elapsed`."""
+        now = self._clock.elapsed()
         due = self._heard_at + _SILENCE_S if self._overdue_at is None else self._overdue_at
         return min(due, self._bucket.ready_at(now)) if self._queue else due
 
     def close(self) -> None:
         self._lose("closed by us")
 
-    def _pause(self) -> float:
-        """How long nobody looked, by the clock that ran on: a frozen container misses time on one or the other."""
-        looked, self._looked = self._looked, (self._clock.monotonic(), self._clock.time())
-        return max(self._looked[0] - looked[0], self._looked[1] - looked[1])
-
     def _doubt(self, paused: float, keep_alives: int, now: float) -> None:
         """After a pause the socket may look alive and not be."""
-        age = max(self._looked[0] - self._opened[0], self._looked[1] - self._opened[1])
-        if age > _OLDEST_S:
+        if now - self._opened > _OLDEST_S:
             self._lose("it is nearly a day old")
         elif keep_alives < int((paused - _KEEP_ALIVE_SLACK_S) // _KEEP_ALIVE_S):
             self._lose(f"no keep-alive in {paused:.0f} s")
@@ -233,41 +220,42 @@ class Line:
             self._socket.close()
 
 
-def open_line(api: Api, *, deadline: float, cancelled: threading.Event) -> Line:
+def open_line(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> Line:
     """Connect and subscribe, again and again with growing waits: an API that is new answers errors for a while.
 
-    `deadline` is of the monotonic clock. Raises NoLine.
+    `deadline` is of the clock's `elapsed`. Raises NoLine.
     """
-    backoff = Backoff(0.2, 5.0, api.random)
+    backoff = Backoff(0.2, 5.0, cloud.random)
     learned = False
     while True:
+        offset = cloud.signer.offset
         try:
-            return _attempt(api, min(deadline, api.clock.monotonic() + ATTEMPT_S))
+            return _attempt(cloud, min(deadline, cloud.clock.elapsed() + ATTEMPT_S))
         except (Unreachable, NoCredentials) as error:
             reason, denied, wait = str(error), isinstance(error, NoCredentials), backoff.next()
         except (Refused, _NotYet) as error:
             throttled = error.throttled if isinstance(error, _NotYet) else error.status == 429
             denied = error.denied if isinstance(error, _NotYet) else error.status in (401, 403)
-            if not learned and not throttled and api.signer.learn(error.date):
+            if not learned and not throttled and cloud.signer.learn(error.date, offset):
                 learned = True  # our clock was wrong: no wonder, and no reason to wait
                 continue
             reason, wait = str(error), backoff.next()
             if throttled or denied:
                 wait += 1.0
-        if api.clock.monotonic() + wait >= deadline or cancelled.wait(wait):
+        if cloud.clock.elapsed() + wait >= deadline or cancelled.wait(wait):
             raise NoLine(reason, denied=denied)
 
 
-def _attempt(api: Api, deadline: float) -> Line:
-    settings = api.settings
-    offered = messages.subprotocols(api.signer, settings.http_host)
-    socket = open_websocket(api.network, settings.realtime_host, messages.REALTIME_PATH, offered, deadline=deadline)
+def _attempt(cloud: Cloud, deadline: float) -> Line:
+    settings = cloud.settings
+    offered = messages.subprotocols(cloud.signer, settings.http_host)
+    socket = open_websocket(cloud.network, settings.realtime_host, messages.REALTIME_PATH, offered, deadline=deadline)
     try:
         socket.send(messages.connection_init())
-        _await(socket, messages.Acknowledged, api.clock, deadline)
-        channel = f"{settings.replies}/{api.session.hex()}"
-        socket.send(messages.subscribe(api.signer, settings.http_host, _SUBSCRIPTION, channel))
-        return Line(api, socket, _await(socket, messages.Subscribed, api.clock, deadline))
+        _await(socket, messages.Acknowledged, cloud.clock, deadline)
+        channel = f"{settings.replies}/{cloud.session.hex()}"
+        socket.send(messages.subscribe(cloud.signer, settings.http_host, _SUBSCRIPTION, channel))
+        return Line(cloud, socket, _await(socket, messages.Subscribed, cloud.clock, deadline))
     except OSError as error:
         socket.close()
         raise Unreachable(f"the Event API `{settings.realtime_host}` does not answer: {error}") from error
@@ -288,6 +276,6 @@ def _await(socket: WebSocket, wanted: Type[messages.Message], clock: Clock, dead
                 raise _NotYet(message, socket.date)
         if socket.ended is not None:
             raise ConnectionResetError(socket.ended)
-        remaining = deadline - clock.monotonic()
+        remaining = deadline - clock.elapsed()
         if remaining <= 0 or not select.select([socket], [], [], remaining)[0]:
             raise TimeoutError("timed out")

@@ -61,7 +61,7 @@ def request(
     deadline: float,
     limit: int,
 ) -> Response:
-    """Ask once. `deadline` is of the monotonic clock, `limit` the most bytes of body that are taken.
+    """Ask once. `deadline` is of the clock's `elapsed`, `limit` the most bytes of body that are taken.
 
     Raises Unreachable when no connection came about or it broke, Garbled for what is no HTTP, TooLarge.
     """

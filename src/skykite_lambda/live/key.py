@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from typing import Any, Callable, Tuple
+from typing import Any, Tuple
 
-from .clock import Clock, parse_http_date
+from .clock import parse_http_date
+from .cloud import Cloud
 from .http import Origin, request
-from .network import Garbled, Network, Unreachable
+from .network import Garbled, Unreachable
 from .pace import Backoff
-from .settings import Settings
-from .sigv4 import NoCredentials, Signer
+from .sigv4 import NoCredentials
 
 KEY_SIZE = 32
 _LIMIT = 64 * 1024
@@ -38,50 +38,43 @@ class NoKey(Exception):  # noqa: N818
         self.missing = missing
 
 
-def read_key(
-    network: Network,
-    settings: Settings,
-    signer: Signer,
-    clock: Clock,
-    random: Callable[[int], bytes],
-    *,
-    deadline: float,
-    cancelled: threading.Event,
-) -> bytes:
-    """`deadline` is of the monotonic clock. Raises NoKey."""
-    backoff = Backoff(0.2, 5.0, random)
+def read_key(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> bytes:
+    """`deadline` is of the clock's `elapsed`. Raises NoKey."""
+    clock, signer, parameter = cloud.clock, cloud.signer, cloud.settings.key_parameter
+    backoff = Backoff(0.2, 5.0, cloud.random)
     learned = False
     while True:
+        offset = signer.offset
         try:
-            status, document, date = _ask(network, settings, signer, min(deadline, clock.monotonic() + _ATTEMPT_S))
+            status, document, date = _ask(cloud, min(deadline, clock.elapsed() + _ATTEMPT_S))
         except (Unreachable, Garbled) as error:
             reason = str(error)
         except NoCredentials as error:
             raise NoKey(str(error)) from error
         else:
             if status == 200:
-                return _decoded(document, settings.key_parameter)
+                return _decoded(document, parameter)
             code = str(document.get("__type", "")).rpartition("#")[2]
             if code == "ParameterNotFound":
-                raise NoKey(f"there is no parameter `{settings.key_parameter}`", missing=True)
-            if not learned and signer.learn(parse_http_date(date)):
+                raise NoKey(f"there is no parameter `{parameter}`", missing=True)
+            if not learned and signer.learn(parse_http_date(date), offset):
                 learned = True
                 continue
             said = document.get("message") or document.get("Message") or ""
-            reason = f"`{settings.key_parameter}` cannot be read: {status} {code} {said}".rstrip()
+            reason = f"`{parameter}` cannot be read: {status} {code} {said}".rstrip()
             if status < 500 and status != 429 and code not in _PASSING:
                 raise NoKey(reason)
         wait = backoff.next()
-        if clock.monotonic() + wait >= deadline or cancelled.wait(wait):
+        if clock.elapsed() + wait >= deadline or cancelled.wait(wait):
             raise NoKey(reason)
 
 
-def _ask(network: Network, settings: Settings, signer: Signer, deadline: float) -> Tuple[int, Any, str]:
-    origin = Origin(settings.host_of("ssm"))
-    body = json.dumps({"Name": settings.key_parameter, "WithDecryption": True}).encode()
+def _ask(cloud: Cloud, deadline: float) -> Tuple[int, Any, str]:
+    origin = Origin(cloud.settings.host_of("ssm"))
+    body = json.dumps({"Name": cloud.settings.key_parameter, "WithDecryption": True}).encode()
     headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AmazonSSM.GetParameter"}
-    signed = signer.sign("ssm", "POST", origin.host, "/", headers, body)
-    answer = request(network, "POST", origin, "/", headers=signed, body=body, deadline=deadline, limit=_LIMIT)
+    signed = cloud.signer.sign("ssm", "POST", origin.host, "/", headers, body)
+    answer = request(cloud.network, "POST", origin, "/", headers=signed, body=body, deadline=deadline, limit=_LIMIT)
     try:
         document = json.loads(answer.body)
     except ValueError:

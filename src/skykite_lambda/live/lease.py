@@ -10,10 +10,10 @@ import json
 from typing import NamedTuple, Optional
 
 from .clock import parse_http_date
+from .cloud import Cloud
 from .http import Origin, Response, request
-from .network import Garbled, Network, Unreachable
-from .settings import Settings
-from .sigv4 import NoCredentials, Signer
+from .network import Garbled, Unreachable
+from .sigv4 import NoCredentials
 
 _LIMIT = 64 * 1024
 # Without the right to list a bucket, S3 says "denied" of what is not there.
@@ -29,12 +29,13 @@ class Lease(NamedTuple):
     epoch: int = 0
 
 
-def read_lease(network: Network, settings: Settings, signer: Signer, *, deadline: float) -> Lease:
-    """Never raises for what is outside. `deadline` is of the monotonic clock."""
+def read_lease(cloud: Cloud, *, deadline: float) -> Lease:
+    """Never raises for what is outside. `deadline` is of the clock's `elapsed`."""
+    offset = cloud.signer.offset
     try:
-        answer = _get(network, settings, signer, deadline)
-        if answer.status == 403 and signer.learn(parse_http_date(answer.headers.get("date"))):
-            answer = _get(network, settings, signer, deadline)
+        answer = _get(cloud, deadline)
+        if answer.status == 403 and cloud.signer.learn(parse_http_date(answer.headers.get("date")), offset):
+            answer = _get(cloud, deadline)
     except (Unreachable, Garbled, NoCredentials) as error:
         return Lease(None, f"the lease cannot be read: {error}")
     return judge(answer)
@@ -66,11 +67,11 @@ def judge(answer: Response) -> Lease:
     return Lease(True, "", who, epoch)
 
 
-def _get(network: Network, settings: Settings, signer: Signer, deadline: float) -> Response:
-    origin = Origin(settings.host_of("s3"))
-    target = f"/{settings.lease_bucket}/{settings.lease_key}"
-    signed = signer.sign("s3", "GET", origin.host, target, {}, b"")
-    return request(network, "GET", origin, target, headers=signed, deadline=deadline, limit=_LIMIT)
+def _get(cloud: Cloud, deadline: float) -> Response:
+    origin = Origin(cloud.settings.host_of("s3"))
+    target = f"/{cloud.settings.lease_bucket}/{cloud.settings.lease_key}"
+    signed = cloud.signer.sign("s3", "GET", origin.host, target, {}, b"")
+    return request(cloud.network, "GET", origin, target, headers=signed, deadline=deadline, limit=_LIMIT)
 
 
 def _error_code(body: bytes) -> str:

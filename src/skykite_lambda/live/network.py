@@ -55,7 +55,7 @@ class Network:
     def connect(self, host: str, port: int, deadline: float, *, tls: bool = True) -> socket.socket:
         """A socket to `host`, with TLS that has been verified. Raises Unreachable.
 
-        `deadline` is of the monotonic clock. With an embedded cloud everything is there, in the clear.
+        `deadline` is of the clock's `elapsed`. With an embedded cloud everything is there, in the clear.
         """
         if self.embedded is not None:
             return self._tcp(*self.embedded, deadline)
@@ -137,7 +137,7 @@ class Network:
 
     def remaining(self, deadline: float) -> float:
         """Seconds until then. Raises TimeoutError if there are none."""
-        remaining = deadline - self._clock.monotonic()
+        remaining = deadline - self._clock.elapsed()
         if remaining <= 0:
             raise TimeoutError("timed out")
         return remaining

@@ -16,12 +16,12 @@ class TransferFailed(Exception):  # noqa: N818
 
 
 def upload(network: Network, url: str, headers: Mapping[str, str], payload: bytes, *, deadline: float) -> None:
-    """`deadline` is of the monotonic clock. Raises TransferFailed."""
+    """`deadline` is of the clock's `elapsed`. Raises TransferFailed."""
     _transfer(network, "PUT", url, headers, payload, deadline, 64 * 1024)
 
 
 def download(network: Network, url: str, size: int, *, deadline: float) -> bytes:
-    """At most `size` bytes. `deadline` is of the monotonic clock. Raises TransferFailed."""
+    """At most `size` bytes. `deadline` is of the clock's `elapsed`. Raises TransferFailed."""
     return _transfer(network, "GET", url, {}, b"", deadline, size)
 
 

@@ -62,17 +62,17 @@ class Signer:
         self._region = region
         self._credentials = credentials
         self._clock = clock
-        self._offset = 0.0
+        self.offset = 0.0  # seconds that the servers' clock is ahead of ours
         self._keys: Dict[str, Tuple[str, str, bytes]] = {}  # by service: secret, day, signing key
 
-    def learn(self, server_time: Optional[float]) -> bool:
-        """Take a server's word for what time it is; whether that makes another signature worth trying."""
+    def learn(self, server_time: Optional[float], offset: float) -> bool:
+        """Take a server's word for what time it is. Whether a signature made with `offset` failed because of that."""
         if server_time is None:
             return False
-        offset = server_time - self._clock.time()
-        if abs(offset - self._offset) < _SKEW_THAT_MATTERS_S:
+        found = server_time - self._clock.time()
+        if abs(found - offset) < _SKEW_THAT_MATTERS_S:
             return False
-        self._offset = offset
+        self.offset = found
         return True
 
     def sign(
@@ -83,7 +83,7 @@ class Signer:
         `target` is path and query as they are sent, percent-encoded where that is needed. Raises NoCredentials.
         """
         credentials = self._credentials()
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock.time() + self._offset))
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock.time() + self.offset))
         digest = hashlib.sha256(body).hexdigest()
         signed = {"host": host, "x-amz-date": moment}
         if credentials.token:

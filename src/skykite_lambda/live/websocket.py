@@ -7,6 +7,7 @@ In: texts to send, bytes from the socket. Out: texts received, and in the end wh
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import socket
@@ -143,18 +144,16 @@ class WebSocket:
 
     def receive(self) -> List[str]:
         """What has come; never waits. The connection is over when `ended` says why."""
-        if self.ended is None:
-            self._read()
+        gone = self._read() if self.ended is None else None
         messages: List[str] = []
         try:
-            while True:
+            frame = self._frames.next()
+            while frame is not None and self._take(frame, messages):
                 frame = self._frames.next()
-                if frame is None or not self._take(frame, messages):
-                    return messages
         except Violation as violation:
             self._close(violation.code, f"the server sent {violation}")
-        except OSError as error:
-            self._over(f"the connection broke: {error}")
+        if gone is not None:
+            self._over(gone)
         return messages
 
     def close(self) -> None:
@@ -170,8 +169,9 @@ class WebSocket:
                 raise Violation(1007, "text that is not UTF-8") from None
         elif frame.opcode == BINARY:
             raise Violation(1003, "bytes instead of text")
-        elif frame.opcode == PING and self.ended is None:
-            self._send(PONG, frame.payload)
+        elif frame.opcode == PING:
+            with contextlib.suppress(OSError):  # then `ended` says so
+                self._send(PONG, frame.payload)
         elif frame.opcode == CLOSE:
             code = int.from_bytes(frame.payload[:2], "big") if len(frame.payload) > 1 else 1005
             reason = frame.payload[2:].decode("utf-8", "replace")
@@ -179,22 +179,23 @@ class WebSocket:
             return False
         return True
 
-    def _read(self) -> None:
+    def _read(self) -> Optional[str]:
+        """Take what is there. Returns why there will be no more, if so."""
         self._stream.settimeout(0)
         size = 0
         try:
             while size < _AT_ONCE:
                 data = self._stream.recv(262144)
                 if not data:
-                    self._over("the server ended the connection")
-                    return
+                    return "the server ended the connection"
                 self.heard = True
                 size += len(data)
                 self._frames.feed(data)
         except _nothing_yet():
             pass
         except OSError as error:
-            self._over(f"the connection broke: {error}")
+            return f"the connection broke: {error}"
+        return None
 
     def _send(self, opcode: int, payload: bytes) -> None:
         if self.ended is not None:
@@ -232,7 +233,7 @@ def open_websocket(
 ) -> WebSocket:
     """Connect and shake hands; the first of `subprotocols` is the one the server has to choose.
 
-    `deadline` is of the monotonic clock. Raises Unreachable, Refused.
+    `deadline` is of the clock's `elapsed`. Raises Unreachable, Refused.
     """
     stream = network.connect(host, port, deadline)
     try:

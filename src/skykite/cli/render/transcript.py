@@ -10,12 +10,16 @@ from typing import Final, assert_never
 
 from skykite.cli.error_text import format_error
 from skykite.cli.output_rows import output_rows
+from skykite.cli.render import kept
 from skykite.cli.render.invocations import Invocations
 from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line, shortened
 from skykite.model.events import (
     BridgeConnected,
     BridgeDisconnected,
     BridgeTakenOver,
+    CloudStarted,
+    CloudStatus,
+    CloudStopped,
     DebuggerAttached,
     DeployFinished,
     DeployPlanned,
@@ -130,6 +134,12 @@ class Transcript:
                     return []  # it is there to see, as it was typed
                 by = {"user": "", "yes": " (--yes)", "default": " (nobody to ask)"}[event.by]
                 return [line(Span("  answered ", "dim"), ("yes" if event.answer else "no") + by)]
+            case CloudStarted():
+                return kept.started(event, self._symbols)
+            case CloudStopped():
+                return kept.stopped(event, self._symbols)
+            case CloudStatus():
+                return kept.status(event, self._symbols)
             case DebuggerAttached():
                 what = f"debugger attached to process {event.pid}"
                 return [line(Span(f"{what}, {event.function}" if event.function else what, "dim"))]

@@ -10,8 +10,8 @@ import pytest
 import trustme
 
 from kit.appsync import REGION, Aws, running_aws
-from kit.live import PushedClock, make_api
-from skykite_lambda.live.events import Api
+from kit.live import PushedClock, make_cloud
+from skykite_lambda.live.cloud import Cloud
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def environment(aws: Aws) -> dict[str, str]:
 
 
 @pytest.fixture
-def api(environment: dict[str, str], clock: PushedClock) -> Api:
-    return make_api(environment, clock)
+def cloud(environment: dict[str, str], clock: PushedClock) -> Cloud:
+    return make_cloud(environment, clock)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def ask(answer: list[bytes], seen: list[bytes]) -> Iterator[Ask]:
         network = Network({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}, clock)
 
         def ask(method: str = "GET", body: bytes = b"", within: float = 5.0, **headers: str) -> Response:
-            deadline = clock.monotonic() + within
+            deadline = clock.elapsed() + within
             return request(
                 network, method, Origin("s3.example"), "/x?y", headers=headers, body=body, deadline=deadline, limit=1000
             )

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from kit.appsync import HTTP_HOST, REALTIME_HOST, REGION, running_aws
-from kit.live import PushedClock, make_api, open_soon, step_until
+from kit.live import PushedClock, make_cloud, open_soon, step_until
 from kit.loopback import running_server
 from kit.proxy import running_proxy
 from skykite_lambda.live.network import Network, Unreachable
@@ -25,7 +25,7 @@ async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 def connect(environment: dict[str, str], host: str, port: int, within: float = 5.0) -> bytes:
     clock = PushedClock()
-    with closing(Network(environment, clock).connect(host, port, clock.monotonic() + within)) as stream:
+    with closing(Network(environment, clock).connect(host, port, clock.elapsed() + within)) as stream:
         return stream.recv(5)
 
 
@@ -76,7 +76,7 @@ def test_everything_goes_through_the_proxy_and_is_encrypted_to_its_end(
         environment = aws.environment()
         del environment["AWS_ENDPOINT_URL"]
         environment |= {"HTTPS_PROXY": f"http://{user}127.0.0.1:{proxy.port}", "AWS_CA_BUNDLE": authority_file}
-        line = open_soon(make_api(environment, PushedClock()))
+        line = open_soon(make_cloud(environment, PushedClock()))
         line.send(bytes(180_000))
         step_until(line, lambda: line.accepted)
         line.close()
@@ -153,7 +153,7 @@ def test_small_messages_do_not_wait_for_acknowledgements(authority: trustme.CA, 
     clock = PushedClock()
     with running_server(say_nothing, tls=context_for(authority, "localhost")) as (port, _):
         network = Network({"AWS_CA_BUNDLE": authority_file}, clock)
-        with closing(network.connect("localhost", port, clock.monotonic() + 5)) as stream:
+        with closing(network.connect("localhost", port, clock.elapsed() + 5)) as stream:
             assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 

@@ -8,7 +8,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skykite_lambda.live.clock import parse_http_date
+from skykite_lambda.live.clock import Clock, parse_http_date
+
+
+class TwoClocks(Clock):
+    def __init__(self) -> None:
+        self.monotonic_now = 1000.0
+        self.time_now = 1_795_000_000.0
+        super().__init__()
+
+    def monotonic(self) -> float:
+        return self.monotonic_now
+
+    def time(self) -> float:
+        return self.time_now
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1000), st.sampled_from(["running", "monotonic stops", "wall stops"])), max_size=20)
+)
+def test_frozen_time_counts_once_whichever_clock_missed_it(spans: list[tuple[float, str]]) -> None:
+    clock = TwoClocks()
+    began, passed, owed = clock.elapsed(), 0.0, 0.0
+    for seconds, what in spans:
+        clock.monotonic_now += 0 if what == "monotonic stops" else seconds
+        clock.time_now += 0 if what == "wall stops" else seconds
+        passed += seconds
+        owed += seconds if what == "wall stops" else 0
+        assert clock.elapsed() - began == pytest.approx(passed, abs=1e-3)
+        clock.time_now += owed  # somebody puts the wall clock right, sooner or later
+        owed = 0.0
+        assert clock.elapsed() - began == pytest.approx(passed, abs=1e-3)
+
+
+def test_a_wall_clock_that_is_set_back_takes_nothing_back() -> None:
+    clock = TwoClocks()
+    before = clock.elapsed()
+    clock.time_now -= 3600
+    assert clock.elapsed() == before
+    clock.monotonic_now += 5
+    clock.time_now += 5
+    assert clock.elapsed() == before + 5
 
 
 @given(st.integers(-60_000_000_000, 250_000_000_000))

@@ -9,6 +9,7 @@ import pytest
 from kit.assembly import TOPIC, Workbench, template
 from kit.cloud import Answers
 from skykite.aws import AwsSession
+from skykite.deploy.replacing import is_relied_on
 from skykite.errors import SkykiteError
 from skykite.model.events import DeployStack, Notice
 from skykite.model.names import StageName
@@ -33,9 +34,8 @@ async def test_it_is_said_once_that_stubs_replace_code(bench: Workbench) -> None
     assert not (await bench.deploy(STUBS, live=LIVE, mode="live")).was_live
     assert bench.events.of(Notice) == [
         Notice(
-            notice="stage-replaced",
-            message=f"stage `alice` of `{bench.app}` was deployed with its code: its functions become stubs, which "
-            "answer while `kite dev` runs",
+            notice="live-replaces-deployment",
+            message="stage `alice` was deployed with `kite deploy`: from now on its live functions run on this machine",
             hint="`kite deploy --stage alice` puts the code back",
         )
     ]
@@ -73,19 +73,19 @@ async def test_a_stage_for_production_is_asked_about_and_left_alone_by_default(p
     with pytest.raises(SkykiteError) as raised:
         await production.deploy(STUBS, live=LIVE, mode="live")
     assert (raised.value.code, raised.value.message) == (
-        "stage-replace-refused",
-        f"stage `prod-eu` of `{production.app}` keeps its code: nothing was changed",
+        "live-replacement-refused",
+        f"stage `prod-eu` of `{production.app}` is deployed, and was left as it is",
     )
     (question,) = production.asker.asked
     assert question == (
-        f"Stage `prod-eu` of `{production.app}` runs its deployed code. While `kite dev` runs, this machine answers "
-        "every request and event of it; afterwards nobody does, until `kite deploy --stage prod-eu`. Go on?"
+        f"Stage `prod-eu` of `{production.app}` is deployed. While `kite dev` runs, whoever calls its functions runs "
+        "what is on this machine; after that they fail, until it is deployed again. Go on?"
     )
     assert (await production.deploy(CODE, live=LIVE)).changed is False
 
     production.asker = Answers(answer=True)
     await production.deploy(STUBS, live=LIVE, mode="live")
-    assert _notices(production) == ["stage-replaced"]
+    assert _notices(production) == ["live-replaces-deployment"]
 
 
 async def test_what_was_deployed_for_this_machine_is_no_code_to_keep(production: Workbench) -> None:
@@ -99,3 +99,12 @@ async def test_a_removed_stage_says_that_it_was_live(bench: Workbench) -> None:
     await bench.deploy(STUBS, live=LIVE, mode="live")
     assert (await bench.remove()).was_live
     assert not (await bench.remove()).was_live
+
+
+@pytest.mark.parametrize(
+    ("stage", "relied_on"),
+    [("prod", True), ("production", True), ("live", True), ("prod-eu", True), ("eu-production", True)]
+    + [(stage, False) for stage in ("alice", "product", "reprod", "preprod")],
+)
+def test_others_rely_on_a_stage_if_a_word_of_its_name_says_so(stage: str, relied_on: bool) -> None:
+    assert is_relied_on(StageName(stage)) is relied_on

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import skykite_lambda
-from skykite.live.package import HANDLER, SIZE_LIMIT, build_stub_package
+from skykite.model.stub_package import HANDLER, SIZE_LIMIT, build_stub_package
 
 
 def test_it_is_small_enough_for_every_cold_start() -> None:
