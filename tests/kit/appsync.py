@@ -27,6 +27,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from kit.loopback import running_server
+from kit.websocket import Connection, read_message, server_frame
 
 REGION = "eu-central-1"
 HTTP_HOST = f"abcdefghij.appsync-api.{REGION}.amazonaws.com"
@@ -76,18 +77,6 @@ class Refusal:
         return {"errors": [{"errorType": self.error, "message": self.message}]}
 
 
-@dataclass(eq=False)
-class Connection:
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    subscriptions: dict[str, str] = field(default_factory=dict)
-    silent: bool = False  # half-open: nothing is read, nothing is written, nothing is said about it
-
-    def send(self, message: dict[str, Any]) -> None:
-        if not self.silent:
-            self.writer.write(server_frame(1, json.dumps(message).encode()))
-
-
 @dataclass
 class Aws:
     """Settings may be changed at any time; what happened is in the lists and queues."""
@@ -108,6 +97,7 @@ class Aws:
     refuse_publishes: Refusal | None = None
     silent_from_now: bool = False  # also new connections
     drop: Callable[[str, bytes], bool] = lambda channel, datagram: False
+    hang: Callable[[str], bool] = lambda request: False  # never answer
     on_datagram: Callable[[bytes], None] | None = None  # called in AWS's thread
 
     connections: list[Connection] = field(default_factory=list)
@@ -170,7 +160,11 @@ class Aws:
         method, target, _ = first.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.requests_seen.append(f"{method} {headers['host']}{target.partition('?')[0]}")
+        request = f"{method} {headers['host']}{target.partition('?')[0]}"
+        self.requests_seen.append(request)
+        if self.hang(request):
+            await reader.read()
+            return
         if headers["host"] == REALTIME_HOST:
             await self._websocket(reader, writer, headers)
             return
@@ -352,48 +346,6 @@ class Aws:
                     for text in texts:
                         event = [text] if self.as_array else text
                         connection.send({"type": "data", "id": subscription, "event": event})
-
-
-def server_frame(opcode: int, payload: bytes) -> bytes:
-    size = len(payload)
-    if size < 126:
-        head = bytes([0x80 | opcode, size])
-    elif size < 65536:
-        head = bytes([0x80 | opcode, 126]) + size.to_bytes(2, "big")
-    else:
-        head = bytes([0x80 | opcode, 127]) + size.to_bytes(8, "big")
-    return head + payload
-
-
-async def read_message(connection: Connection) -> dict[str, Any] | None:
-    """The next text; pings are answered, a close ends it. A silent connection hears nothing."""
-    reader = connection.reader
-    while True:
-        first, second = await reader.readexactly(2)
-        assert second & 0x80, "a client has to mask"
-        size = second & 127
-        if size > 125:
-            size = int.from_bytes(await reader.readexactly(2 if size == 126 else 8), "big")
-        mask = await reader.readexactly(4)
-        data = await reader.readexactly(size)
-        payload = (
-            bytes(byte ^ mask[place % 4] for place, byte in enumerate(data)) if size < 4096 else unmask(data, mask)
-        )
-        if connection.silent:
-            continue
-        match first & 15:
-            case 8:
-                connection.writer.write(server_frame(8, payload[:2]))
-                return None
-            case 9:
-                connection.writer.write(server_frame(10, payload))
-            case 1:
-                return dict(json.loads(payload))
-
-
-def unmask(data: bytes, mask: bytes) -> bytes:
-    repeated = (mask * (len(data) // 4 + 1))[: len(data)]
-    return (int.from_bytes(data, "big") ^ int.from_bytes(repeated, "big")).to_bytes(len(data), "big")
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """A network that loses, doubles, delays and reorders, with stubs and dev sessions on it. Virtual time, seeded chance.
 
 In: a seed, a `Weather`, whom to put where and what to do to them when. Out: `Call`s with their outcomes, and a `ledger`
-of every run. Whatever is simulated, no call is run twice and no outcome is another run's: `Network.check` says so.
+of every run. Whatever is simulated, no call is run twice, no outcome is another run's, and none comes too late:
+`Network` asserts it as it happens.
 """
 
 from __future__ import annotations
@@ -276,7 +277,7 @@ class Dev(Party):
         soon = now + network.transfer_time
         if isinstance(event, Invoke):
             call = network.call_of(event.payload)
-            value = self.results.get(call.number, b'"run %d of call %d"' % (len(network.ledger), call.number))
+            value = self.results.get(call.number, b'"run %d of call %d"' % (len(network.run_calls), call.number))
             run = Run(call=call.number, dev=self, began=now, payload=event.payload, value=value)
             network.ran(run)
             network.at(now + self.work(call), lambda: self._finish(event.id, run))
@@ -339,9 +340,10 @@ class Network:
         self.devs: list[Dev] = []
         self.calls: dict[int, Call] = {}
         self._payloads: dict[bytes, int] = {}
-        self.finished: list[Call] = []
         self.ledger: list[Run] = []
         self.runs: dict[int, Run] = {}
+        self.run_calls: set[int] = set()  # ever
+        self.answered = 0
         self.objects: dict[str, bytes] = {}
         self.broken_objects = False
         self.datagrams = 0
@@ -424,7 +426,9 @@ class Network:
 
     def call_of(self, payload: bytes) -> Call:
         number = self._payloads.get(payload)
-        return self.calls[number if number is not None else int(payload.decode().split()[1][:-1])]
+        if number is None:
+            number = int(payload.decode().split()[1][:-1])
+        return self.calls.get(number) or Call(number=number, payload=payload, timeout=0.0)
 
     def publish(self, sender: Party, datagrams: list[tuple[bytes, bytes]]) -> None:
         for start in range(0, len(datagrams), 5):
@@ -469,7 +473,8 @@ class Network:
     # What came out.
 
     def ran(self, run: Run) -> None:
-        assert run.call not in self.runs, f"call {run.call} was run twice"
+        assert run.call not in self.run_calls, f"call {run.call} was run twice"
+        self.run_calls.add(run.call)
         self.runs[run.call] = run
         if self.keep_events:
             self.ledger.append(run)
@@ -478,10 +483,9 @@ class Network:
         if isinstance(call.outcome, Returned):
             assert call.number in self.runs, f"call {call.number} was answered, but never run"
             assert call.outcome.payload == self.runs[call.number].value, f"call {call.number} got another's answer"
+            self.answered += 1
         assert call.took <= call.timeout, f"call {call.number} was answered after Lambda had ended it"
-        if self.keep_events:
-            self.finished.append(call)
-        else:
+        if not self.keep_events:
             self.calls.pop(call.number, None)
             self.runs.pop(call.number, None)
             self._payloads.pop(call.payload, None)

@@ -18,7 +18,7 @@ from skykite.errors import SkykiteError
 from skykite.live.fronts import Fronts
 from skykite.live.lease import Lease
 from skykite.live.payloads import Payloads
-from skykite.live.queue import FairQueue, Waiting
+from skykite.live.queue import IN_MEMORY, FairQueue, Waiting
 from skykite.live.saved_events import SavedEvents
 from skykite.live.transfers import Transfers
 from skykite.live.transport import Disconnection, Transport
@@ -71,6 +71,7 @@ class Bridge:
         lease: Lease | None = None,
         saved: SavedEvents | None = None,
         at_once: int = AT_ONCE,
+        in_memory: int = IN_MEMORY,
     ) -> None:
         self._transport = transport
         self._machine = machine
@@ -82,7 +83,7 @@ class Bridge:
         self._loop = asyncio.get_running_loop()
         self._functions: frozenset[FunctionId] = frozenset()
         self._names: Mapping[str, str] = {}
-        self._queue = FairQueue()
+        self._queue = FairQueue(in_memory=in_memory)
         self._running: dict[bytes, _Running] = {}
         self._running_bytes = 0
         self._answered: dict[bytes, wire.InvocationHead] = {}  # outcome on its way

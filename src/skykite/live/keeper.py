@@ -122,6 +122,13 @@ class CredentialKeeper:
         held = self._held.get(function)
         return (held and held.variables) or {}
 
+    def renew_ahead(self) -> None:
+        """Begin to renew what is used and will soon be too short for an invocation. Called every `pulse_s`."""
+        now = self._clock.now()
+        for held in self._held.values():
+            if held.to_renew_ahead(now):
+                self._fetch(held)
+
     async def ready(self, function: FunctionId) -> None:
         """Return once the function has credentials that are long enough for an invocation. At once for one that is not
         served here. Raises the SkykiteError for which it has none."""
@@ -153,10 +160,7 @@ class CredentialKeeper:
                 started.set()
                 while True:
                     await asyncio.sleep(self._pulse_s)
-                    now = self._clock.now()
-                    for held in self._held.values():
-                        if held.to_renew_ahead(now):
-                            self._fetch(held)
+                    self.renew_ahead()
         finally:
             self._tasks = None
             for done, held in list(self._waited_for.items()):

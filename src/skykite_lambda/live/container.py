@@ -27,7 +27,8 @@ LINE, KEY, LEASE = "line", "key", "lease"
 _LINE_WITHIN_S = 10.0
 _KEY_WITHIN_S = 30.0  # the parameter store may be busy with a thousand cold starts
 _LEASE_WITHIN_S = 5.0
-_FROZEN_S = 5.0  # without looking: what is under way in threads may hang
+_LOOK_EVERY_S = 2.0
+_FROZEN_S = 5.0
 _FRESH_S = 5.0  # so long a failure or a lease needs no other look
 _USELESS_LINES = 3  # in a row, lost for want of permission before anything was accepted on them
 _MOST_UNSENT = 64
@@ -57,9 +58,14 @@ class Container:
         self._line: Optional[Line] = None
         self._failures: Dict[str, Failure] = {}
         self._unsent: List[Event] = []
+        self._arrived: List[bytes] = []
         self._again = Backoff(0.2, 5.0, random)  # for lines that come about and are no good
         self._again_at = 0.0
         self._looked = clock.elapsed()
+
+    @property
+    def cloud(self) -> Cloud:
+        return self._cloud
 
     @property
     def network(self) -> Network:
@@ -78,17 +84,14 @@ class Container:
         self._failures = {}
 
     def start(self, patience: float = float("inf")) -> None:
-        """Fetch what is missing. What was under way before a freeze is given up; what failed lately is not repeated.
+        """Fetch what is missing, but for what failed lately.
 
         `patience` is how many seconds from now a result is of any use.
         """
-        now = self._clock.elapsed()
-        if now - self._looked > _FROZEN_S:
-            self._errands.abandon()
-        self._looked = now
+        now = self._look()
         self._failures = {name: failed for name, failed in self._failures.items() if now - failed.at < _FRESH_S}
         if self._line is not None:
-            self._step_line(self._line)  # which may turn out to be dead
+            self._arrived += self._step_line(self._line)  # which may turn out to be dead
         if KEY not in self._failures and self.key is None:
             self.fetch(KEY, patience)
         if LINE not in self._failures and self._line is None:
@@ -125,13 +128,14 @@ class Container:
 
     def step(self) -> Tuple[List[bytes], List[Finished]]:
         """Take what has come: datagrams, and what was `run`. Publishes what was sent. Never waits."""
+        now = self._look()
         others = [finished for finished in self._errands.finished() if not self._settle(finished)]
-        self._looked = self._clock.elapsed()
-        if self._line is None:
-            if LINE not in self._failures and self._looked >= self._again_at:
-                self.fetch(LINE)
-            return [], others
-        return self._step_line(self._line), others
+        arrived, self._arrived = self._arrived, []
+        if self._line is not None:
+            arrived += self._step_line(self._line)
+        elif LINE not in self._failures and now >= self._again_at:
+            self.fetch(LINE)
+        return arrived, others
 
     def send(self, datagrams: Iterable[bytes]) -> None:
         """To be published with the next `step`."""
@@ -142,16 +146,16 @@ class Container:
                 self._unsent = [*self._unsent, Event.of(datagram)][-_MOST_UNSENT:]
 
     def wait(self, until: Optional[float]) -> None:
-        """For news, or for a moment of the clock's `elapsed`."""
+        """For news, or for a moment of the clock's `elapsed`, or just for a while."""
+        now = self._clock.elapsed()
         sources: List[Union[Errands, Line]] = [self._errands]
-        timers = [] if until is None else [until]
+        due = now + _LOOK_EVERY_S if until is None else min(until, now + _LOOK_EVERY_S)
         if self._line is not None:
             sources.append(self._line)
-            timers.append(self._line.next_timer())
+            due = min(due, self._line.next_timer())
         elif LINE not in self._failures and not self.is_fetching(LINE):
-            timers.append(self._again_at)
-        patience = max(0.0, min(timers) - self._clock.elapsed()) if timers else None
-        select.select(sources, [], [], patience)
+            due = min(due, self._again_at)
+        select.select(sources, [], [], max(0.0, due - now))
 
     def rest(self) -> None:
         """The invocation is over: what was not sent is of no interest to the next."""
@@ -163,9 +167,19 @@ class Container:
         self._cloud = self._cloud._replace(session=self.session)
         self._errands.abandon()
         self._unsent = []
+        self._arrived = []
         if self._line is not None:
             self._line.close()
             self._line = None
+
+    def _look(self) -> float:
+        """Whoever did not look for long was frozen, and what was under way in threads may hang: it is begun anew."""
+        now, looked = self._clock.elapsed(), self._looked
+        self._looked = now
+        if now - looked > _FROZEN_S:
+            for name in self._errands.abandon() & {LINE, KEY, LEASE}:
+                self.fetch(name)
+        return now
 
     def _settle(self, finished: Finished) -> bool:
         """Whether it was one of ours."""

@@ -59,14 +59,16 @@ class Errands:
             self._done.clear()
         return done
 
-    def abandon(self) -> None:
-        """Forget all that is under way or done."""
+    def abandon(self) -> Set[str]:
+        """Forget all that is under way or done; its names."""
         with self._lock:
+            names = self._running | {finished.name for finished in self._done}
+            self._running = set()
+            self._done.clear()
             self._round += 1
             self._cancelled.set()
             self._cancelled = threading.Event()
-            self._running.clear()
-            self._done.clear()
+            return names
 
     def _run(
         self, name: str, errand: Callable[[threading.Event], Any], current: int, cancelled: threading.Event

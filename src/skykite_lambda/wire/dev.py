@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from . import envelope, items, messages, outcomes
+from . import envelope, items, messages, reports
 from .codec import Malformed
 from .dev_steps import DEV
 from .envelope import ANYONE, StageKey
@@ -118,7 +118,7 @@ class DevMachine:
         self.epoch = epoch
         self._records: Dict[bytes, _Record] = {}
         self._held = 0  # bytes of requests
-        self._events: List[outcomes.Event] = []
+        self._events: List[reports.Event] = []
         self._says = envelope.DEV
         self._protocol = protocol
         self._verdict: Optional[int] = items.TAKEN
@@ -154,7 +154,7 @@ class DevMachine:
         over = all(record.state == "over" for record in self._records.values())
         return over and not self._link.retained["sending"]
 
-    def events(self) -> List[outcomes.Event]:
+    def events(self) -> List[reports.Event]:
         """What is to be done or to be known; each is given once."""
         found, self._events = self._events, []
         return found
@@ -270,7 +270,7 @@ class DevMachine:
             return
         last = self._rejected.pop(sender, None)
         if last is None:
-            self._events.append(outcomes.Rejected(sender, version))
+            self._events.append(reports.Rejected(sender, version))
             while len(self._rejected) >= _MOST_REJECTED:
                 del self._rejected[next(iter(self._rejected))]
         if last is None or now >= last + REJECT_EVERY:
@@ -331,7 +331,7 @@ class DevMachine:
     def _taken_over(self, sender: bytes, found: messages.TakeOver, now: float) -> None:
         if found.epoch > self.epoch and self._serving:
             self.step_down(now)
-            self._events.append(outcomes.TakenOver(sender, found.epoch))
+            self._events.append(reports.TakenOver(sender, found.epoch))
 
     # Time.
 
@@ -396,7 +396,7 @@ class DevMachine:
             self._schedule(record)
 
     def _do_need_upload_url(self, record: _Record, now: float, what: Any) -> None:
-        self._events.append(outcomes.NeedUploadUrl(record.id, record.size, record.sha256))
+        self._events.append(reports.NeedUploadUrl(record.id, record.size, record.sha256))
 
     def _do_claim(self, record: _Record, now: float, what: Any) -> None:
         record.claim_number = self._send(
@@ -405,7 +405,7 @@ class DevMachine:
 
     def _do_fetch(self, record: _Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
-        self._events.append(outcomes.Fetch(record.id, record.size, record.sha256))
+        self._events.append(reports.Fetch(record.id, record.size, record.sha256))
 
     def _do_invoke(self, record: _Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
@@ -415,13 +415,13 @@ class DevMachine:
         large = record.size > INLINE_PAYLOAD  # then S3 is part of the way here, and not of the way back
         bridge = record.waited + (now - record.received_at) * (1 if large else 2)
         self._events.append(
-            outcomes.Invoke(record.id, record.head, payload, record.source, record.deadline, bridge * 1000)
+            reports.Invoke(record.id, record.head, payload, record.source, record.deadline, bridge * 1000)
         )
 
     def _do_need_download_url(self, record: _Record, now: float, what: Any) -> None:
         record.size, record.sha256 = len(what[1]), hashlib.sha256(what[1]).digest()
         record.answered_at = now
-        self._events.append(outcomes.NeedDownloadUrl(record.id, what[1], record.sha256))
+        self._events.append(reports.NeedDownloadUrl(record.id, what[1], record.sha256))
 
     def _do_result(self, record: _Record, now: float, what: Any) -> None:
         if isinstance(what[1], str):
@@ -453,19 +453,19 @@ class DevMachine:
 
     def _do_deliver(self, record: _Record, now: float, what: Any) -> None:
         taken = record.waited + record.started_at - record.received_at + now - record.answered_at
-        self._events.append(outcomes.Delivered(record.id, taken * 1000))
+        self._events.append(reports.Delivered(record.id, taken * 1000))
 
     def _do_refuse(self, record: _Record, now: float, what: Any) -> None:
-        self._events.append(outcomes.Undelivered(record.id, "the caller had given up", True))
+        self._events.append(reports.Undelivered(record.id, "the caller had given up", True))
 
     def _do_undeliver(self, record: _Record, now: float, what: Any) -> None:
-        self._events.append(outcomes.Undelivered(record.id, "the function's container did not acknowledge it", False))
+        self._events.append(reports.Undelivered(record.id, "the function's container did not acknowledge it", False))
 
     def _do_cancel(self, record: _Record, now: float, what: Any) -> None:
         before, subject = what
         late = "the time it may take is over" if now >= record.deadline else "it was not granted"
         why = subject if isinstance(subject, str) else late
-        self._events.append(outcomes.Cancelled(record.id, record.head, why, before in _STARTED))
+        self._events.append(reports.Cancelled(record.id, record.head, why, before in _STARTED))
 
     def _do_end(self, record: _Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)

@@ -38,7 +38,8 @@ REMEMBER_PEER = 1800.0
 OVERSLEPT = 1.0  # later than this, it was us who were away: frozen container, laptop that slept
 
 # The session.
-CLAIM_WINDOW = 3.0  # then the lease is asked, and if somebody is there another window begins
+CLAIM_WINDOW = 3.0  # then the lease is asked, and meanwhile a second window begins
+SECOND_WINDOW = 5.0
 CLAIM_WINDOW_PER_BYTE = 1.0 / (256 * 1024)
 INVITE_AGAIN = 1.0  # INVOKE was acknowledged, yet nobody claims
 OWNER_SILENCE = 12.0

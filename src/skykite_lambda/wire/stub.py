@@ -25,6 +25,7 @@ from .limits import (
     OWNER_SILENCE,
     PROTOCOL,
     REJECT_GRACE,
+    SECOND_WINDOW,
 )
 from .link import Counters, Link
 from .outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Returned, Upload, Want
@@ -298,9 +299,7 @@ class StubMachine:
             b"" if self._is_large else self._payload,
         )
         self._link.forget(self._invite_number)
-        self._invite_number = self._link.send(
-            ANYONE, messages.encode(invoke), self._invocation, now, min(self._deadline, now + 4 * self._window)
-        )
+        self._invite_number = self._link.send(ANYONE, messages.encode(invoke), self._invocation, now, self._deadline)
 
     def _do_abandon(self, now: float, subject: Any) -> None:
         self._send_cancel(self._owner, self._invocation, "it was given up", now)
@@ -341,6 +340,7 @@ class StubMachine:
 
     def _do_extend(self, now: float, subject: Any) -> None:
         self._extended = True
+        self._window += SECOND_WINDOW - CLAIM_WINDOW
         self._window_ends = now + self._window
         self._timers.set(("stub", "window"), self._window_ends)
 

@@ -87,7 +87,7 @@ STUB = Machine(
         ("inviting", "outdated_over"): Step("settled", ("cancel", "fail_outdated")),
         ("inviting", "offline"): Step("settled", ("cancel", "fail_offline")),
         ("inviting", "invite_over"): Step("inviting", ("invite_again",)),
-        ("inviting", "window_over"): Step("inviting", ("ask_lease", "extend")),
+        ("inviting", "window_over"): Step("inviting", ("ask_lease", "extend", "invite_again")),
         ("inviting", "last_window_over"): Step("settled", ("cancel", "fail_lost")),
         ("inviting", "deadline"): Step("settled", ("cancel", "fail_deadline")),
         ("uploading", "begin"): Step("inviting", ("abandon", "invite")),

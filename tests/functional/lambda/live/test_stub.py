@@ -371,6 +371,31 @@ def test_a_connection_that_becomes_half_open_while_the_function_runs_is_replaced
     assert aws.handshakes_seen == 2
 
 
+@pytest.mark.parametrize("hanging", ["line", "key", "lease"])
+def test_what_hung_when_the_container_was_frozen_is_begun_anew(
+    aws: Aws, start: Start, clock: PushedClock, hanging: str
+) -> None:
+    """A container may be started well before its first invocation, and be frozen in the middle of it."""
+    frozen = threading.Event()
+
+    def hang() -> bool:
+        if frozen.is_set():
+            return False
+        frozen.set()
+        freeze(aws, clock, 600)
+        aws.write_lease()
+        return True
+
+    if hanging == "line":
+        aws.hang = lambda request: "realtime" in request and hang()
+    else:
+        aws.hang = lambda request: {"key": "ssm.", "lease": "s3."}[hanging] in request and hang()
+    with serving(aws):
+        started = time.monotonic()
+        assert start().handle(1, Context()) == b"1"
+        assert time.monotonic() - started < 4
+
+
 def test_a_close_after_24_hours_in_mid_run_costs_nothing(aws: Aws, start: Start) -> None:
     async def slowly(head: InvocationHead, payload: bytes) -> bytes:
         threading.Thread(target=aws.close_all, args=(1001,)).start()

@@ -12,9 +12,9 @@ from select import select
 
 import pytest
 
-from kit.appsync import Connection, server_frame, unmask
 from kit.live import PushedClock
 from kit.loopback import running_server
+from kit.websocket import Connection, server_frame, unmask
 from skykite_lambda.live.network import Network, Unreachable
 from skykite_lambda.live.websocket import Refused, WebSocket, open_websocket
 

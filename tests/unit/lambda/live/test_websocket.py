@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.appsync import server_frame, unmask
+from kit.websocket import server_frame, unmask
 from skykite_lambda.live.websocket import CLOSE, PING, TEXT, Frame, Frames, Violation, encode_frame
 
 payloads = st.binary(max_size=200) | st.sampled_from([b"x" * size for size in (125, 126, 127, 65535, 65536)])
