@@ -308,7 +308,7 @@ def test_a_stub_fed_by_a_queue_that_cannot_be_changed_keeps_the_functions_own_ti
         mapping({"Fn::GetAtt": ["Table", "StreamArn"]}, StartingPosition="LATEST"),
         mapping("arn:aws:kinesis:eu-west-1:1:stream/s", StartingPosition="LATEST"),
         mapping({"Fn::ImportValue": "a:stream"}, StartingPosition="TRIM_HORIZON"),
-        mapping("arn:aws:mq:eu-west-1:1:broker:b:c", Queues=["q"]),
+        mapping({"Fn::ImportValue": "a:broker"}, Queues=["q"]),
         mapping("arn:aws:mq:eu-west-1:1:broker:b:c"),
     ],
 )
