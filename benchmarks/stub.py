@@ -20,8 +20,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import Target, options, report, targets_table
 from skykite.live.package import SIZE_LIMIT, build_stub_package
+
+from benchmarks.results import Target, options, report, targets_table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for `kit`
 
