@@ -45,7 +45,6 @@ class DeployedFunctions:
         if (
             not code
             or not str(config.get("Runtime", "")).startswith("python")
-            or config.get("PackageType", "Zip") != "Zip"
             or config.get("Handler") == PLACEHOLDER_HANDLER
             or self._lambda._durable_ctx.get()
             or self._lambda._proxy_url_for(config)
