@@ -33,7 +33,7 @@ from skykite.model.events import CloudApi
 LOG_FILE: Final = "keeper.log"
 _LOCK: Final = "keeper.lock"
 _NOTE: Final = "keeper.json"
-_ANSWER_S: Final = 10.0
+_ANSWER_S: Final = 5.0
 _STOP_S: Final = 5.0  # for a clean end; it takes a tenth of that, or two seconds with requests under way
 _END_S: Final = 8.0  # for a cloud whose keeper was killed to save and end by itself
 _STEP_S: Final = 0.02  # the kernel tells nobody when a lock is let go
