@@ -1,7 +1,7 @@
 """Write the reference pages from the code: `python -m docs.generate`. A test holds them up to date.
 
-In: the commands, the events and the errors as they are in `src`. Out: docs/reference/{cli,events,errors}.md. I/O: reads
-the source files, writes the pages.
+In: the commands, the events, the errors and the bridge's protocol as they are in `src`. Out: docs/reference/{cli,
+events,errors,bridge-protocol}.md. I/O: reads the source files, writes the pages.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import click
 import msgspec
+from docs.bridge_protocol import bridge_protocol_page
 
 REPOSITORY: Final = Path(__file__).parent.parent
 REFERENCE: Final = REPOSITORY / "docs" / "reference"
@@ -237,7 +238,12 @@ def _escaped(text: str) -> str:
     return text.replace("\n", " ").replace("<", "&lt;")
 
 
-PAGES: Final = {"cli.md": cli_page, "events.md": events_page, "errors.md": errors_page}
+PAGES: Final = {
+    "cli.md": cli_page,
+    "events.md": events_page,
+    "errors.md": errors_page,
+    "bridge-protocol.md": lambda: f"{NOTE}\n{bridge_protocol_page()}",
+}
 
 
 def main() -> None:

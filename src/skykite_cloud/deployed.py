@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from skykite_cloud.credentials import RoleCredentials
+if TYPE_CHECKING:
+    from skykite_cloud.credentials import RoleCredentials
 
 Record = dict[str, Any]
 

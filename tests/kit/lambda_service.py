@@ -8,6 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ def aws_runtime(root: Path, handler: str, environment: Mapping[str, str]) -> Ite
             request_id, payload = event
             self.send_response(200)
             self.send_header("Lambda-Runtime-Aws-Request-Id", request_id)
-            self.send_header("Lambda-Runtime-Deadline-Ms", "9999999999999")
+            self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + 900) * 1000)))
             self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(payload)))

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from skykite.model.events import (
+    BridgeConnected,
+    BridgeDisconnected,
+    BridgeTakenOver,
     CloudApi,
     CloudStarted,
     CloudStatus,
@@ -23,6 +26,7 @@ from skykite.model.events import (
     ErrorRaised,
     Event,
     HttpFinished,
+    InvocationDropped,
     InvocationError,
     InvocationFinished,
     InvocationLog,
@@ -103,6 +107,7 @@ def finished(
     duration_ms: float = 12.3,
     init_ms: float | None = None,
     error: InvocationError | None = None,
+    bridge_ms: float | None = None,
 ) -> InvocationFinished:
     return InvocationFinished(
         request_id=id,
@@ -112,6 +117,7 @@ def finished(
         init_ms=init_ms,
         max_memory_mb=41,
         error=error,
+        bridge_ms=bridge_ms,
     )
 
 
@@ -191,6 +197,19 @@ REQUESTS: Final[tuple[Event, ...]] = (
     finished(request(4), WORKER, ORDERS),
 )
 
+BRIDGE: Final[tuple[Event, ...]] = (
+    BridgeConnected(),
+    started(request(5), GET, http("GET", "/notes/5")),
+    finished(request(5), GET, http("GET", "/notes/5"), bridge_ms=41.8),
+    BridgeDisconnected(reason="slept", message="this machine has slept for 8 h"),
+    BridgeDisconnected(reason="denied", message="AWS refuses the credentials", hint="run `aws sso login`"),
+    BridgeConnected(outage_ms=2_400.0),
+    InvocationDropped(
+        request_id=request(6), function=WORKER, reason="expired", message="it came when its time was up already"
+    ),
+    BridgeTakenOver(by="alice@laptop, process 4714", running=2),
+)
+
 END: Final[tuple[Event, ...]] = (
     ReloadStarted(kind="code", files=("functions/notes.py",)),
     ReloadFinished(kind="code", files=("functions/notes.py",), elapsed_ms=34.0, functions=(GET, POST)),
@@ -233,4 +252,4 @@ KEPT: Final[tuple[Event, ...]] = (
     CloudStopped(app=APP, result="stopped", pid=4711, log="/notes/.kite/local/keeper.log", elapsed_ms=14),
 )
 
-STORY: Final = START + REQUESTS + END + KEPT
+STORY: Final = START + REQUESTS + BRIDGE + END + KEPT

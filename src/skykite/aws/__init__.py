@@ -18,9 +18,11 @@ from skykite.aws.cloudformation import (
 )
 from skykite.aws.errors import AwsError
 from skykite.aws.lambda_ import FunctionState, InvokeResult, Lambda
-from skykite.aws.s3 import S3
+from skykite.aws.s3 import S3, StoredObject
 from skykite.aws.session import AwsSession
-from skykite.aws.sts import Identity, Sts
+from skykite.aws.signing import RequestSigner
+from skykite.aws.ssm import Ssm
+from skykite.aws.sts import Identity, IssuedCredentials, Sts
 
 __all__ = [
     "S3",
@@ -37,10 +39,14 @@ __all__ = [
     "HttpRoute",
     "Identity",
     "InvokeResult",
+    "IssuedCredentials",
     "Lambda",
+    "RequestSigner",
+    "Ssm",
     "StackEvent",
     "StackOutput",
     "StackResource",
     "StackState",
+    "StoredObject",
     "Sts",
 ]

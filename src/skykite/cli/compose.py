@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from skykite.aws import AwsSession
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
+    from skykite.dev.place import Place, Surroundings
     from skykite.dev.session import DevSession
     from skykite.model.manifest import Manifest
 
@@ -58,21 +59,39 @@ CLOCK = SystemClock()
 IDS = SystemIds()
 
 
-def run_dev(settings: Settings, *, port: int | None) -> None:
-    """`kite dev --local`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
+def run_dev(
+    settings: Settings, *, local: bool, bridge: bool, port: int | None, functions: tuple[str, ...] | None
+) -> None:
+    """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.cli.kept_cloud import refuse_kept
     from skykite.runtime import run_outside_debugger
 
     run_outside_debugger(sys.argv[1:])
-    workspace = open_workspace(settings, local=True)
+    workspace = open_workspace(settings, local=local)
     prepare_state(workspace.project)
-    refuse_kept(workspace.project)
+    if local and not bridge:
+        refuse_kept(workspace.project)
     with open_console(settings) as (events, asker):
-        run_loop(lambda stop: _dev_session(workspace, events, asker, port=port).run(stop), stoppable=True)
+        run_loop(
+            lambda stop: _dev_session(
+                workspace, events, asker, local=local, bridge=bridge, port=port, functions=functions
+            ).run(stop),
+            stoppable=True,
+        )
 
 
-def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port: int | None) -> DevSession:
-    from skykite.dev.session import DevOptions, DevSession
+def _dev_session(
+    workspace: Workspace,
+    events: EventSink,
+    asker: Asker,
+    *,
+    local: bool = True,
+    bridge: bool = False,
+    port: int | None,
+    functions: tuple[str, ...] | None = None,
+) -> DevSession:
+    from skykite.dev.place import DevOptions
+    from skykite.dev.session import DevSession
     from skykite.runtime import detect_debugger
 
     project = workspace.project
@@ -83,14 +102,31 @@ def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port:
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
             build=_builder(workspace, events),
+            functions=functions,
             port=port,
             debugger=detect_debugger(),
         ),
+        make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,
         ids=IDS,
         events=events,
         asker=asker,
     )
+
+
+def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bridge: bool) -> Place:
+    if local and not bridge:
+        from skykite.dev.local import LocalPlace
+
+        return LocalPlace(surroundings)
+    from skykite.dev.clouds import AwsCloud, KeptEmbeddedCloud, OwnEmbeddedCloud
+    from skykite.dev.kept import kept_cloud
+    from skykite.dev.live import LivePlace
+
+    if not local:
+        return LivePlace(surroundings, AwsCloud(_aws_session(workspace)))
+    kept = kept_cloud(workspace.project.state / "local")
+    return LivePlace(surroundings, OwnEmbeddedCloud(surroundings) if kept is None else KeptEmbeddedCloud(kept))
 
 
 def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, ...]]:
@@ -251,7 +287,7 @@ class _Preparations:
 
 
 async def _invoke(workspace: Workspace, session: AwsSession, function: str, payload: bytes) -> int:
-    from skykite.cli.find_function import find_function
+    from skykite.model.find_function import find_function
 
     manifest = _read_manifest(workspace)
     entry = find_function(manifest, function)
@@ -273,12 +309,16 @@ async def _invoke(workspace: Workspace, session: AwsSession, function: str, payl
 
 async def _invoke_alone(workspace: Workspace, events: EventSink, asker: Asker, function: str, payload: bytes) -> int:
     """A whole session for one invocation: it has what the function may call."""
+    from skykite.cloud import read_address
+
     session = _dev_session(workspace, events, asker, port=0)
     stop = asyncio.Event()
 
     async def invoke_when_ready() -> int:
         try:
-            address = await session.wait_ready()
+            await session.wait_ready()
+            address = read_address(workspace.project.state / "local")
+            assert address is not None
             return await _invoke(workspace, _session_at(address), function, payload)
         finally:
             stop.set()
@@ -334,7 +374,9 @@ def _aws_session(workspace: Workspace) -> AwsSession:
     from skykite.aws import AwsSession
 
     return AwsSession(
-        region=workspace.project.region, profile=workspace.environment.variables.get("AWS_PROFILE") or None
+        region=workspace.project.region,
+        endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
+        profile=workspace.environment.variables.get("AWS_PROFILE") or None,
     )
 
 
@@ -380,4 +422,5 @@ def _deploy_synthesis(workspace: Workspace) -> Synthesis:
         project_root=str(project.root),
         main=str(project.main),
         outdir=str(workspace.assembly),
+        live_credentials=project.live_credentials,
     )

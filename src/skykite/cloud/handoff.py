@@ -23,15 +23,15 @@ import hashlib
 import hmac
 import socket
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, Literal, TypeVar, assert_never
 
 import msgspec
 
 from skykite.cloud.deployed import DeployedFunction, DeployedInvoker
-from skykite.cloud.triggers import trigger_of
 from skykite.model.invocation import Failed, Invocation, Outcome, Succeeded
 from skykite.model.names import FunctionId, RequestId
+from skykite.model.triggers import trigger_of
 from skykite.ports import Ids, Invoker
 
 _LENGTH: Final = struct.Struct(">I")
@@ -75,8 +75,17 @@ class HandoffServer:
     """Listens for the embedded cloud. `register` says which functions run on this machine, by their Lambda names; all
     others go to `deployed`, if it is there and the cloud knows how to describe them."""
 
-    def __init__(self, *, ids: Ids, invoker: Invoker | None = None, deployed: DeployedInvoker | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        ids: Ids,
+        invoker: Invoker | None = None,
+        deployed: DeployedInvoker | None = None,
+        find: Callable[[str], Awaitable[FunctionId | None]] | None = None,
+    ) -> None:
+        """`find` is asked about names that are not registered: a deployment calls functions it has only just made."""
         self._invoker = invoker
+        self._find = find
         self._deployed = deployed
         self._token = ids.token()
         self._functions: dict[str, FunctionId] = {}
@@ -148,6 +157,8 @@ class HandoffServer:
     async def _invoke(self, request: _Request, payload: bytes, source: _CodeSource) -> Outcome | None:
         """None if nobody here runs the function."""
         function = self._functions.get(request.function)
+        if function is None and self._find is not None:
+            function = await self._find(request.function)
         deployed = self._deployed if function is None else None
         if function is None and (deployed is None or request.deployed is None):
             return None

@@ -36,6 +36,8 @@ from skykite.model.events import Notice, StepFinished, StepStarted
 from skykite.ports import Clock, EventSink, Ids
 
 LOG_FILE: Final = "ministack.log"
+PUBLISHES_A_SECOND: Final = 25
+"""AWS's quota for one WebSocket of an Event API. Over HTTP the account's own, much higher, ones hold."""
 _LOG_LIMIT: Final = 5 * 1024 * 1024
 _LOG_TAIL_LINES: Final = 20
 _START_LIMIT_S: Final = 30.0
@@ -47,7 +49,7 @@ class EmbeddedCloud:
     """The embedded cloud of one project. `directory` is the project's `.kite/local`.
 
     `start` may be called again after `stop` or after it died; data and, if it is still free, the port are those of
-    the last time.
+    the last time. `publishes_a_second` limits each WebSocket of an Event API; 0 lifts the limit.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class EmbeddedCloud:
         events: EventSink,
         clock: Clock,
         ids: Ids,
+        publishes_a_second: int = PUBLISHES_A_SECOND,
         on_settled: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_settled` is told when a stack operation has ended, whoever began it."""
         self._directory = directory
         self._region = region
+        self._publishes_a_second = publishes_a_second
         self._handoff = handoff
         self._events = events
         self._clock = clock
@@ -104,6 +108,7 @@ class EmbeddedCloud:
                 "port": credentials.port,
                 "owner": os.getpid(),
                 "handoff": _handoff_settings(self._handoff) if self._handoff else None,
+                "publishes_a_second": self._publishes_a_second,
             }
         )
         try:

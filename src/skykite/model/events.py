@@ -112,7 +112,8 @@ class InvocationError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvocationFinished(msgspec.Struct, frozen=True, kw_only=True):
-    """A function is done with an event. All its `invocation.log` events came before."""
+    """A function is done with an event. All its `invocation.log` events came before. `bridge_ms` is what the way from
+    the cloud to here and back costs on top of `duration_ms`; null for what did not come over the bridge."""
 
     code: ClassVar = "invocation.finished"
     request_id: RequestId
@@ -122,6 +123,7 @@ class InvocationFinished(msgspec.Struct, frozen=True, kw_only=True):
     init_ms: float | None
     max_memory_mb: int | None
     error: InvocationError | None = None
+    bridge_ms: float | None = None
 
 
 class HttpFinished(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +136,41 @@ class HttpFinished(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     duration_ms: float
     function: FunctionId | None = None
+
+
+class InvocationDropped(msgspec.Struct, frozen=True, kw_only=True):
+    """An invocation from the cloud came to nothing here. `expired` and `cancelled` were not run, because nobody waited
+    for them any more; `undelivered` ran, and its outcome did not reach the cloud; `rejected` could not be run."""
+
+    code: ClassVar = "invocation.dropped"
+    request_id: RequestId
+    function: str
+    reason: Literal["expired", "cancelled", "undelivered", "rejected"]
+    message: str
+
+
+class BridgeConnected(msgspec.Struct, frozen=True, kw_only=True):
+    """Invocations reach this machine. `outage_ms` is how long they did not; null for the first time."""
+
+    code: ClassVar = "bridge.connected"
+    outage_ms: float | None = None
+
+
+class BridgeDisconnected(msgspec.Struct, frozen=True, kw_only=True):
+    """Invocations do not reach this machine for now; it is tried again by itself until `bridge.connected` comes."""
+
+    code: ClassVar = "bridge.disconnected"
+    reason: Literal["closed", "silent", "slept", "unreachable", "denied", "throttled", "refused"]
+    message: str
+    hint: str | None = None
+
+
+class BridgeTakenOver(msgspec.Struct, frozen=True, kw_only=True):
+    """Another `kite dev` serves the stage now. What runs here is finished; nothing new comes."""
+
+    code: ClassVar = "bridge.taken-over"
+    by: str
+    running: int
 
 
 class ReloadStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -351,6 +388,10 @@ Event = (
     | InvocationLog
     | InvocationFinished
     | HttpFinished
+    | InvocationDropped
+    | BridgeConnected
+    | BridgeDisconnected
+    | BridgeTakenOver
     | ReloadStarted
     | ReloadFinished
     | ReloadFailed

@@ -80,7 +80,8 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """`payload` is the event as JSON text. `client_context` is the decoded X-Amz-Client-Context JSON."""
+    """`payload` is the event as JSON text. `client_context` is the decoded X-Amz-Client-Context JSON. `bridge_ms` is
+    what the way from the cloud and back costs, if it came over the bridge."""
 
     request_id: RequestId
     function: FunctionId
@@ -88,6 +89,7 @@ class Invocation:
     trigger: Trigger
     client_context: bytes | None = None
     trace_id: str | None = None
+    bridge_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -667,6 +667,7 @@ class Runtime:
                 init_ms=outcome.report.init_ms,
                 max_memory_mb=outcome.report.max_memory_mb,
                 error=error,
+                bridge_ms=call.invocation.bridge_ms,
             )
         )
         if not call.outcome.done():

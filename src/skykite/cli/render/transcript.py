@@ -14,6 +14,9 @@ from skykite.cli.render import kept
 from skykite.cli.render.invocations import Invocations
 from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line, shortened
 from skykite.model.events import (
+    BridgeConnected,
+    BridgeDisconnected,
+    BridgeTakenOver,
     CloudStarted,
     CloudStatus,
     CloudStopped,
@@ -29,6 +32,7 @@ from skykite.model.events import (
     ErrorRaised,
     Event,
     HttpFinished,
+    InvocationDropped,
     InvocationFinished,
     InvocationLog,
     InvocationStarted,
@@ -87,6 +91,14 @@ class Transcript:
                 return [*self._invocations.finished(event, at)]
             case HttpFinished():
                 return [*self._invocations.http(event, at)]
+            case InvocationDropped():
+                return [line(self._bad(), event.function, Span(f"  {event.reason}", "bad"), f"  {event.message}")]
+            case BridgeConnected():
+                return [self._connected(event)]
+            case BridgeDisconnected():
+                return [*self._disconnected(event)]
+            case BridgeTakenOver():
+                return [self._taken_over(event)]
             case StepStarted() | StepProgress():
                 return [] if self._live else [line(Span(f"{event.step}: ", "dim"), sentence_part(event.message))]
             case StepFinished():
@@ -181,6 +193,20 @@ class Transcript:
             _files(event.files),
             Span(f"{what}  {duration(event.elapsed_ms)}", "dim"),
         )
+
+    def _connected(self, event: BridgeConnected) -> Line:
+        after = "" if event.outage_ms is None else f" again, after {duration(event.outage_ms)}"
+        return line(self._good(), "connected", Span(after, "dim"))
+
+    def _disconnected(self, event: BridgeDisconnected) -> list[Line]:
+        lines = [line(Span("! ", "warn"), "disconnected", Span(f"  {event.message}", "dim"))]
+        if event.hint:
+            lines.append(line(Span("  hint: ", "accent"), event.hint))
+        return lines
+
+    def _taken_over(self, event: BridgeTakenOver) -> Line:
+        rest = f", {event.running} still running here" if event.running else ""
+        return line(Span("! ", "warn"), f"taken over by {event.by}", Span(rest, "dim"))
 
     def _planned(self, event: DeployPlanned) -> list[Line]:
         by_stack: dict[str, list[ResourceChange]] = {}

@@ -1,0 +1,429 @@
+"""The stub's side: one container, one invocation at a time.
+
+In: an event from Lambda, datagrams, time. Out: datagrams, a wish for its shell (`wants`), and the `outcome`. No I/O.
+What happens when is in `stub_steps.STUB`; here is what each action does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from . import envelope, items, messages
+from .codec import Malformed
+from .envelope import ANYONE, StageKey
+from .limits import (
+    CLAIM_WINDOW,
+    CLAIM_WINDOW_PER_BYTE,
+    DEADLINE_MARGIN,
+    GRACE,
+    HELLO_AGAIN,
+    INLINE_PAYLOAD,
+    INVITE_AGAIN,
+    LARGEST_REQUEST,
+    OVERSLEPT,
+    OWNER_SILENCE,
+    PROTOCOL,
+    REJECT_GRACE,
+    SECOND_WINDOW,
+)
+from .link import Counters, Link
+from .outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Returned, Upload, Want
+from .stub_steps import STUB
+from .timers import Timers
+
+_MOST_SESSIONS = 16  # dev sessions one container meets at a time
+_NO_HEAD = InvocationHead("", "", "")
+
+
+class StubMachine:
+    """`session` is 16 random bytes, the container's for its whole life; `random` gives that many of them."""
+
+    def __init__(
+        self,
+        session: bytes,
+        key: bytes,
+        random: Callable[[int], bytes],
+        now: float,
+        *,
+        protocol: int = PROTOCOL,
+    ) -> None:
+        self._random = random
+        self._now = now
+        self._timers = Timers()
+        self._link = Link(
+            session,
+            StageKey(key),
+            self,
+            self._timers,
+            says=lambda address: envelope.STUB,
+            hears=frozenset((envelope.DEV,)),
+            first_message=int.from_bytes(random(4), "big"),
+            most_peers=_MOST_SESSIONS,
+            protocol=protocol,
+            now=now,
+        )
+        self.session = session
+        self.wants: Optional[Want] = None
+        self.outcome: Optional[Outcome] = None
+        self.contact: Optional[float] = None  # when a valid frame of a dev session came last
+        self._contact_session = ANYONE
+        self._state = STUB.first
+        self._invocation = ANYONE
+        self._head = _NO_HEAD
+        self._payload = b""
+        self._sha256 = b""
+        self._deadline = 0.0
+        self._window = 0.0
+        self._window_ends = 0.0
+        self._extended = False
+        self._owner = ANYONE
+        self._claim = b""
+        self._owner_heard = 0.0
+        self._invite_number: Optional[int] = None
+        self._grant_number: Optional[int] = None
+        self._protocol = protocol
+        self._other_protocol = protocol
+        self._verdict = items.TAKEN
+        self._function = ""
+        self._hellos = 0
+
+    # What the shell calls.
+
+    @property
+    def state(self) -> str:
+        return self._state
+
+    @property
+    def counters(self) -> Counters:
+        return self._link.counters
+
+    @property
+    def retained(self) -> Dict[str, int]:
+        return self._link.retained
+
+    def hello(self, function: str, now: float) -> None:
+        """The container has started and is connected; repeated until a dev session answers, or a few times."""
+        self._advance(now)
+        self._function = function
+        self._hellos = 0
+        self._hello(now)
+
+    def begin(self, head: InvocationHead, payload: bytes, now: float) -> None:
+        """Lambda invoked the function. `outcome` will be set before `head.remaining_ms` are over."""
+        self._advance(now)
+        self._step("begin_too_large" if len(payload) > LARGEST_REQUEST else "begin", now, (head, payload))
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        self._advance(now)
+        self._link.receive(datagram, self._now)
+
+    def tick(self, now: float) -> None:
+        awaited = self._timers.next()
+        self._advance(now)
+        if awaited is not None and self._now - awaited > OVERSLEPT:
+            self._overslept()
+        for key in self._timers.due(self._now):
+            if key[0] == "stub":
+                self._due(key[1], self._now)
+            else:
+                self._link.fire(key, self._now)
+
+    def outgoing(self) -> List[Tuple[bytes, bytes]]:
+        """Address and datagram of everything to be published now; each is given once."""
+        return self._link.outgoing(self._now)
+
+    def next_timer(self) -> Optional[float]:
+        return self._timers.next()
+
+    def uploaded(self, now: float) -> None:
+        self._advance(now)
+        if isinstance(self.wants, Upload):
+            self._step("uploaded", now)
+
+    def downloaded(self, data: bytes, now: float) -> None:
+        self._advance(now)
+        if isinstance(self.wants, Download):
+            right = len(data) == self.wants.size and hashlib.sha256(data).digest() == self.wants.sha256
+            self._step("downloaded" if right else "downloaded_wrong", now, data)
+
+    def transfer_failed(self, reason: str, now: float) -> None:
+        self._advance(now)
+        if isinstance(self.wants, (Upload, Download)):
+            self._step("transfer_failed", now, reason)
+
+    def offline(self, reason: str, now: float) -> None:
+        """The lease says that nobody is there; `reason` is what the caller is told. Too late once somebody claimed."""
+        self._advance(now)
+        self._step("offline", now, reason)
+
+    def online(self, now: float) -> None:
+        """The lease says that somebody is there."""
+        self._advance(now)
+        if isinstance(self.wants, AskLease):
+            self.wants = None
+
+    # What the link reports.
+
+    def heard(self, sender: bytes, says: int, now: float) -> None:
+        self.contact = now
+        self._contact_session = sender
+        if sender == self._owner:
+            self._owner_heard = now
+
+    def taken(self, sender: bytes, message: bytes, age: float, now: float, *, note: bool) -> Optional[int]:
+        try:
+            found = messages.decode(message, from_stub=False)
+        except Malformed:
+            self.counters.malformed += 1
+            return items.REFUSED
+        self._verdict = items.TAKEN
+        if isinstance(found, messages.Bye):
+            self._contact_lost(sender)
+            if sender == self._owner:
+                self._step("bye", now, found)
+        elif isinstance(found, messages.Rehello):
+            if sender == self._owner and found.invocation == self._invocation:
+                self._step("forgotten", now)
+            else:
+                self._hello(now)
+        elif not isinstance(found, (messages.Welcome, messages.TakeOver)):
+            self._about_invocation(sender, found, now)
+        return self._verdict
+
+    def _about_invocation(self, sender: bytes, found: Any, now: float) -> None:
+        owned = sender == self._owner
+        if found.invocation != self._invocation:
+            self._about_another(sender, found, now)
+        elif isinstance(found, messages.Claim):
+            if self._owner != ANYONE and not (owned and found.claim == self._claim):
+                self._step("claim_other", now, sender)
+            elif self._is_large and found.upload is not None:
+                self._step("claim_upload", now, (sender, found))
+            elif not self._is_large:
+                self._step("claim", now, (sender, found))
+        elif isinstance(found, messages.Heartbeat):
+            self._step("heartbeat" if owned else "heartbeat_other", now, sender)
+        elif isinstance(found, messages.Result):
+            happening = "result" if found.url is None else "result_stored"
+            self._step(happening if owned else "result_other", now, found)
+            self._link.acknowledge_now(sender)  # the container freezes once its outcome is known
+        elif isinstance(found, messages.Error):
+            self._link.acknowledge_now(sender)
+            early = self._owner == ANYONE and self._state == "inviting"
+            self._step("error_early" if early else "error" if owned else "result_other", now, found)
+
+    def _about_another(self, sender: bytes, found: Any, now: float) -> None:
+        """About an invocation that was settled, or given up when the next one came."""
+        if isinstance(found, (messages.Result, messages.Error)):
+            self._verdict = items.REFUSED
+        else:
+            self._send_cancel(sender, found.invocation, "it is over", now)
+
+    def settled(self, tag: Any, verdict: Optional[int], now: float) -> None:
+        if tag == self._invocation and verdict is not None and self._state == "inviting":
+            self._timers.set(("stub", "invite_over"), now + INVITE_AGAIN)
+
+    def foreign(self, sender: bytes, version: int, payload: bytes, now: float) -> None:
+        speaks = envelope.spoken_protocol(payload) if version == envelope.UNIVERSAL else None
+        if speaks is not None and speaks != self._protocol:
+            self._other_protocol = speaks
+            self._step("outdated", now)
+
+    # Time.
+
+    def _advance(self, now: float) -> None:
+        self._now = max(self._now, now)
+
+    def _overslept(self) -> None:
+        """It was this container that was away: what others sent meanwhile is still to be read."""
+        self._owner_heard = max(self._owner_heard, self._now + GRACE - OWNER_SILENCE)
+        self._window_ends = max(self._window_ends, self._now + GRACE)
+
+    def _due(self, what: str, now: float) -> None:
+        if what == "hello":
+            if self.contact is None:
+                self._hello(now)
+        elif what == "window":
+            if now < self._window_ends:
+                self._timers.set(("stub", what), self._window_ends)
+            else:
+                self._step("last_window_over" if self._extended else "window_over", now)
+        elif what == "silence":
+            if now < self._owner_heard + OWNER_SILENCE:
+                self._timers.set(("stub", what), self._owner_heard + OWNER_SILENCE)
+            else:
+                self._step("silence", now)
+        else:
+            self._step(what, now)
+
+    # What the actions of the table do.
+
+    def _step(self, happening: str, now: float, subject: Any = None) -> None:
+        step = STUB.step(self._state, happening)
+        self._state = step.to
+        for action in step.actions:
+            getattr(self, "_do_" + action)(self._now, subject)
+        if step.actions and step.to == "settled":
+            self._wind_down()
+
+    def _do_invite(self, now: float, subject: Tuple[InvocationHead, bytes]) -> None:
+        self._head, self._payload = subject
+        self._invocation = self._random(16)
+        self._sha256 = hashlib.sha256(self._payload).digest() if self._is_large else b""
+        self.outcome = self.wants = None
+        self._owner = ANYONE
+        self._deadline = now + max(0.0, self._head.remaining_ms / 1000 - DEADLINE_MARGIN)
+        inline = 0 if self._is_large else len(self._payload)
+        self._window = CLAIM_WINDOW + inline * CLAIM_WINDOW_PER_BYTE
+        self._window_ends = now + self._window
+        self._extended = False
+        self._timers.set(("stub", "window"), self._window_ends)
+        self._timers.set(("stub", "deadline"), self._deadline)
+        self._do_invite_again(now, None)
+
+    def _do_invite_again(self, now: float, subject: Any) -> None:
+        head = self._head
+        invoke = messages.Invoke(
+            self._invocation,
+            head.function,
+            head.request_id,
+            head.invoked_function_arn,
+            head.trace_id,
+            head.client_context,
+            head.identity,
+            int((self._deadline - now) * 1000),
+            head.waited_ms,
+            len(self._payload),
+            self._sha256,
+            b"" if self._is_large else self._payload,
+        )
+        self._link.forget(self._invite_number)
+        self._invite_number = self._link.send(ANYONE, messages.encode(invoke), self._invocation, now, self._deadline)
+
+    def _do_abandon(self, now: float, subject: Any) -> None:
+        self._send_cancel(self._owner, self._invocation, "it was given up", now)
+        self._wind_down()
+
+    def _do_own(self, now: float, subject: Tuple[bytes, messages.Claim]) -> None:
+        self._owner, self._claim = subject[0], subject[1].claim
+        self._owner_heard = now
+        self.wants = None
+        self._link.forget(self._invite_number)
+        self._timers.cancel(("stub", "window"))
+        self._timers.cancel(("stub", "invite_over"))
+        self._timers.cancel(("stub", "outdated_over"))
+        self._timers.set(("stub", "silence"), now + OWNER_SILENCE)
+
+    def _do_grant(self, now: float, subject: Any) -> None:
+        self.wants = None
+        grant = messages.Grant(self._invocation, self._claim)
+        self._grant_number = self._link.send(self._owner, messages.encode(grant), None, now, self._deadline)
+
+    def _do_upload(self, now: float, subject: Tuple[bytes, messages.Claim]) -> None:
+        place = subject[1].upload
+        if place is not None:
+            self.wants = Upload(*place)
+
+    def _do_cancel(self, now: float, subject: Any) -> None:
+        self._send_cancel(self._owner, self._invocation, "it is over for the caller", now)
+
+    def _do_cancel_other(self, now: float, subject: Any) -> None:
+        sender = subject if isinstance(subject, bytes) else subject[0]
+        self._send_cancel(sender, self._invocation, "another session has it, or it is over", now)
+
+    def _do_refuse(self, now: float, subject: Any) -> None:
+        self._verdict = items.REFUSED
+
+    def _do_ask_lease(self, now: float, subject: Any) -> None:
+        self.wants = AskLease()
+
+    def _do_extend(self, now: float, subject: Any) -> None:
+        self._extended = True
+        self._window += SECOND_WINDOW - CLAIM_WINDOW
+        self._window_ends = now + self._window
+        self._timers.set(("stub", "window"), self._window_ends)
+
+    def _do_note_outdated(self, now: float, subject: Any) -> None:
+        self._timers.soonest(("stub", "outdated_over"), now + REJECT_GRACE)
+
+    def _do_download(self, now: float, subject: messages.Result) -> None:
+        self.wants = Download(subject.url or "", subject.size, subject.sha256)
+
+    def _do_receive(self, now: float, subject: Any) -> None:
+        self._link.send(self._owner, messages.encode(messages.Received(self._invocation)), None, now, self._deadline)
+
+    def _do_return(self, now: float, subject: messages.Result) -> None:
+        self.outcome = Returned(subject.payload)
+
+    def _do_return_download(self, now: float, subject: bytes) -> None:
+        self.outcome = Returned(subject)
+
+    def _do_raise(self, now: float, subject: messages.Error) -> None:
+        self.outcome = Raised(subject.error_type, subject.message, subject.trace)
+
+    def _do_fail_offline(self, now: float, subject: str) -> None:
+        self.outcome = Raised("LiveDevOffline", subject)
+
+    def _do_fail_lost(self, now: float, subject: Any) -> None:
+        if self._owner == ANYONE:
+            text = "`kite dev` seems to be running, but it did not answer; look at its terminal, or start it again"
+        elif isinstance(subject, messages.Bye):
+            text = "`kite dev` ended while it ran this invocation; it may have run in part, and is not run again"
+        else:
+            text = (
+                "the connection to the `kite dev` that ran this invocation was lost; "
+                "it may have run, in part or as a whole, and is not run again"
+            )
+        self.outcome = Raised("LiveDevLost", text)
+
+    def _do_fail_outdated(self, now: float, subject: Any) -> None:
+        if self._other_protocol > self._protocol:
+            what, remedy = "older", "run `kite dev` or `kite deploy` again to redeploy the stage"
+        else:
+            what, remedy = "newer", "upgrade Skykite there, or redeploy the stage with the version that is there"
+        self.outcome = Raised(
+            "LiveStubOutdated",
+            f"this stage was deployed by an {what} Skykite than the `kite dev` that is connected "
+            f"(protocol {self._protocol} against {self._other_protocol}); {remedy}",
+        )
+
+    def _do_fail_deadline(self, now: float, subject: Any) -> None:
+        self.outcome = Raised("LiveDeadline", "the invocation did not end before Lambda's time-out of the function")
+
+    def _do_fail_transfer(self, now: float, subject: Any) -> None:
+        reason = subject if isinstance(subject, str) else "what was downloaded is not what was stored"
+        self.outcome = Raised("LivePayloadLost", f"a payload above 1 MB could not go through S3: {reason}")
+
+    def _do_fail_too_large(self, now: float, subject: Any) -> None:
+        self.outcome = Raised(
+            "RequestTooLarge", f"Request must be smaller than {LARGEST_REQUEST} bytes for the InvokeFunction operation"
+        )
+
+    # Smaller things.
+
+    @property
+    def _is_large(self) -> bool:
+        return len(self._payload) > INLINE_PAYLOAD
+
+    def _hello(self, now: float) -> None:
+        self._link.note(ANYONE, messages.encode(messages.Hello(self._function)), now)
+        if self._hellos < len(HELLO_AGAIN):
+            self._timers.set(("stub", "hello"), now + HELLO_AGAIN[self._hellos])
+            self._hellos += 1
+
+    def _send_cancel(self, to: bytes, invocation: bytes, why: str, now: float) -> None:
+        self._link.note(to, messages.encode(messages.Cancel(invocation, why)), now)
+
+    def _contact_lost(self, session: bytes) -> None:
+        if session == self._contact_session:
+            self.contact = None
+
+    def _wind_down(self) -> None:
+        """Nothing of the invocation is sent any more, and no timer of it is left."""
+        self._link.forget(self._invite_number)
+        self._link.forget(self._grant_number)
+        self._payload = b""
+        self.wants = None
+        for what in ("window", "deadline", "silence", "invite_over", "outdated_over"):
+            self._timers.cancel(("stub", what))
