@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-ORDER = ("Targets", "Side by side", "Command line")
+ORDER = ("Targets", "Side by side", "Command line", "Wire protocol")
 INTRODUCTION = """# Results
 
 Each section is written by the command it names, on one machine, in one run. Absolute times differ from machine to

@@ -1,7 +1,7 @@
 """Write the reference pages from the code: `python -m docs.generate`. A test holds them up to date.
 
-In: the commands, the events and the errors as they are in `src`. Out: docs/reference/{cli,events,errors}.md. I/O: reads
-the source files, writes the pages.
+In: the commands, the events, the errors and the bridge's protocol as they are in `src`. Out: docs/reference/{cli,
+events,errors,bridge-protocol}.md. I/O: reads the source files, writes the pages.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import re
 import sys
 import typing
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
+from docs.bridge_protocol import bridge_protocol_page
 
 REPOSITORY: Final = Path(__file__).parent.parent
 REFERENCE: Final = REPOSITORY / "docs" / "reference"
@@ -133,7 +135,8 @@ def _type(hint: Any, nested: dict[str, type]) -> str:
     if _field_names(hint):
         nested[hint.__name__] = typing.cast("type", hint)
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
-    return {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}[hint]
+    names = {str: "string", int: "integer", float: "number", bool: "boolean", datetime: "time", type(None): "null"}
+    return names[hint]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +238,12 @@ def _escaped(text: str) -> str:
     return text.replace("\n", " ").replace("<", "&lt;")
 
 
-PAGES: Final = {"cli.md": cli_page, "events.md": events_page, "errors.md": errors_page}
+PAGES: Final = {
+    "cli.md": cli_page,
+    "events.md": events_page,
+    "errors.md": errors_page,
+    "bridge-protocol.md": lambda: f"{NOTE}\n{bridge_protocol_page()}",
+}
 
 
 def main() -> None:

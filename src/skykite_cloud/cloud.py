@@ -11,8 +11,10 @@ from typing import Any
 
 import ministack.app
 
-from skykite_cloud import deployments, endpoints, resources, templates
+from skykite_cloud import assumerole, credentials, deployments, endpoints, resources, templates
 from skykite_cloud.activity import changes_state
+from skykite_cloud.events import management
+from skykite_cloud.events.application import Events
 from skykite_cloud.executor import Executor
 from skykite_cloud.guard import Guard
 from skykite_cloud.handoff import HandoffClient
@@ -37,13 +39,17 @@ class Cloud:
         self._state = StateOfServices()
         self._snapshots = Snapshots(self._state, self._files, failed=self._saving_fails)
         self._background: set[asyncio.Task[None]] = set()
+        credentials.install(settings.access_key_id, settings.secret_access_key)
         endpoints.install(port)
-        deployments.install(self._snapshots.changed_for_good)
+        management.install()
+        assumerole.install()
+        deployments.install(self._stack_settled)
         resources.install()
         templates.install()
         client = HandoffClient(settings.handoff) if settings.handoff else None
         Executor(client, invoked=self._snapshots.changed).install()
-        self.application = Guard(self._behind_the_guard, access_key_id=settings.access_key_id)
+        events = Events(publishes_a_second=settings.publishes_a_second)
+        self.application = Guard(self._behind_the_guard, events, access_key_id=settings.access_key_id)
 
     async def _behind_the_guard(self, scope: Scope, receive: Any, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -99,6 +105,10 @@ class Cloud:
             self._snapshots.save_and_close()
         except OSError as error:
             self._saving_fails(str(error))
+
+    def _stack_settled(self) -> None:
+        self._snapshots.changed_for_good()
+        self._say({"event": "settled"})
 
     def _saving_fails(self, reason: str) -> None:
         self._notice(

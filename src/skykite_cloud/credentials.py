@@ -8,7 +8,38 @@ import importlib
 import secrets
 from typing import Any
 
-from skykite_cloud.seams import imported
+from ministack.core.responses import get_account_id
+
+from skykite_cloud.seams import imported, when_imported
+
+
+def install(access_key_id: str, secret_access_key: str) -> None:
+    """Make the owner's key the account's root to MiniStack too, and nobody else's. Before any service is imported.
+
+    MiniStack takes `test` and any account's number for root; the guard lets neither in.
+    """
+
+    def know_owner(evaluator: Any) -> None:
+        resolve, unchecked = evaluator.resolve_credential, evaluator._SESSION_TOKEN_NOT_CHECKED
+
+        def resolve_credential(key: str, account: str | None = None, session_token: Any = unchecked) -> Any:
+            if key != access_key_id:
+                return resolve(key, account, session_token)
+            account = account or get_account_id()
+            return evaluator._validate_session_token(None, session_token) or evaluator.ResolvedCredential(
+                access_key_id=key,
+                secret_access_key=secret_access_key,
+                account_id=account,
+                principal_arn=f"arn:aws:iam::{account}:root",
+                principal_id=account,
+                principal_type="Root",
+                source_access_key_id=key,
+            )
+
+        evaluator.resolve_credential = resolve_credential
+        evaluator.is_root_access_key = lambda key: not key or key == access_key_id
+
+    when_imported("ministack.core.iam_evaluator", know_owner)
 
 
 def is_known_key(key: str, owner: str) -> bool:

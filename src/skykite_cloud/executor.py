@@ -1,5 +1,7 @@
 """The Lambda executor: functions that Skykite runs are handed to it, the others run as MiniStack does it.
 
+Which are Skykite's, Skykite says for each; an owner that keeps a cloud gets along what is needed to run any.
+
 MiniStack sends every invocation through `_execute_function_dispatch`, whatever its source: Invoke, event source
 mappings, topics, buckets, rules, Step Functions, custom resources. Replacing that one function catches them all.
 `_invoke`, the API, is wrapped as well, so that the bytes of the caller reach the function, and those of the function
@@ -20,6 +22,7 @@ from ministack.core.responses import error_response_json
 
 from skykite_cloud.credentials import RoleCredentials
 from skykite_cloud.customresources import fail_custom_resource
+from skykite_cloud.deployed import PLACEHOLDER_HANDLER, DeployedFunctions
 from skykite_cloud.handoff import Answer, Call, HandoffClient, HandoffLostError
 from skykite_cloud.seams import when_imported
 
@@ -28,9 +31,6 @@ Response = tuple[int, Record, bytes]
 
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT = 1024 * 1024
-PLACEHOLDER_HANDLER = "skykite_placeholder.handler"
-"""A function with this handler has no code of its own: `skykite.constructs` gives it to those that run on the
-developer's machine."""
 
 
 @dataclass(slots=True)
@@ -57,6 +57,7 @@ class Executor:
         self._handle_request: Callable[..., Awaitable[Response]]
         self._invoke: Callable[..., Awaitable[Response]]
         self._lambda: Any = None  # MiniStack's module, once it is there
+        self._deployed: DeployedFunctions | None = None
 
     def install(self) -> None:
         when_imported("ministack.services.lambda_svc", self._replace_seams)
@@ -70,6 +71,8 @@ class Executor:
         lambda_svc.handle_request = self._answer_request
         lambda_svc._invoke = self._answer_invoke
         credentials = RoleCredentials()
+        if self._client is not None and self._client.takes_deployed:
+            self._deployed = DeployedFunctions(lambda_svc, credentials)
         lambda_svc.execution_credentials = credentials.of
         sys.modules["ministack.core.lambda_runtime"].execution_credentials = credentials.of  # type: ignore[attr-defined]
 
@@ -151,6 +154,7 @@ class Executor:
             invoked=api_call is not None,
             client_context=api_call.client_context if api_call else None,
             trace_id=self._lambda._xray_trace_id_for_invocation(config),
+            deployed=self._deployed.describe(function, config) if self._deployed else None,
         )
         try:
             answer = self._client.invoke(call)

@@ -3,10 +3,11 @@ them.
 
 The cloud listens on loopback, where web pages and other users' programs can reach it too. Hence: a Host that is
 neither this machine nor an AWS name it serves is refused (a page that rebinds its own name to 127.0.0.1), so is a
-browser's request on behalf of another site, and an AWS API call must be signed with an access key this cloud gave out.
-Signatures and permissions are not checked here. What AWS serves without credentials stays open: APIs behind API
-Gateway, function URLs, answers of custom resources, objects of buckets whose policy lets everybody in, and the
-operations that SDKs send unsigned (signing in at Cognito, for instance).
+browser's request on behalf of another site, and an AWS API call must be signed, by the owner of an access key that
+this cloud gave out. Permissions are not checked here; Event APIs, which come before MiniStack, look after themselves.
+What AWS serves without credentials stays open: APIs behind API Gateway, function URLs, answers of custom resources,
+objects of buckets whose policy lets everybody in, and the operations that SDKs send unsigned (signing in at Cognito,
+for instance).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import json
 import re
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +28,9 @@ from ministack.core.responses import fix_error_content_type
 from ministack.core.router import detect_service, extract_access_key_id
 
 from skykite_cloud.credentials import is_known_key
+from skykite_cloud.events.application import Events
 from skykite_cloud.seams import imported
+from skykite_cloud.verification import find_problem, signs_body
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -83,10 +87,11 @@ def is_open(method: str, path: str, host: str) -> bool:
 
 
 class Guard:
-    """MiniStack's application behind the door. `access_key_id` is the owner's."""
+    """MiniStack's application behind the door, and beside it what serves Event APIs. `access_key_id` is the owner's."""
 
-    def __init__(self, application: Application, *, access_key_id: str) -> None:
+    def __init__(self, application: Application, events: Events, *, access_key_id: str) -> None:
         self._application = application
+        self._events = events
         self._access_key_id = access_key_id
         self._identity = hashlib.sha256(access_key_id.encode()).hexdigest().encode()
 
@@ -96,7 +101,9 @@ class Guard:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refused = refuse_origin(headers, known_host=lambda host: _is_custom_domain(host, scope["path"]))
-        if scope["type"] == "websocket":
+        if refused is None and self._events.serves(scope, headers.get("host", "")):
+            await self._events(scope, headers, receive, send)
+        elif scope["type"] == "websocket":
             # What is served there checks its callers by itself.
             await (_close(receive, send) if refused else self._application(scope, receive, send))
         elif refused:
@@ -111,10 +118,18 @@ class Guard:
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         key = extract_access_key_id(headers, query)
         if key:
-            if is_known_key(key, self._access_key_id):
+            if not is_known_key(key, self._access_key_id):
+                await _refuse_key(send, method, path, headers, query)
+                return
+            service = detect_service(method, path, headers, query)
+            body = b""
+            if signs_body(headers):
+                body, receive = await _peek(receive)
+            problem = find_problem(scope, query, body, service=service)
+            if problem is None:
                 await self._application(scope, receive, send)
             else:
-                await _refuse_key(send, method, path, headers, query)
+                await _respond_as(send, service, *problem, headers)
             return
         host = headers.get("host", "")
         served = is_open(method, path, host) or _is_custom_domain(_without_port(host), path)
@@ -193,17 +208,16 @@ def _without_port(host: str) -> str:
 
 async def _peek(receive: Receive) -> tuple[bytes, Receive]:
     """The body, and a `receive` that gives it once more."""
-    messages = []
-    body = b""
+    messages: deque[dict[str, Any]] = deque()
     while True:
         message = await receive()
         messages.append(message)
-        body += message.get("body", b"")
         if message["type"] != "http.request" or not message.get("more_body"):
             break
+    body = b"".join(message.get("body", b"") for message in messages)
 
     async def again() -> dict[str, Any]:
-        return messages.pop(0) if messages else await receive()
+        return messages.popleft() if messages else await receive()
 
     return body, again
 

@@ -15,6 +15,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from skykite_cloud.deployed import Deployed
 from skykite_cloud.settings import Handoff
 
 _LENGTH = struct.Struct(">I")
@@ -27,7 +28,8 @@ class HandoffLostError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One invocation. `invoked` says that somebody called Lambda's Invoke, rather than a service that sent an event."""
+    """One invocation. `invoked` says that somebody called Lambda's Invoke, rather than a service that sent an event;
+    `deployed` is for an owner that runs deployed functions too."""
 
     function: str
     request_id: str
@@ -35,6 +37,7 @@ class Call:
     invoked: bool
     client_context: str | None
     trace_id: str | None
+    deployed: Deployed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,23 +54,30 @@ class HandoffClient:
 
     def __init__(self, handoff: Handoff) -> None:
         self._handoff = handoff
+        self.takes_deployed = handoff.deployed
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
 
     def invoke(self, call: Call) -> Answer | None:
         """The outcome, `None` if Skykite does not run this function. Raises `HandoffLostError`."""
-        header = {
+        header: dict[str, Any] = {
             "function": call.function,
             "request_id": call.request_id,
             "invoked": call.invoked,
             "client_context": call.client_context,
             "trace_id": call.trace_id,
         }
+        if call.deployed is not None:
+            header["deployed"] = call.deployed.header
         try:
             connection = self._take()
             try:
                 _send(connection, header, call.payload)
                 answer, payload = _receive(connection)
+                while answer["result"] == "code-needed" and call.deployed is not None:
+                    for digest in answer["code"]:
+                        _send(connection, {"code": digest}, call.deployed.blobs[digest])
+                    answer, payload = _receive(connection)
             except BaseException:
                 connection.close()
                 raise

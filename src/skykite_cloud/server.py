@@ -22,6 +22,7 @@ from skykite_cloud.owner import Message, Owner
 from skykite_cloud.settings import Settings, ministack_environment, parse_settings
 
 _STOP_LIMIT_S = 5.0
+_BACKLOG = 4096  # a thousand functions connect at once; whoever finds it full tries again a second later
 _PR_SET_PDEATHSIG = 1
 
 Scope = dict[str, Any]
@@ -91,6 +92,7 @@ async def _serve(settings: Settings, owner: Owner, listener: socket.socket, port
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
     config.include_server_header = False
+    config.backlog = _BACKLOG
     # Never asked to shut down by itself: MiniStack's way of stopping waits for whatever it has under way.
     server = asyncio.ensure_future(
         worker_serve(
@@ -118,7 +120,7 @@ def _listen(preferred: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             listener.bind(("127.0.0.1", port))
-            listener.listen(512)
+            listener.listen(_BACKLOG)
         except OSError:
             listener.close()
             if port == 0:

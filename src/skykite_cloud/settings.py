@@ -9,15 +9,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handoff:
-    """Where Skykite takes invocations, on loopback."""
+    """Where Skykite takes invocations, on loopback. `deployed` says that it runs functions as deployed, too."""
 
     port: int
     token: str
+    deployed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`port` is where to listen if it is free, 0 for any. `owner` is the process id of the owner, for messages."""
+    """`port` is where to listen if it is free, 0 for any. `owner` is the process id of the owner, for messages.
+    `publishes_a_second` limits each WebSocket of an Event API as AWS does; 0 lifts the limit."""
 
     directory: Path
     region: str
@@ -27,6 +29,7 @@ class Settings:
     port: int
     owner: int
     handoff: Handoff | None
+    publishes_a_second: int
 
 
 def parse_settings(line: str) -> Settings:

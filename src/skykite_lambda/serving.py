@@ -92,7 +92,7 @@ class _Worker:
         self._log = install_logging(environment.get("AWS_LAMBDA_LOG_FORMAT"), environment.get("AWS_LAMBDA_LOG_LEVEL"))
         if config["debugger"] is not None:
             self._attach_debugger(config["debugger"])
-        self.tracker.install()
+        self.tracker.install(watch=not config.get("frozen", False))
         importlib.invalidate_caches()
         return load_handler(config["handler"], root, config["project_root"])
 

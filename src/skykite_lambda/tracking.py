@@ -115,8 +115,9 @@ class Tracker:
                 if form + os.sep not in self._roots:
                     self._roots.append(form + os.sep)
 
-    def install(self) -> None:
-        """Start to watch. The path and environment of the function must be in place."""
+    def install(self, *, watch: bool = True) -> None:
+        """Start to watch. The path and environment of the function must be in place. Without `watch` only installed
+        modules are told of: the user's files are known not to change, and Python's cache of them is as good as any."""
         standard = os.path.dirname(os.path.abspath(os.__file__))
         system = {standard, os.path.realpath(standard)}
         for prefix in (sys.prefix, sys.base_prefix):
@@ -124,6 +125,8 @@ class Tracker:
                 system.add(prefix)
         self._system = [path + os.sep for path in system]
         self._add_roots([path for path in sys.path if path and os.path.isdir(path) and not self._is_system(path)])
+        if not watch:
+            return
         sys.addaudithook(self._audit)
         self._install_loader()
         self._install_finder()

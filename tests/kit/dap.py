@@ -8,12 +8,10 @@ https://microsoft.github.io/debug-adapter-protocol/specification
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import signal
 import sys
-import termios
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -253,6 +251,50 @@ class Session:
             self._writer.close()
 
 
+# The shell of the editor's terminal: it leads the session, runs the program as a job of its own, and outlives it. Were
+# the program the leader, its death would hang up the terminal on whatever else still writes there. It keeps no end of
+# the terminal open, so that the other side sees when the last program is gone.
+_SHELL = """
+import fcntl, os, signal, subprocess, sys, termios
+tell = int(sys.argv[1])
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+def job():
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+program = subprocess.Popen(sys.argv[2:], preexec_fn=job)
+nothing = os.open(os.devnull, os.O_RDWR)
+for end in (0, 1, 2):
+    os.dup2(nothing, end)
+os.write(tell, b"%d\\n" % program.pid)
+program.wait()
+os.write(tell, b"ended\\n")
+signal.pause()
+"""
+
+
+async def _reader_of(pipe: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb")
+    )
+    return reader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What the terminal's shell runs."""
+
+    pid: int
+    shell: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+
+    async def wait(self) -> None:
+        """Until the program, though perhaps not what it started, has ended."""
+        await self.reader.readline()
+
+
 @dataclass
 class Editor:
     """A window with a folder open.
@@ -274,7 +316,7 @@ class Editor:
 
     tasks: asyncio.TaskGroup = field(init=False)
     adapter: asyncio.subprocess.Process | None = None
-    terminal_process: asyncio.subprocess.Process | None = None
+    terminal_process: Program | None = None
     _terminal_news: asyncio.Event = field(default_factory=asyncio.Event)
     _keyboard: int | None = None
 
@@ -384,24 +426,24 @@ class Editor:
 
     async def run_in_terminal(self, arguments: Message) -> int:
         ours, theirs = os.openpty()
-
-        def take_terminal() -> None:
-            os.setsid()
-            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-
+        told, tell = os.pipe()
         environment = {**self.environment, **{k: v for k, v in arguments.get("env", {}).items() if v is not None}}
-        self.terminal_process = await asyncio.create_subprocess_exec(
-            *arguments["args"],
+        shell = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-c", _SHELL, str(tell), *arguments["args"],
             cwd=arguments.get("cwd") or None,
             env=environment,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            preexec_fn=take_terminal,
-        )
+            pass_fds=(tell,),
+            start_new_session=True,
+        )  # fmt: skip
         os.close(theirs)
+        os.close(tell)
         self._keyboard = ours
         asyncio.get_running_loop().add_reader(ours, self._read_terminal, ours)
+        reader = await _reader_of(told)
+        self.terminal_process = Program(pid=int(await reader.readline()), shell=shell, reader=reader)
         return self.terminal_process.pid
 
     def _read_terminal(self, terminal: int) -> None:
@@ -451,6 +493,7 @@ async def _close(window: Editor) -> None:
         async with asyncio.timeout(20):
             await process.wait()
             await window.until(lambda: window.terminal_closed, "end of what runs in the terminal", 15)
+        await process.shell.wait()  # its terminal is hung up
     if window.adapter is not None and window.adapter.returncode is None:
         window.adapter.send_signal(signal.SIGTERM)
         await window.adapter.wait()

@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -191,7 +191,11 @@ def eventually(look: Callable[[], Result], *, within: float = 10.0) -> Result:
     return found
 
 
-def deploy(cloud: RunningCloud, name: str, resources: dict[str, Any], **options: Any) -> dict[str, Any]:
+class HasClients(Protocol):
+    def client(self, service: str, **options: Any) -> Any: ...
+
+
+def deploy(cloud: HasClients, name: str, resources: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Create or update a stack through a change set, as Skykite's deployer does; the stack when it has settled."""
     cloudformation = cloud.client("cloudformation")
     template = json.dumps({"Resources": resources, **options})

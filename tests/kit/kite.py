@@ -94,12 +94,12 @@ class Dev:
 
 
 @asynccontextmanager
-async def dev(cwd: Path, *args: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Dev]:
-    """`kite dev --local` in a folder, stopped at the end if the test has not done so."""
+async def dev(cwd: Path, *args: str, env: Mapping[str, str] | None = None, local: bool = True) -> AsyncIterator[Dev]:
+    """`kite dev --local` in a folder, or `kite dev`, stopped at the end if the test has not done so."""
     process = await asyncio.create_subprocess_exec(
         KITE,
         "dev",
-        "--local",
+        *(["--local"] if local else []),
         "--output",
         "json",
         *args,

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 from skykite.model.events import (
+    BridgeConnected,
+    BridgeDisconnected,
+    BridgeTakenOver,
+    CloudApi,
+    CloudStarted,
+    CloudStatus,
+    CloudStopped,
     DebuggerAttached,
     DeployFinished,
     DeployPlanned,
@@ -18,6 +26,7 @@ from skykite.model.events import (
     ErrorRaised,
     Event,
     HttpFinished,
+    InvocationDropped,
     InvocationError,
     InvocationFinished,
     InvocationLog,
@@ -98,6 +107,7 @@ def finished(
     duration_ms: float = 12.3,
     init_ms: float | None = None,
     error: InvocationError | None = None,
+    bridge_ms: float | None = None,
 ) -> InvocationFinished:
     return InvocationFinished(
         request_id=id,
@@ -107,6 +117,7 @@ def finished(
         init_ms=init_ms,
         max_memory_mb=41,
         error=error,
+        bridge_ms=bridge_ms,
     )
 
 
@@ -186,6 +197,19 @@ REQUESTS: Final[tuple[Event, ...]] = (
     finished(request(4), WORKER, ORDERS),
 )
 
+BRIDGE: Final[tuple[Event, ...]] = (
+    BridgeConnected(),
+    started(request(5), GET, http("GET", "/notes/5")),
+    finished(request(5), GET, http("GET", "/notes/5"), bridge_ms=41.8),
+    BridgeDisconnected(reason="slept", message="this machine has slept for 8 h"),
+    BridgeDisconnected(reason="denied", message="AWS refuses the credentials", hint="run `aws sso login`"),
+    BridgeConnected(outage_ms=2_400.0),
+    InvocationDropped(
+        request_id=request(6), function=WORKER, reason="expired", message="it came when its time was up already"
+    ),
+    BridgeTakenOver(by="alice@laptop, process 4714", running=2),
+)
+
 END: Final[tuple[Event, ...]] = (
     ReloadStarted(kind="code", files=("functions/notes.py",)),
     ReloadFinished(kind="code", files=("functions/notes.py",), elapsed_ms=34.0, functions=(GET, POST)),
@@ -208,4 +232,24 @@ END: Final[tuple[Event, ...]] = (
     DevStopped(elapsed_ms=140.0),
 )
 
-STORY: Final = START + REQUESTS + END
+SINCE: Final = datetime(2026, 11, 23, 21, 41, 46, tzinfo=UTC)
+KEPT: Final[tuple[Event, ...]] = (
+    CloudStarted(
+        app=APP, pid=4711, since=SINCE, url="http://127.0.0.1:5000", log="/notes/.kite/local/keeper.log", elapsed_ms=731
+    ),
+    CloudStatus(
+        app=APP,
+        state="kept",
+        pid=4711,
+        since=SINCE,
+        url="http://127.0.0.1:5000",
+        functions=3,
+        running=1,
+        memory_mb=118,
+        apis=(CloudApi(id="a1b2c3d4", name="alice-notes-Api", url="http://127.0.0.1:4000"),),
+        log="/notes/.kite/local/keeper.log",
+    ),
+    CloudStopped(app=APP, result="stopped", pid=4711, log="/notes/.kite/local/keeper.log", elapsed_ms=14),
+)
+
+STORY: Final = START + REQUESTS + BRIDGE + END + KEPT

@@ -5,6 +5,7 @@ user's AWS configuration and credential files, unless the session was given cred
 it through `AwsSession.run` from asynchronous code. botocore is imported at the first call, not at import.
 """
 
+from skykite.aws.apigateway import ApiGateway, HttpApi, HttpIntegration, HttpRoute
 from skykite.aws.cloudformation import (
     Change,
     ChangeDetail,
@@ -17,12 +18,15 @@ from skykite.aws.cloudformation import (
 )
 from skykite.aws.errors import AwsError
 from skykite.aws.lambda_ import FunctionState, InvokeResult, Lambda
-from skykite.aws.s3 import S3
+from skykite.aws.s3 import S3, StoredObject
 from skykite.aws.session import AwsSession
-from skykite.aws.sts import Identity, Sts
+from skykite.aws.signing import RequestSigner
+from skykite.aws.ssm import Ssm
+from skykite.aws.sts import Identity, IssuedCredentials, Sts
 
 __all__ = [
     "S3",
+    "ApiGateway",
     "AwsError",
     "AwsSession",
     "Change",
@@ -30,12 +34,19 @@ __all__ = [
     "ChangeSet",
     "CloudFormation",
     "FunctionState",
+    "HttpApi",
+    "HttpIntegration",
+    "HttpRoute",
     "Identity",
     "InvokeResult",
+    "IssuedCredentials",
     "Lambda",
+    "RequestSigner",
+    "Ssm",
     "StackEvent",
     "StackOutput",
     "StackResource",
     "StackState",
+    "StoredObject",
     "Sts",
 ]

@@ -17,10 +17,11 @@ from skykite.aws.errors import Call, translate
 
 if TYPE_CHECKING:
     from botocore.config import Config
+    from botocore.credentials import Credentials
     from botocore.session import Session
 
 MAX_THREADS: Final = 16
-_SERVICES: Final = ("cloudformation", "lambda", "s3", "sso", "sso-oidc", "signin", "sts")
+_SERVICES: Final = ("apigatewayv2", "cloudformation", "lambda", "s3", "sso", "sso-oidc", "signin", "ssm", "sts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Target:
     secret_access_key: str | None = None
     session_token: str | None = None
     profile: str | None = None
+    connections: int = MAX_THREADS
 
     def __repr__(self) -> str:
         return f"Target(region={self.region!r}, endpoint_url={self.endpoint_url!r}, profile={self.profile!r})"
@@ -45,36 +47,87 @@ class Connector:
         self.target = target
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self.generation = 0
+        """Of the credentials: a client that was made of an older one is to be made again."""
 
-    def client(self, service: str, *, read_timeout: int, attempts: int | None) -> Any:
+    def client(self, service: str, *, read_timeout: int, attempts: int | None, presigns: bool = False) -> Any:
         """A botocore client. Making one takes tens of milliseconds; using one from many threads is fine."""
         target = self.target
         with self._lock:  # making clients is what botocore sessions do not allow from several threads
-            if self._session is None:
-                self._session = _make_session(target)
-            return self._session.create_client(
+            return self._made_session().create_client(
                 service,
                 region_name=target.region,
                 endpoint_url=target.endpoint_url,
                 aws_access_key_id=target.access_key_id,
                 aws_secret_access_key=target.secret_access_key,
                 aws_session_token=target.session_token,
-                config=_config(target, read_timeout=read_timeout, attempts=attempts),
+                config=_config(target, read_timeout=read_timeout, attempts=attempts, presigns=presigns),
             )
+
+    def credentials(self) -> Credentials:
+        """Those that clients sign with; they renew themselves when they are read. Raises botocore's exceptions."""
+        from botocore.credentials import Credentials
+        from botocore.exceptions import NoCredentialsError
+
+        target = self.target
+        if target.access_key_id is not None:
+            return Credentials(target.access_key_id, target.secret_access_key or "", target.session_token)
+        with self._lock:
+            found = self._made_session().get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        return found
+
+    def renew(self) -> bool:
+        """Look again where the credentials come from, although these have not ended; whether there are others now."""
+        from botocore.exceptions import NoCredentialsError
+
+        if self.target.access_key_id is not None:
+            return False
+        session = _make_session(self.target)
+        found = session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        with self._lock:
+            known = self._made_session().get_credentials()
+            if known is not None and known.get_frozen_credentials() == found.get_frozen_credentials():
+                return False
+            self._session = session
+            self.generation += 1
+            return True
+
+    def certificates(self) -> str | None:
+        """The file or folder of certificate authorities that the user says to trust, if any."""
+        with self._lock:
+            configured = self._made_session().get_config_variable("ca_bundle")
+        return configured or os.environ.get("REQUESTS_CA_BUNDLE") or None
+
+    def _made_session(self) -> Session:
+        if self._session is None:
+            self._session = _make_session(self.target)
+        return self._session
 
 
 class Caller:
     """Calls the operations of one service; every failure comes out as an `AwsError`."""
 
     def __init__(
-        self, connector: Connector, service: str, *, read_timeout: int = 60, attempts: int | None = None
+        self,
+        connector: Connector,
+        service: str,
+        *,
+        read_timeout: int = 60,
+        attempts: int | None = None,
+        presigns: bool = False,
     ) -> None:
         self._connector = connector
         self._service = service
         self._read_timeout = read_timeout
         self._attempts = attempts
+        self._presigns = presigns
         self._lock = threading.Lock()
         self._client: Any = None
+        self._generation = 0
 
     @property
     def target(self) -> Target:
@@ -85,13 +138,17 @@ class Caller:
         from botocore.exceptions import BotoCoreError
 
         with self._lock:
-            if self._client is None:
+            if self._client is None or self._generation != self._connector.generation:
                 try:
+                    self._generation = self._connector.generation
                     self._client = self._connector.client(
-                        self._service, read_timeout=self._read_timeout, attempts=self._attempts
+                        self._service,
+                        read_timeout=self._read_timeout,
+                        attempts=self._attempts,
+                        presigns=self._presigns,
                     )
                 except BotoCoreError as error:
-                    raise translate(error, self._call(operation)) from error
+                    raise translate(error, self.described(operation)) from error
             return self._client
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -103,18 +160,23 @@ class Caller:
         try:
             answer: dict[str, Any] = method(**{key: value for key, value in parameters.items() if value is not None})
         except (BotoCoreError, ClientError) as error:
-            raise translate(error, self._call(operation)) from error
+            raise translate(error, self.described(operation)) from error
         return answer
 
-    def _call(self, operation: str) -> Call:
-        target = self.target
-        return Call(
-            service=self._service,
-            operation=operation,
-            region=target.region,
-            endpoint_url=target.endpoint_url,
-            profile=target.profile or (None if target.access_key_id else os.environ.get("AWS_PROFILE")),
-        )
+    def described(self, operation: str) -> Call:
+        """What a complaint says was being done."""
+        return describe(self.target, self._service, operation)
+
+
+def describe(target: Target, service: str, operation: str) -> Call:
+    """What a complaint says was being done."""
+    return Call(
+        service=service,
+        operation=operation,
+        region=target.region,
+        endpoint_url=target.endpoint_url,
+        profile=target.profile or (None if target.access_key_id else os.environ.get("AWS_PROFILE")),
+    )
 
 
 class _ModelFiles:
@@ -165,12 +227,14 @@ def _nobodys_configuration() -> dict[str, tuple[str | None, list[str] | None, st
     }
 
 
-def _config(target: Target, *, read_timeout: int, attempts: int | None) -> Config:
+def _config(target: Target, *, read_timeout: int, attempts: int | None, presigns: bool) -> Config:
     from botocore.config import Config
 
     # An address given by hand is near or wrong: trying for long helps nobody.
     attempts = attempts or (3 if target.endpoint_url else 8)
     options: dict[str, Any] = {}
+    if presigns:  # else botocore makes URLs for S3's global host, and with its old signature where that still works
+        options |= {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}
     if target.endpoint_url:
         options["s3"] = {"addressing_style": "path"}
         if _is_loopback(target.endpoint_url):
@@ -178,7 +242,7 @@ def _config(target: Target, *, read_timeout: int, attempts: int | None) -> Confi
     return Config(
         connect_timeout=10,
         read_timeout=read_timeout,
-        max_pool_connections=MAX_THREADS,
+        max_pool_connections=target.connections,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
         **options,

@@ -50,6 +50,17 @@ class Lambda:
         """Raises `AwsError` with `aws_code` `ResourceNotFoundException` if there is no such function."""
         return _function_state(self._caller.call("GetFunctionConfiguration", FunctionName=name))
 
+    def names(self) -> tuple[str, ...]:
+        """Of every function of the account and region."""
+        found: list[str] = []
+        marker: str | None = None
+        while True:
+            page = self._caller.call("ListFunctions", Marker=marker)
+            found += [function["FunctionName"] for function in page["Functions"]]
+            marker = page.get("NextMarker")
+            if not marker:
+                return tuple(found)
+
     def update_code(self, name: str, *, bucket: str, key: str) -> FunctionState:
         """Point a function at another zip."""
         answer = self._caller.call("UpdateFunctionCode", FunctionName=name, S3Bucket=bucket, S3Key=key)

@@ -1,8 +1,9 @@
-"""Who we are, as AWS sees it."""
+"""Who we are, as AWS sees it, and being somebody else for a while."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from skykite.aws.connection import Caller
 
@@ -14,6 +15,16 @@ class Identity:
     account: str
     arn: str
     partition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedCredentials:
+    """Credentials that end at `expires`, by AWS's clock; those without a session token may last for ever."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
 
 
 class Sts:
@@ -30,3 +41,22 @@ class Sts:
     def account(self) -> str:
         """The 12 digits of the account."""
         return self.identity().account
+
+    def assume_role(
+        self, role: str, *, session_name: str, seconds: int, policy: str | None = None
+    ) -> IssuedCredentials:
+        """Credentials of a role, by its ARN. They allow what the role may do and `policy`, a session policy as JSON of
+        at most 2,048 characters, allows too.
+
+        Raises `AwsError`: `aws_code` is `AccessDenied` also for a role that does not exist, and `ValidationError` if
+        the role does not allow sessions that long.
+        """
+        given = self._caller.call(
+            "AssumeRole", RoleArn=role, RoleSessionName=session_name, DurationSeconds=seconds, Policy=policy
+        )["Credentials"]
+        return IssuedCredentials(
+            access_key_id=given["AccessKeyId"],
+            secret_access_key=given["SecretAccessKey"],
+            session_token=given["SessionToken"],
+            expires=given["Expiration"],
+        )

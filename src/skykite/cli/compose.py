@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+import msgspec
 
 from skykite.cli.clock import SystemClock
 from skykite.cli.console import open_console
 from skykite.cli.environment import load_environment
-from skykite.cli.project import prepare_state, read_project
+from skykite.cli.project import find_project, prepare_state, read_project
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
     from skykite.aws import AwsSession
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
+    from skykite.dev.keeping import Keeping
+    from skykite.dev.place import Place, Surroundings
     from skykite.dev.session import DevSession
     from skykite.model.manifest import Manifest
+    from skykite.model.project import Project
 
 _T = TypeVar("_T")
 
@@ -62,19 +66,39 @@ CLOCK = SystemClock()
 IDS = SystemIds()
 
 
-def run_dev(settings: Settings, *, port: int | None) -> None:
-    """`kite dev --local`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
+def run_dev(
+    settings: Settings, *, local: bool, bridge: bool, port: int | None, functions: tuple[str, ...] | None
+) -> None:
+    """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
+    from skykite.cli.kept_cloud import refuse_kept
     from skykite.runtime import run_outside_debugger
 
     run_outside_debugger(sys.argv[1:])
-    workspace = open_workspace(settings, local=True)
+    workspace = open_workspace(settings, local=local)
     prepare_state(workspace.project)
+    if local and not bridge:
+        refuse_kept(workspace.project)
     with open_console(settings) as (events, asker):
-        _run(lambda stop: _dev_session(workspace, events, asker, port=port).run(stop), stoppable=True)
+        _run(
+            lambda stop: _dev_session(
+                workspace, events, asker, local=local, bridge=bridge, port=port, functions=functions
+            ).run(stop),
+            stoppable=True,
+        )
 
 
-def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port: int | None) -> DevSession:
-    from skykite.dev.session import DevOptions, DevSession
+def _dev_session(
+    workspace: Workspace,
+    events: EventSink,
+    asker: Asker,
+    *,
+    local: bool = True,
+    bridge: bool = False,
+    port: int | None,
+    functions: tuple[str, ...] | None = None,
+) -> DevSession:
+    from skykite.dev.place import DevOptions
+    from skykite.dev.session import DevSession
     from skykite.runtime import detect_debugger
 
     project = workspace.project
@@ -85,9 +109,11 @@ def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port:
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
             build=_builder(workspace, events),
+            functions=functions,
             port=port,
             debugger=detect_debugger(),
         ),
+        make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,
         ids=IDS,
         events=events,
@@ -95,17 +121,132 @@ def _dev_session(workspace: Workspace, events: EventSink, asker: Asker, *, port:
     )
 
 
+def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bridge: bool) -> Place:
+    if local and not bridge:
+        from skykite.dev.local import LocalPlace
+
+        return LocalPlace(surroundings)
+    from skykite.dev.clouds import AwsCloud, KeptEmbeddedCloud, OwnEmbeddedCloud
+    from skykite.dev.kept import kept_cloud
+    from skykite.dev.live import LivePlace
+
+    if not local:
+        return LivePlace(surroundings, AwsCloud(_aws_session(workspace)))
+    kept = kept_cloud(workspace.project.state / "local")
+    return LivePlace(surroundings, OwnEmbeddedCloud(surroundings) if kept is None else KeptEmbeddedCloud(kept))
+
+
 def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, ...]]:
     found = load_environment(workspace.project.root, workspace.stage, os.environ)
     return found.variables, found.files
 
 
-def run_deploy(settings: Settings) -> None:
+def run_cloud_start(settings: Settings, *, foreground: bool) -> None:
+    """`kite cloud start`."""
+    from skykite.cli import kept_cloud
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    prepare_state(project)
+    with open_console(settings) as (events, _):
+
+        async def start(stop: asyncio.Event) -> None:
+            if already := await kept_cloud.running_already(project):
+                events.emit(already)
+                return
+            try:
+                kept_cloud.make_way(project, events)
+                if foreground:
+                    await _keeping(project, events, log=None).run(stop)
+                else:
+                    await _detach(project, events)
+            except SkykiteError as error:
+                # Another one that was started at the same moment may have been faster.
+                if error.code not in ("cloud-kept", "cloud-in-use"):
+                    raise
+                already = await kept_cloud.running_already(project)
+                if already is None:
+                    raise
+                events.emit(already)
+
+        _run(start, stoppable=foreground)
+
+
+async def _detach(project: Project, events: EventSink) -> None:
+    from skykite.cli import kept_cloud
+    from skykite.cloud import ensure_environment, ensure_function_environment
+    from skykite.cloud.files import make_private_directory
+    from skykite.dev.detach import launch_keeper
+
+    began = CLOCK.monotonic()
+    # Here, where there is somebody to see how far it is.
+    await ensure_environment(events, CLOCK)
+    await ensure_function_environment(events, CLOCK)
+    directory = kept_cloud.local_directory(project)
+    make_private_directory(directory)
+    started = await launch_keeper(
+        kept_cloud.keeper_command(project),
+        directory=directory,
+        environment=kept_cloud.keeper_environment(os.environ),
+        events=events,
+    )
+    events.emit(msgspec.structs.replace(started, elapsed_ms=(CLOCK.monotonic() - began) * 1000))
+
+
+def run_keeper(settings: Settings) -> None:
+    """The process that `kite cloud start` leaves behind."""
+    from skykite.cli.keeper_log import DetachedSink, LogStream
+    from skykite.cli.kept_cloud import local_directory
+    from skykite.cli.render import open_renderer
+    from skykite.dev.kept import LOG_FILE
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    log = local_directory(project) / LOG_FILE
+    stream = LogStream(log, CLOCK)
+    renderer = open_renderer("plain", stdout=stream, stderr=stream, environment=os.environ, clock=CLOCK)
+    sink = DetachedSink(renderer, CLOCK)
+    renderer.start()
+    try:
+        _run(lambda stop: _keeping(project, sink, log=log).run(stop), stoppable=True)
+    except SkykiteError as error:
+        sink.fail(error)
+        raise
+    finally:
+        renderer.stop()
+
+
+def run_cloud_stop(settings: Settings) -> None:
+    """`kite cloud stop`."""
+    from skykite.cli.kept_cloud import stop_kept
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    with open_console(settings) as (events, _):
+        events.emit(_run(lambda _: stop_kept(project, CLOCK)))
+
+
+def run_cloud_status(settings: Settings) -> int:
+    """`kite cloud status`; the exit code says whether a cloud can be worked with."""
+    from skykite.cli.kept_cloud import look
+
+    project = find_project(Path.cwd(), explicit=settings.project)
+    with open_console(settings) as (events, _):
+        status = _run(lambda _: look(project))
+        events.emit(status)
+    return 0 if status.state in ("kept", "dev") else 1
+
+
+def _keeping(project: Project, events: EventSink, *, log: Path | None) -> Keeping:
+    from skykite.cli.kept_cloud import local_directory
+    from skykite.dev.keeping import Keeping, KeepOptions
+
+    options = KeepOptions(app=project.name, directory=local_directory(project), region=project.region, log=log)
+    return Keeping(options=options, events=events, clock=CLOCK, ids=IDS)
+
+
+def run_deploy(settings: Settings, *, local: bool) -> None:
     """`kite deploy`: synth, bundles, change sets; outputs on stdout."""
     from skykite.dev.lock import hold_stage
-    from skykite.synth import synthesize
 
-    workspace = open_workspace(settings, local=False)
+    workspace = open_workspace(settings, local=local)
     prepare_state(workspace.project)
     with (
         open_console(settings) as (events, asker),
@@ -113,16 +254,34 @@ def run_deploy(settings: Settings) -> None:
     ):
 
         async def deploy(_: asyncio.Event) -> None:
-            session = _aws_session(workspace)
-            result = await synthesize(
-                _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
-            )
-            deployer = _deployer(workspace, session, events, asker)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_report_findings(result.assembly, events))
-                tasks.create_task(deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events)))
+            if local:
+                await _deploy_locally(workspace, events, asker)
+            else:
+                await _deploy(workspace, _aws_session(workspace), events, asker)
 
         _run(deploy)
+
+
+async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
+    from skykite.synth import synthesize
+
+    result = await synthesize(
+        _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
+    )
+    deployer = _deployer(workspace, session, events, asker)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_report_findings(result.assembly, events))
+        tasks.create_task(deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events)))
+
+
+async def _deploy_locally(workspace: Workspace, events: EventSink, asker: Asker) -> None:
+    from skykite.cli import kept_cloud
+    from skykite.deploy import StageFiles
+
+    kept = kept_cloud.required(workspace.project)
+    outputs = kept_cloud.LocalOutputs(events)
+    await _deploy(workspace, _session_at(kept.address()), outputs, asker)
+    await outputs.show(kept, StageFiles(workspace.project.state, workspace.stage))
 
 
 async def _report_findings(assembly: Path, events: EventSink) -> None:
@@ -146,7 +305,8 @@ def run_bootstrap(settings: Settings) -> None:
 
 
 def run_remove(settings: Settings, *, local: bool) -> None:
-    """`kite remove`."""
+    """`kite remove`; with `local`, also when nothing runs."""
+    from skykite.dev.kept import kept_cloud
     from skykite.dev.lock import hold_stage
 
     workspace = open_workspace(settings, local=local)
@@ -157,8 +317,10 @@ def run_remove(settings: Settings, *, local: bool) -> None:
     ):
 
         async def remove(_: asyncio.Event) -> None:
-            if not local:
-                await _remove(workspace, _aws_session(workspace), events, asker)
+            kept = kept_cloud(workspace.project.state / "local") if local else None
+            if not local or kept is not None:
+                session = _aws_session(workspace) if kept is None else _session_at(kept.address())
+                await _remove(workspace, session, events, asker)
                 return
             cloud = _embedded_cloud(workspace, events)
             address = await cloud.start()
@@ -189,7 +351,7 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
     address = read_address(workspace.project.state / "local")
     with open_console(settings) as (events, asker):
         if address is not None:
-            return _run(lambda _: _invoke(workspace, _session_at(address), function, payload))
+            return _run(lambda _: _invoke_beside(workspace, address, function, payload))
         if local:
             return _run(lambda _: _invoke_alone(workspace, _Preparations(events), asker, function, payload))
         manifest = _read_manifest(workspace)
@@ -200,6 +362,20 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
                 hint="start `kite dev --local` in another terminal, or add --local",
             )
         return _run(lambda _: _invoke(workspace, _aws_session(workspace), function, payload))
+
+
+async def _invoke_beside(workspace: Workspace, address: CloudAddress, function: str, payload: bytes) -> int:
+    """In the embedded cloud that runs; but a stage that was deployed to AWS is not looked for in one that is kept."""
+    from skykite.dev.kept import kept_cloud
+
+    session, manifest = _session_at(address), _read_manifest(workspace)
+    if manifest.mode == "deploy" and kept_cloud(workspace.project.state / "local") is not None:
+        found = await asyncio.gather(
+            *(session.run(session.cloudformation.stack, stack.name) for stack in manifest.stacks)
+        )
+        if not any(found):
+            session = _aws_session(workspace)
+    return await _invoke(workspace, session, function, payload)
 
 
 class _Preparations:
@@ -214,7 +390,7 @@ class _Preparations:
 
 
 async def _invoke(workspace: Workspace, session: AwsSession, function: str, payload: bytes) -> int:
-    from skykite.cli.find_function import find_function
+    from skykite.model.find_function import find_function
 
     manifest = _read_manifest(workspace)
     entry = find_function(manifest, function)
@@ -236,12 +412,16 @@ async def _invoke(workspace: Workspace, session: AwsSession, function: str, payl
 
 async def _invoke_alone(workspace: Workspace, events: EventSink, asker: Asker, function: str, payload: bytes) -> int:
     """A whole session for one invocation: it has what the function may call."""
+    from skykite.cloud import read_address
+
     session = _dev_session(workspace, events, asker, port=0)
     stop = asyncio.Event()
 
     async def invoke_when_ready() -> int:
         try:
-            address = await session.wait_ready()
+            await session.wait_ready()
+            address = read_address(workspace.project.state / "local")
+            assert address is not None
             return await _invoke(workspace, _session_at(address), function, payload)
         finally:
             stop.set()
@@ -297,7 +477,9 @@ def _aws_session(workspace: Workspace) -> AwsSession:
     from skykite.aws import AwsSession
 
     return AwsSession(
-        region=workspace.project.region, profile=workspace.environment.variables.get("AWS_PROFILE") or None
+        region=workspace.project.region,
+        endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None,
+        profile=workspace.environment.variables.get("AWS_PROFILE") or None,
     )
 
 
@@ -343,6 +525,7 @@ def _deploy_synthesis(workspace: Workspace) -> Synthesis:
         project_root=str(project.root),
         main=str(project.main),
         outdir=str(workspace.assembly),
+        live_credentials=project.live_credentials,
     )
 
 

@@ -39,7 +39,7 @@ SECTIONS: Final = (
         commands=(
             CommandEntry(name="dev", help="Run your functions here and reload them as you save"),
             CommandEntry(name="invoke", help="Run one function with an event"),
-            CommandEntry(name="cloud", help="Look at the embedded cloud behind `kite dev --local`"),
+            CommandEntry(name="cloud", help="Keep the embedded cloud running, and look at it"),
         ),
     ),
     Section(

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from skykite.cloud.filelock import FileLock
 from skykite.cloud.files import write_private
 
 ACCOUNT: Final = "000000000000"
@@ -25,6 +26,8 @@ ACCOUNT: Final = "000000000000"
 IDENTITY_PATH: Final = "/_skykite/identity"
 _CREDENTIALS_FILE: Final = "credentials.json"
 _ADDRESS_FILE: Final = "address.json"
+_LOCK_FILE: Final = "lock"  # `skykite_cloud.directory` holds it, and writes its owner's number into it
+_LOCK_BYTE: Final = 1 << 30
 _PROBE_TIMEOUT_S: Final = 2.0
 
 
@@ -89,6 +92,28 @@ def read_address(directory: Path) -> CloudAddress | None:
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
     return address if _answers(address) else None
+
+
+def is_cloud_held(directory: Path) -> bool:
+    """Whether a process of an embedded cloud lives on this directory, be it one that is only saving yet."""
+    file = cloud_directory(directory) / _LOCK_FILE
+    if not file.exists():
+        return False
+    lock = FileLock(file, at=_LOCK_BYTE)
+    if not lock.acquire():
+        return True
+    lock.release()
+    return False
+
+
+def cloud_owner(directory: Path) -> int | None:
+    """The process that runs the embedded cloud of this directory, if one does."""
+    if not is_cloud_held(directory):
+        return None
+    try:
+        return int((cloud_directory(directory) / _LOCK_FILE).read_text())
+    except (OSError, ValueError):  # it has begun this very moment
+        return None
 
 
 def identity(access_key_id: str) -> str:

@@ -8,6 +8,10 @@ The first frame of a connection is `{"token"}`. A request is `{"function", "requ
 "trace_id"}` with the event as payload; an answer is `{"result": "succeeded" | "failed" | "unregistered", "log"}` with
 what the Lambda API returns as payload. `skykite_cloud.handoff` is the other end.
 
+To a keeper, which runs deployed functions, a request also says what is deployed (`cloud.deployed`). If it lacks the
+code, it answers `{"result": "code-needed", "code": [digest, …]}`, gets one frame `{"code": digest}` with the zip for
+each, and answers the request then.
+
 I/O: one listening socket on 127.0.0.1.
 """
 
@@ -15,22 +19,26 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import hmac
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, Literal, TypeVar, assert_never
 
 import msgspec
 
-from skykite.cloud.triggers import trigger_of
-from skykite.model.invocation import Failed, Invocation, Succeeded
+from skykite.cloud.deployed import DeployedFunction, DeployedInvoker
+from skykite.model.invocation import Failed, Invocation, Outcome, Succeeded
 from skykite.model.names import FunctionId, RequestId
+from skykite.model.triggers import trigger_of
 from skykite.ports import Ids, Invoker
 
 _LENGTH: Final = struct.Struct(">I")
+_BACKLOG: Final = 1024  # invocations that may begin at one moment
 _HEADER_LIMIT: Final = 1024 * 1024
 _PAYLOAD_LIMIT: Final = 64 * 1024 * 1024  # far above Lambda's own limits, which are the runtime's to enforce
+_CODE_LIMIT: Final = 256 * 1024 * 1024  # a zip; Lambda takes 250 MB unpacked
 
 
 class _Hello(msgspec.Struct):
@@ -43,14 +51,20 @@ class _Request(msgspec.Struct):
     invoked: bool
     client_context: str | None = None
     trace_id: str | None = None
+    deployed: DeployedFunction | None = None
+
+
+class _Code(msgspec.Struct):
+    code: str
 
 
 class _Answer(msgspec.Struct):
-    result: Literal["succeeded", "failed", "unregistered"]
+    result: Literal["succeeded", "failed", "unregistered", "code-needed"]
     log: str = ""  # base64
+    code: tuple[str, ...] = ()
 
 
-_Header = TypeVar("_Header", _Hello, _Request)
+_Header = TypeVar("_Header", _Hello, _Request, _Code)
 
 
 class _RefusedError(Exception):
@@ -58,10 +72,21 @@ class _RefusedError(Exception):
 
 
 class HandoffServer:
-    """Listens for the embedded cloud. `register` says which functions run on this machine, by their Lambda names."""
+    """Listens for the embedded cloud. `register` says which functions run on this machine, by their Lambda names; all
+    others go to `deployed`, if it is there and the cloud knows how to describe them."""
 
-    def __init__(self, *, invoker: Invoker, ids: Ids) -> None:
+    def __init__(
+        self,
+        *,
+        ids: Ids,
+        invoker: Invoker | None = None,
+        deployed: DeployedInvoker | None = None,
+        find: Callable[[str], Awaitable[FunctionId | None]] | None = None,
+    ) -> None:
+        """`find` is asked about names that are not registered: a deployment calls functions it has only just made."""
         self._invoker = invoker
+        self._find = find
+        self._deployed = deployed
         self._token = ids.token()
         self._functions: dict[str, FunctionId] = {}
         self._names: dict[str, str] = {}
@@ -71,6 +96,10 @@ class HandoffServer:
     @property
     def token(self) -> str:
         return self._token
+
+    @property
+    def takes_deployed(self) -> bool:
+        return self._deployed is not None
 
     @property
     def port(self) -> int:
@@ -90,7 +119,7 @@ class HandoffServer:
         self._names = dict(names or {})
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=_BACKLOG)
 
     async def stop(self) -> None:
         """Stop listening and drop the connections; invocations in flight are cancelled."""
@@ -122,34 +151,69 @@ class HandoffServer:
             raise _RefusedError
         while True:
             request, payload = await _read_frame(reader, _Request)
-            answer, result = await self._invoke(request, payload)
-            header = msgspec.json.encode(answer)
-            writer.write(_LENGTH.pack(len(header)) + header + _LENGTH.pack(len(result)) + result)
-            await writer.drain()
+            outcome = await self._invoke(request, payload, _CodeSource(reader, writer))
+            await _answer(writer, outcome)
 
-    async def _invoke(self, request: _Request, payload: bytes) -> tuple[_Answer, bytes]:
+    async def _invoke(self, request: _Request, payload: bytes, source: _CodeSource) -> Outcome | None:
+        """None if nobody here runs the function."""
         function = self._functions.get(request.function)
-        if function is None:
-            return _Answer(result="unregistered"), b""
+        if function is None and self._find is not None:
+            function = await self._find(request.function)
+        deployed = self._deployed if function is None else None
+        if function is None and (deployed is None or request.deployed is None):
+            return None
         context = request.client_context
-        outcome = await self._invoker.invoke(
-            Invocation(
-                request_id=RequestId(request.request_id),
-                function=function,
-                payload=payload,
-                trigger=trigger_of(payload, invoked=request.invoked, names=self._names),
-                client_context=base64.b64decode(context) if context else None,
-                trace_id=request.trace_id,
-            )
+        invocation = Invocation(
+            request_id=RequestId(request.request_id),
+            function=function or FunctionId(request.function),
+            payload=payload,
+            trigger=trigger_of(payload, invoked=request.invoked, names=self._names),
+            client_context=base64.b64decode(context) if context else None,
+            trace_id=request.trace_id,
         )
-        log = base64.b64encode(outcome.report.log).decode()
-        match outcome:
-            case Succeeded():
-                return _Answer(result="succeeded", log=log), outcome.payload
-            case Failed():
-                return _Answer(result="failed", log=log), outcome.payload
-            case _:
-                assert_never(outcome)
+        if deployed is not None and request.deployed is not None:
+            return await deployed.invoke(request.deployed, invocation, source.fetch)
+        assert self._invoker is not None  # functions are registered for it
+        return await self._invoker.invoke(invocation)
+
+
+class _CodeSource:
+    """The cloud on the other end of a connection, in the middle of a request, asked for zips."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def fetch(self, digests: Collection[str]) -> dict[str, bytes]:
+        """The zips, each checked to be the one that was asked for."""
+        await _write_frame(self._writer, _Answer(result="code-needed", code=tuple(digests)), b"")
+        found: dict[str, bytes] = {}
+        for digest in digests:
+            _, data = await _read_frame(self._reader, _Code, payload_limit=_CODE_LIMIT)
+            if (await asyncio.to_thread(hashlib.sha256, data)).hexdigest() != digest:
+                raise _RefusedError
+            found[digest] = data
+        return found
+
+
+async def _answer(writer: asyncio.StreamWriter, outcome: Outcome | None) -> None:
+    if outcome is None:
+        await _write_frame(writer, _Answer(result="unregistered"), b"")
+        return
+    log = base64.b64encode(outcome.report.log).decode()
+    match outcome:
+        case Succeeded():
+            await _write_frame(writer, _Answer(result="succeeded", log=log), outcome.payload)
+        case Failed():
+            await _write_frame(writer, _Answer(result="failed", log=log), outcome.payload)
+        case _:
+            assert_never(outcome)
+
+
+async def _write_frame(writer: asyncio.StreamWriter, answer: _Answer, payload: bytes) -> None:
+    header = msgspec.json.encode(answer)
+    writer.write(_LENGTH.pack(len(header)) + header + _LENGTH.pack(len(payload)) + payload)
+    await writer.drain()
 
 
 async def _read_frame(

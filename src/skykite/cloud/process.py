@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ from skykite.model.events import Notice, StepFinished, StepStarted
 from skykite.ports import Clock, EventSink, Ids
 
 LOG_FILE: Final = "ministack.log"
+PUBLISHES_A_SECOND: Final = 25
+"""AWS's quota for one WebSocket of an Event API. Over HTTP the account's own, much higher, ones hold."""
 _LOG_LIMIT: Final = 5 * 1024 * 1024
 _LOG_TAIL_LINES: Final = 20
 _START_LIMIT_S: Final = 30.0
@@ -47,7 +49,7 @@ class EmbeddedCloud:
     """The embedded cloud of one project. `directory` is the project's `.kite/local`.
 
     `start` may be called again after `stop` or after it died; data and, if it is still free, the port are those of
-    the last time.
+    the last time. `publishes_a_second` limits each WebSocket of an Event API; 0 lifts the limit.
     """
 
     def __init__(
@@ -59,13 +61,18 @@ class EmbeddedCloud:
         events: EventSink,
         clock: Clock,
         ids: Ids,
+        publishes_a_second: int = PUBLISHES_A_SECOND,
+        on_settled: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_settled` is told when a stack operation has ended, whoever began it."""
         self._directory = directory
         self._region = region
+        self._publishes_a_second = publishes_a_second
         self._handoff = handoff
         self._events = events
         self._clock = clock
         self._ids = ids
+        self._on_settled = on_settled
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._stopping = False
@@ -91,7 +98,6 @@ class EmbeddedCloud:
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._process = process = await self._spawn(python)
         self._reading = asyncio.create_task(self._read(process, ready))
-        handoff = self._handoff
         self._tell(
             {
                 "directory": str(cloud_directory(self._directory)),
@@ -101,7 +107,8 @@ class EmbeddedCloud:
                 "secret_access_key": credentials.secret_access_key,
                 "port": credentials.port,
                 "owner": os.getpid(),
-                "handoff": {"port": handoff.port, "token": handoff.token} if handoff else None,
+                "handoff": _handoff_settings(self._handoff) if self._handoff else None,
+                "publishes_a_second": self._publishes_a_second,
             }
         )
         try:
@@ -172,7 +179,7 @@ class EmbeddedCloud:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 cwd=cloud_directory(self._directory),
                 env=bare_environment(os.environ, python, cloud_directory(self._directory)),
-                **_own_session(),
+                **own_session(),
             )  # fmt: skip
 
     def _open_log(self) -> Any:
@@ -205,6 +212,8 @@ class EmbeddedCloud:
                         waiting.set_exception(self._unsaved(message["error"]))
                     else:
                         waiting.set_result(None)
+            case "settled":
+                self._on_settled()
             case "notice":
                 self._events.emit(
                     Notice(notice=message["notice"], message=message["message"], hint=message.get("hint"))
@@ -263,7 +272,11 @@ class EmbeddedCloud:
         return "\n".join(lines) or None
 
 
-def _own_session() -> dict[str, Any]:
+def _handoff_settings(handoff: HandoffServer) -> dict[str, Any]:
+    return {"port": handoff.port, "token": handoff.token, "deployed": handoff.takes_deployed}
+
+
+def own_session() -> dict[str, Any]:
     """Keep Ctrl-C on the terminal away from the child: what it means is ours to say."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

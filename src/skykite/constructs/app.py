@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aws_cdk
 
@@ -18,11 +18,12 @@ from skykite.constructs.code import discard_unbuilt
 from skykite.constructs.flags import FLAGS
 from skykite.constructs.manifest_writer import write_manifest
 from skykite.constructs.program import Program, remember_program
+from skykite.constructs.props import PropProblem, check_choice
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import BOOTSTRAP_BUCKET
 from skykite.model.manifest import Mode
 from skykite.model.names import StageName, parse_stage
-from skykite.model.project import CONFIG_FILE, STATE_DIRECTORY, parse_project
+from skykite.model.project import CONFIG_FILE, STATE_DIRECTORY, LiveCredentials, parse_project
 from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, decode_synthesis
 
 _CONTEXT_FILES = ("cdk.json", "cdk.context.json")  # the later wins, as in the CDK CLI
@@ -66,7 +67,7 @@ class App(aws_cdk.App):
                 "context": context,
             }
         )
-        self._kite_program = Program(synthesis=synthesis)
+        self._kite_program = Program(synthesis=synthesis, live_credentials=synthesis.live_credentials)
         remember_program(self, self._kite_program)
 
     @property
@@ -83,6 +84,25 @@ class App(aws_cdk.App):
     def mode(self) -> Mode:
         """`deploy`, `local` or `live`."""
         return self._kite_program.synthesis.mode
+
+    @property
+    def live_credentials(self) -> LiveCredentials:
+        """Whose permissions functions have while `kite dev` runs them on your machine: `"role"`, each those of its own
+        role, as on AWS; or `"developer"`, all those that you are signed in with, which hides what a role lacks.
+
+        What `kite.toml` says, unless it is set here: `app.live_credentials = "developer"`.
+        """
+        return self._kite_program.live_credentials
+
+    @live_credentials.setter
+    def live_credentials(self, value: LiveCredentials) -> None:
+        try:
+            check_choice("live_credentials", value, get_args(LiveCredentials))
+        except PropProblem as problem:
+            raise refuse(
+                problem.code, f"`App` {problem.message}", hint=problem.hint, root=self._kite_program.root
+            ) from problem
+        self._kite_program.live_credentials = value
 
     def synth(self, **options: Any) -> Any:
         """Write the assembly and `kite.manifest.json` beside it; a `aws_cdk.cx_api.CloudAssembly`, as in CDK."""
@@ -122,6 +142,7 @@ def _find_synthesis(stage: str | None) -> Synthesis:
         project_root=str(root),
         main=str(project.main),
         outdir=os.environ.get("CDK_OUTDIR", ""),
+        live_credentials=project.live_credentials,
     )
 
 

@@ -1,7 +1,7 @@
-"""Where a function's code comes from: the placeholder while developing, else a bundle built after synth.
+"""Where a function's code comes from: while developing a placeholder or the stub, else a bundle built after synth.
 
-In: a construct, the program, what to bundle. Out: a CDK `Code`. I/O: writes the placeholder zip into the assembly;
-hashes the import root's files when there is something to bundle.
+In: a construct, the program, what to bundle. Out: a CDK `Code`. I/O: writes the zip of what stands in for a function
+into the assembly; hashes the import root's files when there is something to bundle.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +17,9 @@ import aws_cdk
 from aws_cdk import aws_lambda as lambda_
 
 from skykite.constructs.program import Program
-from skykite.model.manifest import BundleEntry
+from skykite.model.manifest import BundleEntry, Mode
 from skykite.model.source import dependency_files, select, select_support, source_hash
+from skykite.model.stub_package import build_stub_package
 
 PLACEHOLDER_HANDLER: Final = "skykite_placeholder.handler"
 _PLACEHOLDER_SOURCE: Final = '''\
@@ -32,31 +33,47 @@ def handler(event, context):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCode:
-    """`handler` is set where the code says what to call, whatever the user's handler is."""
+    """`handler` and `runtime` are set where the code says what to call, whatever the user's are."""
 
     code: Any
-    handler: str | None
+    handler: str | None = None
+    runtime: str | None = None
 
 
-def code_of(scope: Any, program: Program, bundle: BundleEntry | None) -> FunctionCode:
-    """The placeholder if `bundle` is None: constant, so that editing a handler changes no template.
+def code_of(scope: Any, program: Program, bundle: BundleEntry) -> FunctionCode:
+    """The real thing. CDK wants the file of an asset to be there when the asset is declared; a bundle is built after
+    synth, so an empty file holds its place until `discard_unbuilt`."""
+    content = _bundle_hash(program, bundle)
+    asset = _asset_hash(content)
+    program.bundles[asset] = bundle
+    return FunctionCode(code=_asset(scope, program, asset, content, b"", keep=True))
 
-    CDK wants the file of an asset to be there when the asset is declared. A bundle is built after synth, so an empty
-    file holds its place until `discard_unbuilt`.
-    """
-    data = placeholder_zip() if bundle is None else b""
-    content = hashlib.sha256(data).hexdigest() if bundle is None else _bundle_hash(program, bundle)
-    asset = hashlib.sha256(content.encode()).hexdigest()  # as CDK derives it from a given hash
+
+def code_of_live(scope: Any, program: Program, mode: Mode) -> FunctionCode:
+    """What stands in for a function that runs on the developer's machine. It is the same for all of them, so that
+    editing a handler changes no template."""
+    if mode == "live":
+        package = build_stub_package()
+        data, made = package.content, FunctionCode(code=None, handler=package.handler, runtime=package.runtime)
+    else:
+        data, made = placeholder_zip(), FunctionCode(code=None, handler=PLACEHOLDER_HANDLER)
+    content = hashlib.sha256(data).hexdigest()
+    return replace(made, code=_asset(scope, program, _asset_hash(content), content, data, keep=False))
+
+
+def _asset(scope: Any, program: Program, asset: str, content: str, data: bytes, *, keep: bool) -> Any:
     stack = aws_cdk.Stack.of(scope)
     place = (str(stack.node.addr), asset)
     if place not in program.codes:
         file = Path(scope.node.root.outdir).resolve() / f"asset.{asset}.zip"
-        if bundle is not None:
-            program.bundles[asset] = bundle
-        if not file.exists() or bundle is None:
+        if not (keep and file.exists()):
             file.write_bytes(data)
         program.codes[place] = lambda_.Code.from_asset(str(file), asset_hash=content)
-    return FunctionCode(code=program.codes[place], handler=PLACEHOLDER_HANDLER if bundle is None else None)
+    return program.codes[place]
+
+
+def _asset_hash(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()  # as CDK derives it from a given hash
 
 
 def discard_unbuilt(directory: Path, program: Program) -> None:

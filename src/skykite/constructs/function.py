@@ -14,12 +14,13 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.blame import find_user_line
-from skykite.constructs.code import code_of
+from skykite.constructs.code import code_of, code_of_live
 from skykite.constructs.handlers import locate
 from skykite.constructs.links import link_variable, link_variables
 from skykite.constructs.permissions import grant
 from skykite.constructs.program import DeclaredFunction
 from skykite.constructs.props import FunctionProps, PropProblem, check_choice, check_known, check_type, shown
+from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import BundleEntry
 from skykite.model.names import FunctionId
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 RUNTIMES: Final = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 ARCHITECTURES: Final = ("x86_64", "arm64")
+STUB_MEMORY: Final = 512  # MB; with it comes the computing power that connects fast and passes 6 MB on
+STUB_TIMEOUT: Final = 900  # seconds, Lambda's longest: the developer's side keeps the user's own
 DEFAULTS: Final[Mapping[str, Any]] = {
     "runtime": "python3.13",
     "memory_size": 1024,
@@ -60,6 +63,7 @@ RESERVED_VARIABLES: Final = frozenset(
         "LAMBDA_TASK_ROOT",
     }
 )
+_OWN_VARIABLES: Final = ("KITE_APP", "KITE_STAGE", STUB_VARIABLE)
 _VARIABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
 _VARIABLES_LIMIT: Final = 4096  # bytes, names and values as JSON
 
@@ -129,8 +133,9 @@ class Function(SkykiteConstruct):
                 runtime=settings.runtime,
                 architecture=cast("Any", settings.architecture),
             )
-            placeholder = settings.live and program.produces_live
-            made = code_of(self, program, None if placeholder else bundle)
+            live = settings.live and program.makes_live(self.path, handler)
+            stub = live and program.synthesis.mode == "live"
+            made = code_of_live(self, program, program.synthesis.mode) if live else code_of(self, program, bundle)
             variables = {
                 "KITE_APP": program.synthesis.app,
                 "KITE_STAGE": program.synthesis.stage,
@@ -140,11 +145,11 @@ class Function(SkykiteConstruct):
             function = lambda_.Function(
                 self,
                 "Resource",
-                runtime=lambda_.Runtime(settings.runtime, lambda_.RuntimeFamily.PYTHON),
+                runtime=lambda_.Runtime(made.runtime or settings.runtime, lambda_.RuntimeFamily.PYTHON),
                 handler=made.handler or located.deployed_handler,
                 code=made.code,
-                memory_size=settings.memory_size,
-                timeout=aws_cdk.Duration.seconds(settings.timeout),
+                memory_size=max(settings.memory_size, STUB_MEMORY) if stub else settings.memory_size,
+                timeout=aws_cdk.Duration.seconds(STUB_TIMEOUT if stub else settings.timeout),
                 architecture=lambda_.Architecture.ARM_64
                 if settings.architecture == "arm64"
                 else lambda_.Architecture.X86_64,
@@ -160,7 +165,10 @@ class Function(SkykiteConstruct):
             id=FunctionId(self.path),
             handler=handler,
             import_root=located.import_root,
-            live=settings.live,
+            live=settings.live and (program.synthesis.mode == "deploy" or live),
+            runtime=settings.runtime,
+            memory_mb=settings.memory_size,
+            timeout_s=settings.timeout,
             location=line.relative_to(program.root) if line else None,
         )
 
@@ -303,7 +311,7 @@ def _check_variable(name: object, value: object) -> None:
         )
     if name in RESERVED_VARIABLES:
         raise _reserved(name)
-    if name in ("KITE_APP", "KITE_STAGE") or name.startswith(link_variable("")):
+    if name in _OWN_VARIABLES or name.startswith(link_variable("")):
         raise PropProblem(
             "environment-reserved",
             f"sets the environment variable `{name}`, which Skykite sets itself",

@@ -7,17 +7,15 @@ the local gateway is named with the reason.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from skykite.constructs.references import Address, Expression, Templates, path_of_resource
 from skykite.model.manifest import Cors, HttpApiEntry, RouteEntry, UnservedApi, UnservedRoute
 from skykite.model.names import ConstructPath, FunctionId, StackName
+from skykite.model.references import Address, Expression, Templates, path_of_resource
 
 _DEFAULT_TIMEOUT: Final = 30_000  # ms
-_FUNCTION_NAME: Final = re.compile(r"(?:.*:function:)?([A-Za-z0-9_-]+)(?::[A-Za-z0-9$_-]+)?(?:/invocations)?")
 _AUTHORIZATIONS: Final = {
     "JWT": "it asks for a JSON web token",
     "CUSTOM": "it asks a Lambda authorizer",
@@ -52,11 +50,6 @@ class _Reader:
     def __init__(self, templates: Templates, functions: Mapping[Address, FunctionId]) -> None:
         self._templates = templates
         self._functions = functions
-        self._names = {
-            name: functions[address]
-            for address, resource in templates.of_type("AWS::Lambda::Function")
-            if address in functions and (name := self._literal(address, resource, "FunctionName"))
-        }
 
     def read(self) -> ReadApis:
         served: list[HttpApiEntry] = []
@@ -174,17 +167,10 @@ class _Reader:
         if integration.get("RequestParameters") or integration.get("ResponseParameters"):
             raise _Unserved("its integration changes requests or responses on the way (parameter mapping)")
 
-    def _function(self, expression: Expression, _through: frozenset[Address] = frozenset()) -> FunctionId | None:
-        """The function of the app that a name, an ARN or an invoke ARN is about, behind aliases and versions."""
-        for address in self._templates.targets(expression):
-            if address in self._functions:
-                return self._functions[address]
-            resource = self._templates.resource(address)
-            if resource["Type"] in ("AWS::Lambda::Alias", "AWS::Lambda::Version") and address not in _through:
-                name = Expression(address.stack, resource.get("Properties", {}).get("FunctionName"))
-                return self._function(name, _through | {address})
-        named = _FUNCTION_NAME.fullmatch(self._templates.text(expression))
-        return self._names.get(named[1]) if named else None
+    def _function(self, expression: Expression) -> FunctionId | None:
+        """The function of the app that a name, an ARN or an invoke ARN is about."""
+        found = (self._functions[a] for a in self._templates.functions(expression) if a in self._functions)
+        return next(found, None)
 
     def _target(self, address: Address, resource: Mapping[str, Any], name: str, type: str) -> Address | None:
         """The resource of a type that a property points to."""

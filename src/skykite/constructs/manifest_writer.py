@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 
 from skykite.constructs.http_apis import read_http_apis
 from skykite.constructs.program import Program
-from skykite.constructs.references import Address, path_of_resource
 from skykite.errors import SkykiteError
 from skykite.model.manifest import (
     MANIFEST_FILE,
@@ -28,6 +27,7 @@ from skykite.model.manifest import (
     encode_manifest,
 )
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+from skykite.model.references import Address, path_of_resource
 
 _RESOURCE_LIMIT: Final = (
     500  # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -63,6 +63,7 @@ def write_manifest(directory: Path, program: Program) -> None:
         functions=functions,
         http_apis=apis.served,
         unserved_apis=apis.unserved,
+        live_credentials=program.live_credentials,
     )
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
 
@@ -170,9 +171,9 @@ def _functions(stack: _Stack, program: Program) -> Iterator[FunctionEntry]:
             id=FunctionId(path),
             stack=_stack_name(stack),
             logical_id=LogicalId(logical_id),
-            runtime=_literal(properties, "Runtime", ""),
-            memory_mb=_number(properties, "MemorySize", 128),
-            timeout_s=_number(properties, "Timeout", 3),
+            runtime=declared.runtime if declared else _literal(properties, "Runtime", ""),
+            memory_mb=declared.memory_mb if declared else _number(properties, "MemorySize", 128),
+            timeout_s=declared.timeout_s if declared else _number(properties, "Timeout", 3),
             architecture=cast("Any", (properties.get("Architectures") or ["x86_64"])[0]),
             live=declared.live if declared else False,
             handler=declared.handler if declared else None,

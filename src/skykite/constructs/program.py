@@ -13,6 +13,7 @@ from typing import Any, Final
 from skykite.constructs.blame import refuse
 from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
+from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
 
 _ATTRIBUTE: Final = "_kite_program"
@@ -26,6 +27,9 @@ class DeclaredFunction:
     handler: str
     import_root: str
     live: bool
+    runtime: str
+    memory_mb: int
+    timeout_s: int
     location: SourceLocation | None
 
 
@@ -38,15 +42,18 @@ class Program:
     bundles: dict[str, BundleEntry] = field(default_factory=dict)
     codes: dict[tuple[str, str], Any] = field(default_factory=dict)
     hashes: dict[BundleEntry, str] = field(default_factory=dict)
+    live_credentials: LiveCredentials = "role"
 
     @property
     def root(self) -> Path:
         return Path(self.synthesis.project_root)
 
-    @property
-    def produces_live(self) -> bool:
-        """Whether live functions get the placeholder."""
-        return self.synthesis.mode != "deploy"
+    def makes_live(self, path: ConstructPath, handler: str) -> bool:
+        """Whether a function that may be live is."""
+        if self.synthesis.mode == "deploy":
+            return False
+        wanted = self.synthesis.functions
+        return wanted is None or any(name in (path, handler) or path.endswith(f"/{name}") for name in wanted)
 
 
 def remember_program(app: Any, program: Program) -> None:

@@ -1,4 +1,5 @@
-"""The stack every app of an account and region shares: the bucket that templates and function code go through.
+"""The stack every app of an account and region shares: the bucket that templates and function code go through, and
+Live's Event API.
 
 In: what CloudFormation has. Out: whether there is something to do, and the template. Pure.
 """
@@ -8,20 +9,32 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from skykite.aws import StackState
+from skykite.deploy.eventapi import event_api_outputs, event_api_resources
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import (
     BOOTSTRAP_BUCKET,
     BOOTSTRAP_STACK,
     BOOTSTRAP_VERSION,
     BOOTSTRAP_VERSION_OUTPUT,
+    LIVE_PREFIX,
+    REGIONS_WITHOUT_EVENT_APIS,
 )
 
 BUCKET_ID: Final = "AssetBucket"
 _SETTLED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 
 
-def bootstrap_template() -> dict[str, Any]:
-    """A bucket that is private, versioned and encrypted, reached over TLS only, and that forgets what is superseded."""
+def bootstrap_template(region: str) -> dict[str, Any]:
+    """A bucket that is private, versioned and encrypted, reached over TLS only, and that forgets what is superseded;
+    an Event API where the region offers them."""
+    template = _template()
+    if region not in REGIONS_WITHOUT_EVENT_APIS:
+        template["Resources"] |= event_api_resources()
+        template["Outputs"] |= event_api_outputs()
+    return template
+
+
+def _template() -> dict[str, Any]:
     bucket_arn = {"Fn::GetAtt": [BUCKET_ID, "Arn"]}
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -53,7 +66,14 @@ def bootstrap_template() -> dict[str, Any]:
                                 "Status": "Enabled",
                                 "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
                                 "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
-                            }
+                            },
+                            {
+                                "Id": "ForgetLive",
+                                "Status": "Enabled",
+                                "Prefix": LIVE_PREFIX,
+                                "ExpirationInDays": 1,
+                                "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+                            },
                         ]
                     },
                 },

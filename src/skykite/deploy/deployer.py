@@ -7,10 +7,12 @@ through the session given; the assembly; two files under `.kite/<stage>/`. Cloud
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, assert_never
+
+import msgspec
 
 from skykite.aws import AwsSession, StackState
 from skykite.deploy.assets import AssetPublisher, Build, Place
@@ -19,17 +21,19 @@ from skykite.deploy.consent import Consent, describe_removal
 from skykite.deploy.execute import Broken, Done, Skipped, execute
 from skykite.deploy.operation import Applied, Removed, StackFailedError, StackOperator
 from skykite.deploy.planner import abandoned, leaving_exports, plan_deploy, plan_removal
+from skykite.deploy.replacing import consent_to_replace
 from skykite.deploy.state import KnownResources, StageFiles, freshness
 from skykite.deploy.templates import (
     MARK,
     DeployedResource,
     DesiredStack,
     StackPaths,
+    decode_template,
     deployed_resources,
     desired_stack,
 )
 from skykite.errors import SkykiteError
-from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, bootstrap_bucket
+from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, EventApi, bootstrap_bucket, parse_event_api
 from skykite.model.events import (
     DeployFinished,
     DeployPlanned,
@@ -42,6 +46,9 @@ from skykite.model.manifest import Manifest
 from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
 from skykite.model.plan import Apply, KeptExport, Plan, PlanStep, Release, Remove, StepId
 from skykite.ports import Asker, Clock, EventSink
+
+Transform = Callable[[Mapping[StackName, Mapping[str, Any]]], Mapping[StackName, Mapping[str, Any]]]
+"""Makes of an app's templates those to deploy. Pure, and the same each time, or nothing is ever unchanged."""
 
 _URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
 
@@ -89,6 +96,7 @@ class Deployer:
         self._events = events
         self._clock = clock
         self._state = state
+        self._asker = asker
         self._consent = Consent(asker)
         self._publisher = AssetPublisher(session=session, events=events, project_root=project_root)
         self._place: Place | None = None
@@ -96,8 +104,17 @@ class Deployer:
             session=session, events=events, clock=clock, consent=self._consent, put_template=self._put_template
         )
 
-    async def deploy(self, manifest: Manifest, assembly: Path, *, build: Build | None = None) -> Deployed:
-        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code.
+    async def deploy(
+        self,
+        manifest: Manifest,
+        assembly: Path,
+        *,
+        build: Build | None = None,
+        transform: Transform | None = None,
+    ) -> Deployed:
+        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code; `transform` has
+        the last word on the templates. Before live functions take the place of real ones on a stage that others may
+        rely on, the user is asked.
 
         Raises a SkykiteError that names the first cause if a stack failed or the user refused; independent stacks
         are deployed all the same. Cancelling leaves running operations to CloudFormation: the next deploy picks
@@ -107,11 +124,14 @@ class Deployer:
         files = StageFiles(self._state, manifest.stage)
         count = len(manifest.stacks)
         self._events.emit(StepStarted(step="deploy", message=f"deploying {count} stack{'s' if count != 1 else ''}"))
-        desired = await asyncio.to_thread(_read_stacks, manifest, assembly)
+        desired = await asyncio.to_thread(_read_stacks, manifest, assembly, transform)
         actual = await self._stacks()
         removed = abandoned(desired, actual, app=manifest.app, stage=manifest.stage)
         importers = await self._importers(leaving_exports(desired, actual, removed))
         plan = plan_deploy(desired, actual, removed=removed, importers=importers)
+        notice = await consent_to_replace(manifest, desired, actual, asker=self._asker)
+        if notice is not None:
+            self._events.emit(notice)
         self._say_unchanged(plan)
         states = dict(actual)
         if plan.steps:
@@ -183,6 +203,11 @@ class Deployer:
         """Create or upgrade the bootstrap stack; nothing if it is as it should be."""
         await self._bootstrap(await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK))
 
+    async def event_api(self) -> EventApi:
+        """What Live's messages go through. Bootstraps first where that is needed; raises `live-no-event-api`."""
+        state = await self._bootstrap(await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK))
+        return parse_event_api({one.key: one.value for one in state.outputs}, region=self._session.region)
+
     async def _stacks(self) -> dict[StackName, StackState]:
         states = await self._session.run(self._session.cloudformation.stacks)
         return {StackName(state.name): state for state in states}
@@ -195,15 +220,15 @@ class Deployer:
             export: frozenset(StackName(name) for name in names) for export, names in zip(leaving, found, strict=True)
         }
 
-    async def _bootstrap(self, state: StackState | None) -> None:
-        if judge_bootstrap(state) == "apply":
+    async def _bootstrap(self, state: StackState | None) -> StackState:
+        if state is None or judge_bootstrap(state) == "apply":
             start = self._clock.monotonic()
             self._events.emit(StepStarted(step="bootstrap", message=f"preparing {self._session.region}"))
             applied = await self._operator.apply(
                 DesiredStack(
                     name=StackName(BOOTSTRAP_STACK),
                     paths=StackPaths(root=ConstructPath(BOOTSTRAP_STACK)),
-                    template=bootstrap_template(),
+                    template=bootstrap_template(self._session.region),
                     mark=f"version-{BOOTSTRAP_VERSION}",
                     tags={},
                 )
@@ -217,9 +242,9 @@ class Deployer:
                     skipped=applied.result == "unchanged",
                 )
             )
-        if state is not None:
-            _, partition, _, region, account, *_ = state.id.split(":")
-            self._place = Place(account=account, region=region, partition=partition)
+        _, partition, _, region, account, *_ = state.id.split(":")
+        self._place = Place(account=account, region=region, partition=partition)
+        return state
 
     async def _publish(self, manifest: Manifest, applied: set[StackName], assembly: Path, build: Build | None) -> None:
         assets = [asset for entry in manifest.stacks if entry.name in applied for asset in entry.assets]
@@ -393,11 +418,33 @@ class Deployer:
         return (self._clock.monotonic() - start) * 1000
 
 
-def _read_stacks(manifest: Manifest, assembly: Path) -> tuple[DesiredStack, ...]:
+def _read_stacks(manifest: Manifest, assembly: Path, transform: Transform | None) -> tuple[DesiredStack, ...]:
+    written = {entry.name: _read(assembly / entry.template) for entry in manifest.stacks}
+    if transform is not None:
+        written = _transformed(manifest, written, transform)
+    developed = {entry.stack for entry in manifest.functions if entry.live} if manifest.mode != "deploy" else set()
     return tuple(
-        desired_stack(entry, _read(assembly / entry.template), app=manifest.app, stage=manifest.stage)
+        desired_stack(
+            entry,
+            written[entry.name],
+            app=manifest.app,
+            stage=manifest.stage,
+            mode=manifest.mode if entry.name in developed else "deploy",
+        )
         for entry in manifest.stacks
     )
+
+
+def _transformed(
+    manifest: Manifest, written: Mapping[StackName, bytes], transform: Transform
+) -> dict[StackName, bytes]:
+    """A template that stays what it is stays so to the byte: its stack is unchanged then, whoever deployed it."""
+    given = {entry.name: decode_template(written[entry.name], source=entry.template) for entry in manifest.stacks}
+    made = transform(given)
+    return {
+        name: written[name] if made[name] == template else msgspec.json.encode(made[name])
+        for name, template in given.items()
+    }
 
 
 def _read(path: Path) -> bytes:

@@ -14,12 +14,12 @@ import msgspec
 
 from skykite.aws import StackState
 from skykite.errors import SkykiteError
-from skykite.model.manifest import StackEntry
+from skykite.model.manifest import Mode, StackEntry
 from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
 from skykite.model.plan import KeptExport
 
 MARK: Final = "SkykiteTemplate"
-"""The output that holds the hash of the template it was deployed from.
+"""The output that holds the hash of the template it was deployed from, and the mode if functions of it run elsewhere.
 
 One DescribeStacks then tells what is unchanged, without fetching a template. It is an output because those change
 without touching a resource; a stack tag would be copied to every resource, and change them all on each deploy.
@@ -86,13 +86,16 @@ class DesiredStack:
         return frozenset(_imports(self.template))
 
 
-def desired_stack(entry: StackEntry, template: bytes, *, app: AppName, stage: StageName) -> DesiredStack:
-    """Read one stack of the assembly."""
+def desired_stack(
+    entry: StackEntry, template: bytes, *, app: AppName, stage: StageName, mode: Mode = "deploy"
+) -> DesiredStack:
+    """Read one stack of the assembly. `mode` is `deploy` unless functions of this very stack run elsewhere."""
+    digest = hashlib.sha256(template).hexdigest()[:32]
     return DesiredStack(
         name=entry.name,
         paths=StackPaths(root=entry.path, paths={resource.logical_id: resource.path for resource in entry.resources}),
         template=decode_template(template, source=entry.template),
-        mark=hashlib.sha256(template).hexdigest()[:32],
+        mark=digest if mode == "deploy" else f"{mode}-{digest}",
         tags={**entry.tags, APP_TAG: app, STAGE_TAG: stage},
         dependencies=entry.dependencies,
     )
@@ -112,7 +115,7 @@ def is_unchanged(desired: DesiredStack, state: StackState) -> bool:
     """Whether a stack already is what the assembly wants, as far as one can tell without asking further."""
     if state.status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         return False
-    if next((output.value for output in state.outputs if output.key == MARK), None) != desired.mark:
+    if _mark(state) != desired.mark:
         return False
     if {key: value for key, value in state.tags.items() if not key.startswith("aws:")} != dict(desired.tags):
         return False
@@ -124,6 +127,16 @@ def is_unchanged(desired: DesiredStack, state: StackState) -> bool:
         if state.parameters.get(name) != _as_text(parameter["Default"]):
             return False
     return True
+
+
+def is_developed(mark: str | None) -> bool:
+    """Whether a stack with this mark has functions that run on a developer's machine."""
+    return mark is not None and "-" in mark
+
+
+def runs_deployed_code(state: StackState) -> bool:
+    """Whether the functions of a stack are those of a real deploy, as far as one can tell."""
+    return not is_developed(_mark(state))
 
 
 def template_text(desired: DesiredStack, *, kept: Sequence[KeptExport] = ()) -> str:
@@ -191,6 +204,10 @@ def _noted_path(resource: object) -> ConstructPath | None:
     metadata = resource.get("Metadata") if isinstance(resource, dict) else None
     noted = str(metadata.get("aws:cdk:path", "")) if isinstance(metadata, dict) else ""
     return ConstructPath("/".join(part for part in noted.split("/") if part not in _PLUMBING)) or None
+
+
+def _mark(state: StackState) -> str | None:
+    return next((output.value for output in state.outputs if output.key == MARK), None)
 
 
 def _parameters(template: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skykite.errors import SkykiteError
+from skykite.model.find_function import find_function
 from skykite.model.invocation import FunctionConfig, parse_handler
+from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 from skykite.model.source import dependency_files, select
@@ -21,6 +24,20 @@ if TYPE_CHECKING:
 def live_functions(manifest: Manifest) -> tuple[FunctionEntry, ...]:
     """The functions that run on this machine: ours, and not opted out."""
     return tuple(entry for entry in manifest.functions if entry.live and entry.handler is not None)
+
+
+def check_selection(manifest: Manifest, wanted: Sequence[str] | None) -> None:
+    """Raises `function-unknown`, `function-ambiguous` or `function-not-live` for a name that chooses no function."""
+    for name in wanted or ():
+        entry = find_function(manifest, name)
+        if entry.live:
+            continue
+        if entry.handler is None:
+            raise SkykiteError("function-not-live", f"`{entry.id}` is made by plain CDK, so it always runs as deployed")
+        where = f" at `{entry.location}`" if entry.location else ""
+        raise SkykiteError(
+            "function-not-live", f"`{entry.id}` has live=False", hint=f"take it out{where}, or choose other functions"
+        )
 
 
 def deployed_part(manifest: Manifest, physical: Mapping[StackName, Mapping[LogicalId, str]]) -> Manifest:
@@ -43,12 +60,14 @@ def configure_functions(
     states: Mapping[FunctionId, FunctionState],
     *,
     project_root: Path,
-    credentials: Mapping[str, str],
+    variables: Mapping[str, str],
+    own: Mapping[FunctionId, Mapping[str, str]],
     translate: Callable[[str], str],
 ) -> tuple[FunctionConfig, ...]:
     """One `FunctionConfig` per live function, with the environment it was deployed with.
 
-    `credentials` stands in for what Lambda takes from the role: region, keys, and the endpoint of the embedded cloud.
+    `variables`, and those of its `own`, stand in for what Lambda adds: region, the role's keys, and the endpoint of the
+    embedded cloud. What the stub is told is not part of a function's environment.
     `translate` turns URLs that only exist in the cloud into local ones.
     """
     configs = []
@@ -58,7 +77,7 @@ def configure_functions(
         import_root = project_root / (entry.import_root or ".")
         handler = parse_handler(entry.handler)
         inside = (project_root / handler.path).relative_to(import_root).as_posix()
-        environment = {name: translate(value) for name, value in state.environment.items()}
+        environment = {name: translate(value) for name, value in state.environment.items() if name != STUB_VARIABLE}
         configs.append(
             FunctionConfig(
                 id=entry.id,
@@ -70,7 +89,7 @@ def configure_functions(
                 runtime=entry.runtime,
                 memory_mb=entry.memory_mb,
                 timeout_s=float(entry.timeout_s),
-                environment={**credentials, **environment},
+                environment={**variables, **own.get(entry.id, {}), **environment},
                 region=manifest.region,
                 source=str(entry.location) if entry.location else None,
             )

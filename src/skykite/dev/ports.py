@@ -24,9 +24,11 @@ class Ports:
         self._first = first
         self._given: dict[ConstructPath, int] = {}
 
-    def port_of(self, api: ConstructPath) -> int:
+    def port_of(self, api: ConstructPath, *, prefer: int | None = None) -> int:
+        """`prefer` is taken if it is free and no other API's."""
         if api not in self._given:
-            self._given[api] = self._next()
+            free = prefer is not None and prefer not in self._given.values() and _is_free(prefer)
+            self._given[api] = prefer if free and prefer is not None else self._next()
         return self._given[api]
 
     def _next(self) -> int:

@@ -1,10 +1,10 @@
-"""`kite dev --local`: one session on one stage, from nothing to stopped.
+"""`kite dev`: one session on one stage, from nothing to stopped.
 
-Goes in: a project, a stage, what the command line said. Comes out: events, and a system that answers on loopback
-until `stop`. I/O: starts the embedded cloud, the runtime's workers and the gateway; reads and writes under `.kite/`.
+Goes in: a project, a stage, what the command line said, and a `Place` to deploy to. Comes out: events, and a system
+that answers until `stop`. I/O: starts the place and the runtime's workers; reads and writes under `.kite/`.
 
-Start-up overlaps whatever does not depend on each other: synth, the embedded cloud, the AWS client library. After
-that three loops run: one reacts to saved files, one re-applies infrastructure, one keeps the embedded cloud alive.
+Start-up overlaps whatever does not depend on each other: synth, the place, the AWS client library. After that three
+loops run: one reacts to saved files, one re-applies infrastructure, one keeps the place alive.
 """
 
 from __future__ import annotations
@@ -14,83 +14,57 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
-from skykite.dev.configure import (
-    bundled_sources,
-    configure_functions,
-    deployed_part,
-    find_interpreter,
-    live_functions,
-    resource_names,
-)
+from skykite.dev.configure import bundled_sources, check_selection, find_interpreter
 from skykite.dev.decide import Interests, decide, relative
-from skykite.dev.freshness import FreshnessGate, FrontGate, GatedInvoker, Mark, PolitelyAsking
+from skykite.dev.freshness import FreshnessGate, Mark, PolitelyAsking
 from skykite.dev.interpreter import ask_version, version_notices
-from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.lock import hold_stage
-from skykite.dev.ports import Ports
-from skykite.dev.unserved import unserved_notices
+from skykite.dev.place import DevOptions, Place, Served, Surroundings
 from skykite.dev.watch import watch
 from skykite.errors import SkykiteError
-from skykite.gateway import Gateway, ServedApi, check_port
+from skykite.gateway import check_port
 from skykite.model.events import (
     DevReady,
     DevStarted,
     DevStopped,
-    Endpoint,
     ErrorRaised,
     Notice,
     ReloadFailed,
     ReloadFinished,
     ReloadStarted,
 )
-from skykite.model.names import FunctionId, StackName, StageName
 from skykite.model.project import Project
 from skykite.model.synthesis import Synthesis
 from skykite.ports import Asker, Clock, EventSink, Ids
-from skykite.runtime import DebuggerEndpoint, Runtime
+from skykite.runtime import Runtime
 from skykite.synth import SynthError, SynthResult, synthesize, validate
 
-if TYPE_CHECKING:
-    from skykite.aws import AwsSession, FunctionState
-    from skykite.deploy import Build, Deployed
-
 _NEVER: Mark = (-1, -1, -1, -1)  # equal to no file's mark: the next look finds the file changed
-_CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started again
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DevOptions:
-    """What the command line says. `port` is where the first API listens, the others follow; 0 means any free one.
-    `build` makes the zips of functions that run as deployed."""
-
-    project: Project
-    stage: StageName
-    load_project: Callable[[], Project]
-    load_environment: Callable[[], tuple[Mapping[str, str], tuple[Path, ...]]]
-    build: Build
-    port: int | None = None
-    debugger: DebuggerEndpoint | None = None
-    max_workers: int = 32
 
 
 def _import_ahead() -> None:
-    """What is needed when the cloud is up and the stacks are read, imported while both are under way."""
+    """What is needed when the place is there and the stacks are read, imported while both are under way."""
     for module in ("skykite.deploy", "botocore.session"):
         importlib.import_module(module)
 
 
 class DevSession:
-    """One run of `kite dev --local`. Use `run`, once."""
+    """One run of `kite dev`. Use `run`, once. `make_place` is told what the session has to give."""
 
-    def __init__(self, *, options: DevOptions, clock: Clock, ids: Ids, events: EventSink, asker: Asker) -> None:
+    def __init__(
+        self,
+        *,
+        options: DevOptions,
+        make_place: Callable[[Surroundings], Place],
+        clock: Clock,
+        ids: Ids,
+        events: EventSink,
+        asker: Asker,
+    ) -> None:
         self._options = options
         self._clock = clock
-        self._ids = ids
         self._events = events
         self._project = options.project
         self._root = options.project.root
@@ -99,16 +73,12 @@ class DevSession:
         self._stale = asyncio.Event()
         self._watch_moved = asyncio.Event()
         self._gate = FreshnessGate(self._stale.set)
-        self._asker = PolitelyAsking(self._gate, asker)
-        self._ports = Ports(options.port)
         self._applied = False  # whether the newest assembly is what runs
         self._environment: Mapping[str, str] = {}
         self._environment_files: tuple[Path, ...] = ()
         self._infrastructure: frozenset[Path] = frozenset()
-        self._address: CloudAddress | None = None
         self._ready_once = asyncio.Event()
         self._noticed: frozenset[Notice] = frozenset()
-        self._aws: AwsSession | None = None
         self._interpreter = find_interpreter(self._root, os.environ)
         self._python_version: str | None = None
         self._runtime = Runtime(
@@ -120,23 +90,16 @@ class DevSession:
             modules_cache=self._state / self._stage / "modules.json",
             on_watched=self._watch_moved.set,
         )
-        self._split = SplitInvoker(self._runtime)
-        self._handoff = HandoffServer(invoker=GatedInvoker(self._gate, self._split), ids=ids)
-        self._cloud = EmbeddedCloud(
-            directory=self._state / "local",
-            region=self._project.region,
-            handoff=self._handoff,
-            events=events,
-            clock=clock,
-            ids=ids,
-        )
-        self._gateway = Gateway(
-            invoker=self._split,
-            events=events,
-            clock=clock,
-            ids=ids,
-            integration_timeouts=options.debugger is None,
-            admission=FrontGate(self._gate),
+        self._place = make_place(
+            Surroundings(
+                options=options,
+                clock=clock,
+                ids=ids,
+                events=events,
+                asker=PolitelyAsking(self._gate, asker),
+                runtime=self._runtime,
+                gate=self._gate,
+            )
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -145,7 +108,9 @@ class DevSession:
         with hold_stage(self._state / self._stage, self._stage, now=self._clock.now()):
             if self._options.port:  # before anything is made that would only be in vain
                 await check_port(self._options.port)
-            self._events.emit(DevStarted(app=self._project.name, stage=self._stage, mode="local", pid=os.getpid()))
+            self._events.emit(
+                DevStarted(app=self._project.name, stage=self._stage, mode=self._place.mode, pid=os.getpid())
+            )
             try:
                 await _until(stop, self._start_and_serve(started))
             finally:
@@ -160,7 +125,7 @@ class DevSession:
                 await self._start(started)
                 tasks.create_task(self._watch())
                 tasks.create_task(self._reload_when_stale())
-                tasks.create_task(self._keep_cloud_alive())
+                tasks.create_task(self._place.keep())
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
@@ -170,36 +135,22 @@ class DevSession:
         began_ns = time.time_ns()
         async with asyncio.TaskGroup() as tasks:
             synthesis = tasks.create_task(self._synthesize())
-            tasks.create_task(self._start_cloud())
+            tasks.create_task(self._place.start())
             tasks.create_task(self._runtime.start())
             version = tasks.create_task(ask_version(self._interpreter))
             tasks.create_task(asyncio.to_thread(_import_ahead))
         self._python_version = version.result()
         result = synthesis.result()
+        self._gate.enter("deploying")  # which may wait for functions of ours
         await self._apply(result, started)
         self._settle(self._inputs_of(result), marks, began_ns)
         if self._gate.stale():  # saved before anybody watched
             self._stale.set()
         self._ready_once.set()
 
-    async def wait_ready(self) -> CloudAddress:
-        """Return once invocations are taken, with the address of the embedded cloud. Run beside `run`."""
+    async def wait_ready(self) -> None:
+        """Return once invocations are taken. Run beside `run`."""
         await self._ready_once.wait()
-        assert self._address is not None
-        return self._address
-
-    async def _start_cloud(self) -> None:
-        await self._handoff.start()
-        self._address = address = await self._cloud.start()
-        from skykite.aws import AwsSession
-
-        self._aws = AwsSession(
-            region=address.region,
-            endpoint_url=address.url,
-            access_key_id=address.access_key_id,
-            secret_access_key=address.secret_access_key,
-        )
-        await self._aws.run(self._aws.warm)
 
     async def _synthesize(self) -> SynthResult:
         return await synthesize(
@@ -207,10 +158,12 @@ class DevSession:
                 app=self._project.name,
                 stage=self._stage,
                 region=self._project.region,
-                mode="local",
+                mode=self._place.mode,
                 project_root=str(self._root),
                 main=str(self._project.main),
                 outdir=str(self._state / self._stage / "assembly"),
+                functions=self._options.functions,
+                live_credentials=self._project.live_credentials,
             ),
             environment=self._environment,
             events=self._events,
@@ -218,25 +171,15 @@ class DevSession:
         )
 
     async def _apply(self, result: SynthResult, started: float) -> None:
-        """Deploy the assembly and point runtime and gateway at what came out."""
-        assert self._aws is not None
-        from skykite.deploy import Deployer
-
-        deployer = Deployer(
-            session=self._aws,
-            events=self._events,
-            clock=self._clock,
-            asker=self._asker,
-            project_root=self._root,
-            state=self._state,
-        )
+        """Deploy the assembly and have what came out served."""
         self._applied = False
+        check_selection(result.manifest, self._options.functions)
         try:
-            deployed = await deployer.deploy(result.manifest, result.assembly, build=self._options.build)
-            await self._serve(result, deployed, started)
+            served = await self._place.apply(result.manifest, result.assembly)
         except SkykiteError:
             self._background.create_task(self._report_findings(result.assembly))  # may say why
             raise
+        self._ready(served, started)
         self._applied = True
         if not result.skipped:  # only now: half a second of computing that would delay what people wait for
             self._background.create_task(self._report_findings(result.assembly))
@@ -244,87 +187,31 @@ class DevSession:
     async def _report_findings(self, assembly: Path) -> None:
         """What AWS would refuse although the embedded cloud may take it. Said, and the session goes on."""
         try:
-            findings = await validate(assembly)
+            findings = await validate(assembly, templates_in=self._place.templates(assembly))
         except SkykiteError as error:
             findings = (error,)
         for finding in findings:
             self._events.emit(ErrorRaised.of(finding))
 
-    async def _serve(self, result: SynthResult, deployed: Deployed, started: float) -> None:
-        assert self._aws is not None
-        assert self._address is not None
-        manifest, account = deployed_part(result.manifest, deployed.physical), self._address.account
-        endpoints = await self._gateway.serve(
-            [
-                ServedApi(
-                    entry=api,
-                    api_id=deployed.physical[api.stack][api.logical_id],
-                    account=account,
-                    port=self._ports.port_of(api.path),
-                )
-                for api in sorted(manifest.http_apis, key=lambda api: api.path)
-            ]
-        )
-        urls = {
-            deployed.physical[api.stack][api.logical_id]: endpoint.url
-            for api in manifest.http_apis
-            for endpoint in endpoints
-            if endpoint.path == api.path
-        }
-        names = {f.id: deployed.physical[f.stack][f.logical_id] for f in manifest.functions}
-        live = live_functions(manifest)
-        states = await self._function_states({entry.id: names[entry.id] for entry in live})
-        configs = configure_functions(
-            manifest,
-            states,
-            project_root=self._root,
-            credentials=_credentials(self._address),
-            translate=lambda text: translate_urls(text, urls),
-        )
-        await self._runtime.configure(configs)
-        elsewhere = frozenset(names) - {entry.id for entry in live}
-        self._split.divert(elsewhere, LambdaInvoker(self._aws, self._clock, names))
-        self._handoff.register(
-            {names[entry.id]: entry.id for entry in live}, names=resource_names(manifest, deployed.physical)
-        )
-        outputs = {
-            stack: {key: translate_urls(value, urls) for key, value in values.items()}
-            for stack, values in deployed.outputs.items()
-        }
-        runtimes = [config.runtime for config in configs]
-        notices = (*unserved_notices(manifest), *version_notices(self._python_version, runtimes))
+    def _ready(self, served: Served, started: float) -> None:
+        from skykite.deploy import StageFiles
+
+        notices = (*served.notices, *version_notices(self._python_version, served.runtimes))
         for notice in notices:
             if notice not in self._noticed:
                 self._events.emit(notice)
         self._noticed = frozenset(notices)
-        self._ready(endpoints, outputs, tuple(entry.id for entry in live), started)
-
-    def _ready(
-        self,
-        endpoints: tuple[Endpoint, ...],
-        outputs: dict[StackName, dict[str, str]],
-        functions: tuple[FunctionId, ...],
-        started: float,
-    ) -> None:
-        from skykite.deploy import StageFiles
-
-        StageFiles(self._state, self._stage).write_outputs(outputs)
+        StageFiles(self._state, self._stage).write_outputs(served.outputs)
         self._events.emit(
             DevReady(
                 app=self._project.name,
                 stage=self._stage,
-                endpoints=endpoints,
-                outputs=outputs,
-                functions=functions,
+                endpoints=served.endpoints,
+                outputs=served.outputs,
+                functions=served.live,
                 elapsed_ms=(self._clock.monotonic() - started) * 1000,
             )
         )
-
-    async def _function_states(self, names: Mapping[FunctionId, str]) -> dict[FunctionId, FunctionState]:
-        assert self._aws is not None
-        get = self._aws.lambda_.get_configuration
-        states = await asyncio.gather(*(self._aws.run(get, name) for name in names.values()))
-        return dict(zip(names, states, strict=True))
 
     # Saved files
 
@@ -424,40 +311,10 @@ class DevSession:
             )
         self._project = project
 
-    # The embedded cloud
-
-    async def _keep_cloud_alive(self) -> None:
-        while True:
-            born = self._clock.monotonic()
-            error = await self._cloud.wait_died()
-            if self._clock.monotonic() - born < _CLOUD_MUST_LIVE_S:
-                raise error
-            self._events.emit(ErrorRaised.of(error))
-            before = self._address
-            self._address = await self._cloud.start()
-            if self._address != before:
-                raise error
-            self._events.emit(
-                Notice(notice="cloud-restarted", message="the embedded cloud runs again, with its last saved state")
-            )
-
     async def _take_down(self) -> None:
         """Stop accepting first, then let the rest go at once."""
-        await self._gateway.stop()
-        await asyncio.gather(self._runtime.stop(), self._cloud.stop())
-        await self._handoff.stop()
-        if self._aws is not None:
-            self._aws.close()
-
-
-def _credentials(address: CloudAddress) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": address.url,
-        "AWS_ACCESS_KEY_ID": address.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": address.secret_access_key,
-        "AWS_REGION": address.region,
-        "AWS_DEFAULT_REGION": address.region,
-    }
+        await self._place.refuse()
+        await asyncio.gather(self._runtime.stop(), self._place.stop())
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[object, object, None]) -> None:

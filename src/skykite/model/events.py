@@ -112,7 +112,8 @@ class InvocationError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvocationFinished(msgspec.Struct, frozen=True, kw_only=True):
-    """A function is done with an event. All its `invocation.log` events came before."""
+    """A function is done with an event. All its `invocation.log` events came before. `bridge_ms` is what the way from
+    the cloud to here and back costs on top of `duration_ms`; null for what did not come over the bridge."""
 
     code: ClassVar = "invocation.finished"
     request_id: RequestId
@@ -122,6 +123,7 @@ class InvocationFinished(msgspec.Struct, frozen=True, kw_only=True):
     init_ms: float | None
     max_memory_mb: int | None
     error: InvocationError | None = None
+    bridge_ms: float | None = None
 
 
 class HttpFinished(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +136,41 @@ class HttpFinished(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     duration_ms: float
     function: FunctionId | None = None
+
+
+class InvocationDropped(msgspec.Struct, frozen=True, kw_only=True):
+    """An invocation from the cloud came to nothing here. `expired` and `cancelled` were not run, because nobody waited
+    for them any more; `undelivered` ran, and its outcome did not reach the cloud; `rejected` could not be run."""
+
+    code: ClassVar = "invocation.dropped"
+    request_id: RequestId
+    function: str
+    reason: Literal["expired", "cancelled", "undelivered", "rejected"]
+    message: str
+
+
+class BridgeConnected(msgspec.Struct, frozen=True, kw_only=True):
+    """Invocations reach this machine. `outage_ms` is how long they did not; null for the first time."""
+
+    code: ClassVar = "bridge.connected"
+    outage_ms: float | None = None
+
+
+class BridgeDisconnected(msgspec.Struct, frozen=True, kw_only=True):
+    """Invocations do not reach this machine for now; it is tried again by itself until `bridge.connected` comes."""
+
+    code: ClassVar = "bridge.disconnected"
+    reason: Literal["closed", "silent", "slept", "unreachable", "denied", "throttled", "refused"]
+    message: str
+    hint: str | None = None
+
+
+class BridgeTakenOver(msgspec.Struct, frozen=True, kw_only=True):
+    """Another `kite dev` serves the stage now. What runs here is finished; nothing new comes."""
+
+    code: ClassVar = "bridge.taken-over"
+    by: str
+    running: int
 
 
 class ReloadStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +273,60 @@ class QuestionAnswered(msgspec.Struct, frozen=True, kw_only=True):
     by: Literal["user", "yes", "default"]
 
 
+class CloudApi(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP API that is deployed in a kept cloud, and where it is served. `id` is API Gateway's."""
+
+    id: str
+    name: str
+    url: str
+
+
+class CloudStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """The embedded cloud of a project is kept running, by the process `pid`. `already` means that it was before."""
+
+    code: ClassVar = "cloud.started"
+    app: AppName
+    pid: int
+    since: datetime
+    url: str
+    log: str | None
+    elapsed_ms: float
+    already: bool = False
+
+
+class CloudStopped(msgspec.Struct, frozen=True, kw_only=True):
+    """No embedded cloud of the project is kept any more. `pid` is the process that kept it, if one did; `killed` means
+    that it did not answer, `died` that it had ended by itself before."""
+
+    code: ClassVar = "cloud.stopped"
+    app: AppName
+    result: Literal["stopped", "killed", "died", "not-running"]
+    elapsed_ms: float
+    pid: int | None = None
+    log: str | None = None
+
+
+class CloudStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the embedded cloud of a project is.
+
+    `state` is `kept` after `kite cloud start`, `starting` or `unresponsive` where that does not answer yet or any more,
+    `died` if it ended by itself, `dev` if another `kite` runs the cloud for as long as it runs itself, else `stopped`.
+    `functions` are deployed, `running` is how many invocations are under way. `memory_mb` is that of all processes.
+    """
+
+    code: ClassVar = "cloud.status"
+    app: AppName
+    state: Literal["kept", "starting", "unresponsive", "died", "dev", "stopped"]
+    pid: int | None = None
+    since: datetime | None = None
+    url: str | None = None
+    functions: int | None = None
+    running: int | None = None
+    memory_mb: int | None = None
+    apis: tuple[CloudApi, ...] = ()
+    log: str | None = None
+
+
 class DebuggerAttached(msgspec.Struct, frozen=True, kw_only=True):
     """A worker connected to the editor's debugger."""
 
@@ -297,6 +388,10 @@ Event = (
     | InvocationLog
     | InvocationFinished
     | HttpFinished
+    | InvocationDropped
+    | BridgeConnected
+    | BridgeDisconnected
+    | BridgeTakenOver
     | ReloadStarted
     | ReloadFinished
     | ReloadFailed
@@ -306,6 +401,9 @@ Event = (
     | DeployFinished
     | QuestionAsked
     | QuestionAnswered
+    | CloudStarted
+    | CloudStopped
+    | CloudStatus
     | DebuggerAttached
     | DoctorChecked
     | Notice

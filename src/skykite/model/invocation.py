@@ -67,6 +67,7 @@ class FunctionConfig:
     environment: dict[str, str]  # as deployed, plus what stands in for the role: region, credentials, endpoint
     region: str
     source: str | None = None  # where the user defined it: `stacks/notes.py:12`
+    frozen: bool = False  # the files below `import_root` never change: nothing is checked, and Python may cache them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,8 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """`payload` is the event as JSON text. `client_context` is the decoded X-Amz-Client-Context JSON."""
+    """`payload` is the event as JSON text. `client_context` is the decoded X-Amz-Client-Context JSON. `bridge_ms` is
+    what the way from the cloud and back costs, if it came over the bridge."""
 
     request_id: RequestId
     function: FunctionId
@@ -87,6 +89,7 @@ class Invocation:
     trigger: Trigger
     client_context: bytes | None = None
     trace_id: str | None = None
+    bridge_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,14 @@ import msgspec
 
 from skykite.errors import SkykiteError
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
+from skykite.model.project import LiveCredentials
 
 MANIFEST_FILE: Final = "kite.manifest.json"
 MANIFEST_VERSION: Final = 1
 
 Mode = Literal["deploy", "local", "live"]
-"""`deploy`: real code in the templates. `local`, `live`: live functions get a placeholder and run on this machine."""
+"""`deploy`: real code in the templates. In the others live functions run on this machine: for `local` they get a
+placeholder, for `live` the stub that passes their invocations on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +83,8 @@ class StackEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionEntry:
-    """One Lambda function. `handler` and `import_root` are `None` for functions made by plain CDK: those always run
-    as deployed."""
+    """One Lambda function, as the user defined it, whatever a live one is deployed with. `handler` and `import_root`
+    are `None` for functions made by plain CDK: those always run as deployed."""
 
     id: FunctionId
     stack: StackName
@@ -162,6 +164,7 @@ class Manifest:
     functions: tuple[FunctionEntry, ...] = ()
     http_apis: tuple[HttpApiEntry, ...] = ()
     unserved_apis: tuple[UnservedApi, ...] = ()
+    live_credentials: LiveCredentials = "role"
 
     def function(self, id: FunctionId) -> FunctionEntry:
         """Raises KeyError if there is none of that id."""

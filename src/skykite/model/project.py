@@ -6,14 +6,17 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal, cast, get_args
 
 from skykite.errors import SkykiteError
 from skykite.model.names import AppName, parse_app_name
 
 CONFIG_FILE: Final = "kite.toml"
 STATE_DIRECTORY: Final = ".kite"
-_KEYS: Final = ("name", "region", "main")
+LiveCredentials = Literal["role", "developer"]
+"""Whose permissions functions have that run here for the cloud: each its role's, or all the developer's own."""
+
+_KEYS: Final = ("name", "region", "main", "live_credentials")
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
@@ -25,6 +28,7 @@ class Project:
     name: AppName
     region: str
     main: PurePosixPath
+    live_credentials: LiveCredentials = "role"
 
     @property
     def state(self) -> Path:
@@ -62,7 +66,25 @@ def parse_project(text: str, root: Path) -> Project:
             f"`{CONFIG_FILE}` line {_line_of(text, 'main')}: `{main}` leaves the project's folder",
             hint='give a path inside the project, for instance main = "stacks/app.py"',
         )
-    return Project(root=root, name=parse_app_name(name, source=CONFIG_FILE), region=region, main=main)
+    return Project(
+        root=root,
+        name=parse_app_name(name, source=CONFIG_FILE),
+        region=region,
+        main=main,
+        live_credentials=_live_credentials(data, text),
+    )
+
+
+def _live_credentials(data: dict[str, object], text: str) -> LiveCredentials:
+    chosen = _string(data, "live_credentials", text) or "role"
+    if chosen not in get_args(LiveCredentials):
+        raise SkykiteError(
+            "config-invalid",
+            f"`{CONFIG_FILE}` line {_line_of(text, 'live_credentials')}: `{chosen}` does not say whose permissions "
+            "live functions have",
+            hint='write live_credentials = "role" (each function has its own role\'s) or "developer" (all have yours)',
+        )
+    return cast("LiveCredentials", chosen)
 
 
 def _string(data: dict[str, object], key: str, text: str) -> str | None:

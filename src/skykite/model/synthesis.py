@@ -9,6 +9,7 @@ import msgspec
 
 from skykite.model.manifest import Mode
 from skykite.model.names import AppName, StageName
+from skykite.model.project import LiveCredentials
 
 SYNTHESIS_VARIABLE: Final = "KITE_SYNTHESIS"
 """Environment variable of the synth process; its value is a `Synthesis` as JSON. `skykite.App()` reads it."""
@@ -16,7 +17,8 @@ SYNTHESIS_VARIABLE: Final = "KITE_SYNTHESIS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesis:
-    """One run of the user's program. Paths are absolute; `main` is relative to `project_root`."""
+    """One run of the user's program. Paths are absolute; `main` is relative to `project_root`.
+    `live_credentials` is what kite.toml says; the program may say otherwise."""
 
     app: AppName
     stage: StageName
@@ -25,6 +27,8 @@ class Synthesis:
     project_root: str
     main: str
     outdir: str
+    functions: tuple[str, ...] | None = None  # those to be live, by id, end of an id, or handler; None means all
+    live_credentials: LiveCredentials = "role"
 
 
 def encode_synthesis(synthesis: Synthesis) -> str:

@@ -142,6 +142,7 @@ def configure_frame(
                 "project_root": str(config.project_root),
                 "environment": dict(environment),
                 "arn": config.arn,
+                "frozen": config.frozen,
                 "nonce": nonce,
                 "end_mark": end_mark,
                 "debugger": debugger,

@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
@@ -132,8 +132,10 @@ class Runtime:
         modules_cache: Path | None = None,
         starter: Starter | None = None,
         on_watched: Callable[[], None] = lambda: None,
+        host: Mapping[str, str] = os.environ,
     ) -> None:
-        """`on_watched` is told when `watched` may answer something else than before."""
+        """`on_watched` is told when `watched` may answer something else than before. `host` is the environment that
+        functions get what a process cannot do without from."""
         self._interpreter = interpreter
         self._events = events
         self._clock = clock
@@ -144,6 +146,7 @@ class Runtime:
         self._functions: dict[FunctionId, _Function] = {}
         self._saved = SavedFiles()
         self._on_watched = on_watched
+        self._host = host
         self._workers: dict[WorkerId, Worker] = {}
         self._tasks: dict[WorkerId, _Task] = {}  # of workers that load or run
         self._calls: dict[TicketId, _Call] = {}
@@ -202,7 +205,7 @@ class Runtime:
     async def start(self) -> None:
         """Be ready to invoke."""
         self._home = Path(tempfile.mkdtemp(prefix="kite-home-"))
-        self._process_environment = process_environment(os.environ, interpreter=self._interpreter, home=self._home)
+        self._process_environment = process_environment(self._host, interpreter=self._interpreter, home=self._home)
         started = asyncio.Event()
         self._running = asyncio.create_task(self._run(started), name="runtime")
         await started.wait()
@@ -664,6 +667,7 @@ class Runtime:
                 init_ms=outcome.report.init_ms,
                 max_memory_mb=outcome.report.max_memory_mb,
                 error=error,
+                bridge_ms=call.invocation.bridge_ms,
             )
         )
         if not call.outcome.done():

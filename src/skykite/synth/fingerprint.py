@@ -135,7 +135,8 @@ def versions() -> dict[str, str]:
     """Of everything that has a hand in an assembly; and where it is installed, for editable installs."""
     found = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
     own = Path(__file__).parents[1]
-    newest = max(path.stat().st_mtime_ns for room in ("constructs", "model") for path in (own / room).glob("*.py"))
+    rooms = (own / "constructs", own / "model", own.with_name("skykite_lambda"))  # the last for the stub's zip
+    newest = max(path.stat().st_mtime_ns for room in rooms for path in room.rglob("*.py"))
     return {**found, "python": platform.python_version(), "executable": sys.executable, "own": str(newest)}
 
 

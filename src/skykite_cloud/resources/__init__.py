@@ -2,7 +2,8 @@
 
 MiniStack's handlers drop some properties in silence, and take ones that do not exist. For the types that Skykite's own
 constructs emit, each property is listed here as consumed or as refused; what MiniStack drops is applied after its
-handler, through the service. Other types pass through as MiniStack has them.
+handler, through the service. Types it does not know have their handlers here. Others pass through as MiniStack has
+them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from skykite_cloud.resources import eventapis
 from skykite_cloud.resources.rules import Properties, TypeRules, check
 from skykite_cloud.resources.types import rules_by_type
 from skykite_cloud.seams import when_imported
@@ -19,7 +21,20 @@ Attributes = dict[str, Any]
 
 def install() -> None:
     """Wrap the handlers as soon as MiniStack has them."""
-    when_imported("ministack.services.cloudformation.provisioners", _wrap_handlers)
+
+    def change(provisioners: ModuleType) -> None:
+        _add_types(provisioners)
+        _wrap_handlers(provisioners)
+
+    when_imported("ministack.services.cloudformation.provisioners", change)
+
+
+def _add_types(provisioners: ModuleType) -> None:
+    handlers = provisioners._RESOURCE_HANDLERS
+    handlers.update(eventapis.HANDLERS)
+    handlers[eventapis.KEY] = eventapis.keys_of_event_apis(handlers[eventapis.KEY])
+    provisioners._REPLACING_PROPERTIES.update(eventapis.REPLACING)
+    provisioners._STACK_TAG_PROPERTY.update(dict.fromkeys(eventapis.HANDLERS, ("Tags", "list")))
 
 
 def _wrap_handlers(provisioners: ModuleType) -> None:

@@ -5,7 +5,7 @@ The sets together are AWS's own list of writable properties per type; a test com
 
 from __future__ import annotations
 
-from skykite_cloud.resources import apis, buckets, functions, roles, tables
+from skykite_cloud.resources import apis, buckets, eventapis, functions, roles, tables
 from skykite_cloud.resources.rules import TypeRules
 
 
@@ -104,6 +104,17 @@ def rules_by_type() -> dict[str, TypeRules]:
             ),
             required=("ApiId", "IntegrationType"),
             before=(apis.find_api,),
+        ),
+        eventapis.API: TypeRules(
+            consumed=_names("EventConfig Name OwnerContact Tags"),
+            required=("Name",),
+            before=(eventapis.check_event_config,),
+        ),
+        eventapis.NAMESPACE: TypeRules(
+            consumed=_names("ApiId CodeHandlers Name PublishAuthModes SubscribeAuthModes Tags"),
+            refused=_names("CodeS3Location HandlerConfigs"),
+            required=("ApiId", "Name"),
+            before=(eventapis.find_event_api,),
         ),
         "AWS::Logs::LogGroup": TypeRules(
             consumed=_names("KmsKeyId LogGroupClass LogGroupName ResourcePolicyDocument RetentionInDays Tags"),

@@ -6,7 +6,7 @@ I/O: through `container` and `payloads`. One thread waits here, on the line and 
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from ..wire.outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Upload
 from ..wire.stub import StubMachine
@@ -16,6 +16,7 @@ from .errands import Finished
 from .events import NoLine
 from .key import NoKey
 from .payloads import download, upload
+from .queues import PASSING, failed_records, give_back
 from .settings import Settings
 
 OWN_ERRORS = frozenset(
@@ -55,6 +56,7 @@ class Driver:
         self._greeted = False
         self._doubts_key = False
         self._invocations = 0
+        self._began = 0.0
         self._transfer = ""  # the errand of this invocation, so that a late one of another is not taken for it
 
     def warm_up(self, patience: float) -> None:
@@ -68,10 +70,24 @@ class Driver:
             self._advance()
         self._advance()
 
+    def give_back(self, event: Any, outcome: Outcome) -> None:
+        """Let the messages of a queue that the last `run` failed on be seen again when the user's queue says so."""
+        visibility = self._settings.visibility_s
+        records = [] if visibility is None else failed_records(event, outcome)
+        if not records:
+            return
+        assert visibility is not None
+        left = max(0, int(visibility - (self._clock.elapsed() - self._began)))
+        try:
+            give_back(self._container.cloud, records, left)
+        except PASSING as error:
+            print(f"{len(records)} messages stay hidden for up to 15 minutes: {error}")
+
     def run(self, head: InvocationHead, payload: bytes) -> Outcome:
         """`head.remaining_ms` is as of now, `waited_ms` is filled in here."""
+        self._began = self._clock.elapsed()
         try:
-            return self._run(head, payload, self._clock.elapsed())
+            return self._run(head, payload, self._began)
         finally:
             self._container.rest()
 

@@ -14,25 +14,18 @@ if TYPE_CHECKING:
     from .envelope import ANYONE, StageKey
     from .limits import INLINE_PAYLOAD, LARGEST_DATAGRAM, LARGEST_REQUEST, LARGEST_RESULT, PROTOCOL
     from .link import Counters
-    from .outcomes import (
-        AskLease,
+    from .outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Returned, Upload, Want
+    from .reports import (
         Cancelled,
         Delivered,
-        Download,
         Event,
         Fetch,
-        InvocationHead,
         Invoke,
         NeedDownloadUrl,
         NeedUploadUrl,
-        Outcome,
-        Raised,
         Rejected,
-        Returned,
         TakenOver,
         Undelivered,
-        Upload,
-        Want,
     )
     from .stub import StubMachine
 
@@ -41,10 +34,10 @@ _HOMES = {
     "envelope": ("ANYONE", "StageKey"),
     "limits": ("INLINE_PAYLOAD", "LARGEST_DATAGRAM", "LARGEST_REQUEST", "LARGEST_RESULT", "PROTOCOL"),
     "link": ("Counters",),
-    "outcomes": (
-        "AskLease", "Cancelled", "Delivered", "Download", "Event", "Fetch", "InvocationHead", "Invoke",
-        "NeedDownloadUrl", "NeedUploadUrl", "Outcome", "Raised", "Rejected", "Returned", "TakenOver", "Undelivered",
-        "Upload", "Want",
+    "outcomes": ("AskLease", "Download", "InvocationHead", "Outcome", "Raised", "Returned", "Upload", "Want"),
+    "reports": (
+        "Cancelled", "Delivered", "Event", "Fetch", "Invoke", "NeedDownloadUrl", "NeedUploadUrl", "Rejected",
+        "TakenOver", "Undelivered",
     ),
     "stub": ("StubMachine",),
 }  # fmt: skip

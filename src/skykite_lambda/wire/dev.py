@@ -1,7 +1,7 @@
 """The developer's side: one dev session, any number of stubs.
 
 In: datagrams, time, what the shell did. Out: datagrams, and events that say what the shell is to do. No I/O.
-What happens to an invocation when is in `transitions.DEV`; here is what each action does.
+What happens to an invocation when is in `dev_steps.DEV`; here is what each action does.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from . import envelope, items, messages, outcomes
+from . import envelope, items, messages, reports
 from .codec import Malformed
+from .dev_steps import DEV
 from .envelope import ANYONE, StageKey
 from .limits import (
     BYE_HELD,
@@ -20,10 +21,12 @@ from .limits import (
     INLINE_PAYLOAD,
     LARGEST_REQUEST,
     LARGEST_RESULT,
-    LARGEST_TRACE,
+    LARGEST_TEXT,
     MOST_HELD,
+    MOST_LINES,
     MOST_PEERS,
     MOST_RECORDS,
+    PROTOCOL,
     REJECT_EVERY,
     REMEMBER_ENDED,
     RESULT_HELD,
@@ -32,7 +35,6 @@ from .limits import (
 from .link import Counters, Link
 from .outcomes import InvocationHead
 from .timers import Timers
-from .transitions import DEV
 
 _MOST_REJECTED = 1000
 _NO_HEAD = InvocationHead("", "", "")
@@ -43,6 +45,7 @@ class _Record:
     """One invocation."""
 
     __slots__ = (
+        "answer_number",
         "answered_at",
         "beat_at",
         "claim",
@@ -72,6 +75,7 @@ class _Record:
         self.sha256 = b""
         self.claim = b""
         self.claim_number: Optional[int] = None
+        self.answer_number: Optional[int] = None
         self.deadline = now
         self.received_at = now
         self.started_at = now
@@ -85,7 +89,16 @@ class _Record:
 class DevMachine:
     """`session` is 16 random bytes, new for each run of `kite dev`; `random` gives that many of them."""
 
-    def __init__(self, session: bytes, epoch: int, key: bytes, random: Callable[[int], bytes], now: float) -> None:
+    def __init__(
+        self,
+        session: bytes,
+        epoch: int,
+        key: bytes,
+        random: Callable[[int], bytes],
+        now: float,
+        *,
+        protocol: int = PROTOCOL,
+    ) -> None:
         self._random = random
         self._now = now
         self._timers = Timers()
@@ -98,14 +111,16 @@ class DevMachine:
             hears=frozenset((envelope.STUB, envelope.DEVS)),
             first_message=int.from_bytes(random(4), "big"),
             most_peers=MOST_PEERS,
+            protocol=protocol,
             now=now,
         )
         self.session = session
         self.epoch = epoch
         self._records: Dict[bytes, _Record] = {}
         self._held = 0  # bytes of requests
-        self._events: List[outcomes.Event] = []
+        self._events: List[reports.Event] = []
         self._says = envelope.DEV
+        self._protocol = protocol
         self._verdict: Optional[int] = items.TAKEN
         self._rejected: Dict[bytes, float] = {}
         self._serving = True
@@ -139,7 +154,7 @@ class DevMachine:
         over = all(record.state == "over" for record in self._records.values())
         return over and not self._link.retained["sending"]
 
-    def events(self) -> List[outcomes.Event]:
+    def events(self) -> List[reports.Event]:
         """What is to be done or to be known; each is given once."""
         found, self._events = self._events, []
         return found
@@ -180,7 +195,8 @@ class DevMachine:
         self._step(id, "returned_too_large" if too_large else "returned_large" if large else "returned", now, payload)
 
     def raised(self, id: bytes, error_type: str, message: str, trace: Sequence[str], now: float) -> None:
-        self._step(id, "raised", now, (error_type, message, _short(trace)))
+        text = message if len(message) <= LARGEST_TEXT else message[:LARGEST_TEXT] + "…"
+        self._step(id, "raised", now, (error_type[:1000], text, _short(trace)))
 
     def download_url(self, id: bytes, url: str, now: float) -> None:
         self._step(id, "download_url", now, url)
@@ -254,11 +270,11 @@ class DevMachine:
             return
         last = self._rejected.pop(sender, None)
         if last is None:
-            self._events.append(outcomes.Rejected(sender, version))
+            self._events.append(reports.Rejected(sender, version))
             while len(self._rejected) >= _MOST_REJECTED:
                 del self._rejected[next(iter(self._rejected))]
         if last is None or now >= last + REJECT_EVERY:
-            self._link.universal(sender, envelope.other_protocol(), now)
+            self._link.universal(sender, envelope.other_protocol(self._protocol), now)
             last = now
         self._rejected[sender] = last
 
@@ -306,12 +322,16 @@ class DevMachine:
     def _grant_other(self, sender: bytes, invocation: bytes, now: float) -> None:
         record = self._records.get(invocation)
         if DEV.step(record.state if record else DEV.first, "grant_other").actions:
-            self._link.note(sender, messages.encode(messages.Rehello(invocation)), now)
+            self._rehello(sender, invocation, now)
+
+    def _rehello(self, to: bytes, invocation: bytes, now: float) -> None:
+        self._link.note(to, messages.encode(messages.Rehello(invocation)), now)
+        self._verdict = None  # unacknowledged, its GRANT comes again, and so does this
 
     def _taken_over(self, sender: bytes, found: messages.TakeOver, now: float) -> None:
         if found.epoch > self.epoch and self._serving:
             self.step_down(now)
-            self._events.append(outcomes.TakenOver(sender, found.epoch))
+            self._events.append(reports.TakenOver(sender, found.epoch))
 
     # Time.
 
@@ -376,31 +396,32 @@ class DevMachine:
             self._schedule(record)
 
     def _do_need_upload_url(self, record: _Record, now: float, what: Any) -> None:
-        self._events.append(outcomes.NeedUploadUrl(record.id, record.size, record.sha256))
+        self._events.append(reports.NeedUploadUrl(record.id, record.size, record.sha256))
 
     def _do_claim(self, record: _Record, now: float, what: Any) -> None:
         record.claim_number = self._send(
             record.source, messages.Claim(record.id, record.claim, what[1]), None, record.until - now
         )
 
-    def _do_claim_again(self, record: _Record, now: float, what: Any) -> None:
-        """Its acknowledgement came, or else the link would be sending it: its GRANT is on the way."""
-
     def _do_fetch(self, record: _Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
-        self._events.append(outcomes.Fetch(record.id, record.size, record.sha256))
+        self._events.append(reports.Fetch(record.id, record.size, record.sha256))
 
     def _do_invoke(self, record: _Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
         payload = record.payload if what[1] is None else what[1]
         self._let_go(record)
         record.started_at = now
-        self._events.append(outcomes.Invoke(record.id, record.head, payload, record.source, record.deadline))
+        large = record.size > INLINE_PAYLOAD  # then S3 is part of the way here, and not of the way back
+        bridge = record.waited + (now - record.received_at) * (1 if large else 2)
+        self._events.append(
+            reports.Invoke(record.id, record.head, payload, record.source, record.deadline, bridge * 1000)
+        )
 
     def _do_need_download_url(self, record: _Record, now: float, what: Any) -> None:
         record.size, record.sha256 = len(what[1]), hashlib.sha256(what[1]).digest()
         record.answered_at = now
-        self._events.append(outcomes.NeedDownloadUrl(record.id, what[1], record.sha256))
+        self._events.append(reports.NeedDownloadUrl(record.id, what[1], record.sha256))
 
     def _do_result(self, record: _Record, now: float, what: Any) -> None:
         if isinstance(what[1], str):
@@ -409,13 +430,11 @@ class DevMachine:
         else:
             record.answered_at = now
             message = messages.Result(record.id, len(what[1]), b"", None, what[1])
-        self._send(record.source, message, record.id, min(RESULT_HELD, record.deadline - now))
+        self._answer(record, message)
 
     def _do_error(self, record: _Record, now: float, what: Any) -> None:
         record.answered_at = now
-        self._send(
-            record.source, messages.Error(record.id, *what[1]), record.id, min(RESULT_HELD, record.deadline - now)
-        )
+        self._answer(record, messages.Error(record.id, *what[1]))
 
     def _do_error_too_large(self, record: _Record, now: float, what: Any) -> None:
         text = f"Response payload size exceeded maximum allowed payload size ({LARGEST_RESULT} bytes)."
@@ -430,37 +449,37 @@ class DevMachine:
         self._link.note(record.source, messages.encode(messages.Heartbeat(record.id)), now)
 
     def _do_rehello(self, record: _Record, now: float, what: Any) -> None:
-        self._link.note(record.source, messages.encode(messages.Rehello(record.id)), now)
+        self._rehello(record.source, record.id, now)
 
     def _do_deliver(self, record: _Record, now: float, what: Any) -> None:
         taken = record.waited + record.started_at - record.received_at + now - record.answered_at
-        self._events.append(outcomes.Delivered(record.id, taken * 1000))
+        self._events.append(reports.Delivered(record.id, taken * 1000))
 
     def _do_refuse(self, record: _Record, now: float, what: Any) -> None:
-        self._events.append(outcomes.Undelivered(record.id, "the caller had given up", True))
+        self._events.append(reports.Undelivered(record.id, "the caller had given up", True))
 
     def _do_undeliver(self, record: _Record, now: float, what: Any) -> None:
-        self._events.append(outcomes.Undelivered(record.id, "the function's container did not acknowledge it", False))
+        self._events.append(reports.Undelivered(record.id, "the function's container did not acknowledge it", False))
 
     def _do_cancel(self, record: _Record, now: float, what: Any) -> None:
         before, subject = what
-        why = (
-            subject
-            if isinstance(subject, str)
-            else "the time it may take is over"
-            if now >= record.deadline
-            else "it was not granted"
-        )
-        self._events.append(outcomes.Cancelled(record.id, record.head, why, before in _STARTED))
+        late = "the time it may take is over" if now >= record.deadline else "it was not granted"
+        why = subject if isinstance(subject, str) else late
+        self._events.append(reports.Cancelled(record.id, record.head, why, before in _STARTED))
 
     def _do_end(self, record: _Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
+        self._link.forget(record.answer_number)
         self._let_go(record)
         record.head = _NO_HEAD
         self._timers.set(("record", record.id), now + REMEMBER_ENDED)
 
     def _do_forget(self, record: _Record, now: float, what: Any) -> None:
         del self._records[record.id]
+
+    def _answer(self, record: _Record, message: messages.Message) -> None:
+        seconds = min(RESULT_HELD, record.deadline - self._now)
+        record.answer_number = self._send(record.source, message, record.id, seconds)
 
     def _let_go(self, record: _Record) -> None:
         self._held -= len(record.payload)
@@ -472,7 +491,6 @@ class DevMachine:
 
 def _short(trace: Sequence[str]) -> Tuple[str, ...]:
     """Beginning and end of a trace that is longer than anybody reads."""
-    if sum(map(len, trace)) <= LARGEST_TRACE:
+    if len(trace) <= MOST_LINES and sum(map(len, trace)) <= LARGEST_TEXT:
         return tuple(trace)
-    kept = [line[: LARGEST_TRACE // 80] for line in (*trace[:20], "  …\n", *trace[-20:])]
-    return tuple(kept)
+    return tuple([line[: LARGEST_TEXT // 50] for line in (*trace[:20], "  …\n", *trace[-20:])])

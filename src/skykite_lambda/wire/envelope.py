@@ -19,7 +19,7 @@ import hmac
 import struct
 from typing import NamedTuple, Optional, Union
 
-from .limits import LARGEST_DATAGRAM, PROTOCOL, REPLAY_WINDOW
+from .limits import LARGEST_DATAGRAM, REPLAY_WINDOW
 
 MAGIC = b"KW"
 HEADER = struct.Struct("!2sBB4s16s16sQ")
@@ -69,16 +69,16 @@ def unseal(key: StageKey, datagram: bytes, session: bytes, speakers: "frozenset[
     _, version, says, name, sender, to, number = HEADER.unpack_from(datagram)
     if name != key.name:
         return "other_stage"
-    if says not in speakers or sender in (session, ANYONE):
+    if says not in speakers or sender == ANYONE:
         return "reflected"
-    if to not in (session, ANYONE):
+    if to not in (session, ANYONE) or sender == session:
         return "elsewhere"
     if not hmac.compare_digest(hmac.digest(key.secret, datagram[:-MAC_SIZE], "sha256"), datagram[-MAC_SIZE:]):
         return "forged"
     return Envelope(version, says, sender, to, number, datagram[HEADER.size : -MAC_SIZE])
 
 
-def other_protocol(speaks: int = PROTOCOL) -> bytes:
+def other_protocol(speaks: int) -> bytes:
     """The payload of a universal frame: I speak that, and not what you said."""
     return bytes((_OTHER_PROTOCOL, speaks))
 

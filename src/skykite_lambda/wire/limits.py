@@ -10,7 +10,8 @@ LARGEST_REQUEST = 6 * 1024 * 1024  # Lambda's, synchronous
 LARGEST_RESULT = 6 * 1024 * 1024 + 100  # Lambda's
 LARGEST_MESSAGE = LARGEST_RESULT + 512 * 1024  # with everything around a payload, after decompression
 INLINE_PAYLOAD = 1024 * 1024  # larger ones go through S3
-LARGEST_TRACE = 256 * 1024  # of an error, in bytes; the middle of a longer one is left out
+LARGEST_TEXT = 256 * 1024  # of an error's message and of its trace, in characters; longer ones are shortened
+MOST_LINES = 500  # of a trace
 COMPRESS_FROM = 3_000  # smaller ones fit in the 5 KB that AppSync counts as one operation anyway
 
 # Counts.
@@ -37,7 +38,8 @@ REMEMBER_PEER = 1800.0
 OVERSLEPT = 1.0  # later than this, it was us who were away: frozen container, laptop that slept
 
 # The session.
-CLAIM_WINDOW = 3.0  # then the lease is asked, and if somebody is there another window begins
+CLAIM_WINDOW = 3.0  # then the lease is asked, and meanwhile a second window begins
+SECOND_WINDOW = 5.0
 CLAIM_WINDOW_PER_BYTE = 1.0 / (256 * 1024)
 INVITE_AGAIN = 1.0  # INVOKE was acknowledged, yet nobody claims
 OWNER_SILENCE = 12.0

@@ -18,8 +18,8 @@ from .limits import (
     LARGEST_MESSAGE,
     MOST_BUFFERED,
     MOST_PARTIALS,
-    PROTOCOL,
     REMEMBER_PARTIAL,
+    SHORTEST_RETRY,
 )
 from .peers import Peer, Peers
 from .receiving import Partial
@@ -93,6 +93,7 @@ class Link:
         hears: FrozenSet[int],
         first_message: int,
         most_peers: int,
+        protocol: int,
         now: float,
     ) -> None:
         self._session = session
@@ -102,6 +103,7 @@ class Link:
         self._says = says
         self._hears = hears
         self._next_message = first_message
+        self._protocol = protocol
         self._now = now
         self._out: Dict[int, Outbound] = {}
         self._ready: Dict[bytes, Peer] = {}
@@ -119,7 +121,7 @@ class Link:
         number = self._next_message = (self._next_message + 1) & 0xFFFFFFFF
         outbound = self._out[number] = Outbound(number, to, message, tag, now=now, expires=expires)
         peer = self.peers.to(to, now)
-        peer.sending += 1
+        peer.unacknowledged[number] = outbound
         peer.queue[number] = outbound
         self._ready[to] = peer
         self._timers.set(("send", number), outbound.next_look(now, self.round_trip.retry()))
@@ -137,7 +139,7 @@ class Link:
             self._timers.cancel(("send", outbound.number))
             peer = self.peers.get(outbound.to)
             if peer is not None:
-                peer.sending -= 1
+                del peer.unacknowledged[outbound.number]
                 peer.queue.pop(outbound.number, None)
 
     def is_sending(self, number: Optional[int]) -> bool:
@@ -172,7 +174,7 @@ class Link:
         peer.notes.clear()
         for outbound in peer.queue.values():
             segments = outbound.take(now)
-            self.counters.sent_again += len(segments) if outbound.transmissions > 1 else 0
+            self.counters.sent_again += len(segments) if outbound.latest != outbound.sent else 0
             parts += map(items.pack, segments)
         peer.queue.clear()
         while parts:
@@ -180,7 +182,7 @@ class Link:
             while taken < len(parts) and (not taken or size + len(parts[taken]) <= _ROOM):
                 size += len(parts[taken])
                 taken += 1
-            self._frame(address, peer, b"".join(parts[:taken]), PROTOCOL)
+            self._frame(address, peer, b"".join(parts[:taken]), self._protocol)
             del parts[:taken]
 
     def _frame(self, address: bytes, peer: Peer, payload: bytes, version: int) -> None:
@@ -210,7 +212,7 @@ class Link:
             self.counters.replayed += 1
             return
         self.counters.received += 1
-        if version != PROTOCOL:
+        if version != self._protocol:
             self.counters.other_protocol += 1
             self._owner.foreign(sender, version, payload, now)
             return
@@ -235,7 +237,7 @@ class Link:
         if ack.verdict == items.PARTIAL:
             outbound.acknowledged(sender, ack.here)
             return
-        if outbound.transmissions == 1 and outbound.sent is not None:
+        if outbound.sent is not None and outbound.latest == outbound.sent:
             self.round_trip.measured(now - outbound.sent)
         self.forget(ack.message)
         self._owner.settled(outbound.tag, ack.verdict, now)
@@ -245,7 +247,8 @@ class Link:
         if known is not None:
             self.counters.duplicate += 1
             peer.acks[segment.message] = (known[0], 0)
-            self._ready[sender] = peer  # its sender may be waiting for this one
+            self._ready[sender] = peer
+            self._hasten(peer, now)
             return
         partial = None
         if segment.parts == 1:
@@ -266,6 +269,13 @@ class Link:
         self._discard(sender, peer, segment.message)
         peer.remember(segment.message, verdict, now)
         self._owe(sender, peer, segment.message, verdict, 0, now)
+
+    def _hasten(self, peer: Peer, now: float) -> None:
+        """It repeats what is here already, so it may have missed what it was told. Say the small things again."""
+        for number, outbound in peer.unacknowledged.items():
+            if outbound.count == 1 and outbound.sent is not None and now >= outbound.latest + SHORTEST_RETRY:
+                outbound.again()
+                peer.queue[number] = outbound
 
     def _deliver(self, sender: bytes, segment: items.Segment, data: bytes, now: float) -> Optional[int]:
         try:
@@ -327,7 +337,8 @@ class Link:
             self.forget(number)
             self._owner.settled(outbound.tag, None, now)
             return
-        self._timers.set(("send", number), outbound.again(now, self.round_trip.retry()))
+        outbound.again()
+        self._timers.set(("send", number), outbound.next_look(now, self.round_trip.retry()))
         peer = self._ready[outbound.to] = self.peers.to(outbound.to, now)
         peer.queue[number] = outbound
 

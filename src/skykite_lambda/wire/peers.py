@@ -28,8 +28,8 @@ class Peer:
         "number",
         "partials",
         "queue",
-        "sending",
         "shouted",
+        "unacknowledged",
     )
 
     def __init__(self, first_number: int, now: float) -> None:
@@ -41,13 +41,13 @@ class Peer:
         self.hurry = False  # to acknowledge
         self.notes: List[bytes] = []  # to be sent with the next frame
         self.queue: Dict[int, Outbound] = {}  # messages with segments to be sent now
-        self.sending = 0  # messages that are not acknowledged yet
+        self.unacknowledged: Dict[int, Outbound] = {}
         self.partials: Dict[int, Partial] = {}
         self.delivered: Dict[int, Tuple[int, float]] = {}  # message → verdict, until when it is remembered
 
     @property
     def idle(self) -> bool:
-        return not (self.sending or self.partials or self.notes or self.acks)
+        return not (self.unacknowledged or self.partials or self.notes or self.acks)
 
     def note(self, data: bytes) -> None:
         if data not in self.notes:

@@ -46,8 +46,19 @@ class Outbound:
     """A message that is sent until somebody has all of it, or until it is too late."""
 
     __slots__ = (
-        "_acked", "_segments", "_wait", "created", "expires", "flags", "number", "sent", "size", "tag", "to",
-        "transmissions", "waiting",
+        "_acked",
+        "_segments",
+        "_wait",
+        "created",
+        "expires",
+        "flags",
+        "latest",
+        "number",
+        "sent",
+        "size",
+        "tag",
+        "to",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, number: int, to: bytes, message: bytes, tag: Any, *, now: float, expires: float) -> None:
@@ -61,8 +72,8 @@ class Outbound:
         self._segments = [data[at : at + SEGMENT_DATA] for at in range(0, len(data), SEGMENT_DATA)]
         self._acked: Dict[bytes, int] = {}  # by whom: which
         self.waiting = self._all  # segments to be sent with the next frame
-        self.transmissions = 0
         self.sent: Optional[float] = None  # for the first time
+        self.latest = now  # time it was sent
         self._wait = 0.0
 
     @property
@@ -77,6 +88,7 @@ class Outbound:
         """The segments to be sent now."""
         if self.sent is None:
             self.sent = now
+        self.latest = now
         waiting, self.waiting = self.waiting, 0
         age_ms = max(0, int((now - self.created) * 1000))
         return [
@@ -90,15 +102,14 @@ class Outbound:
         self._acked[by] = self._acked.get(by, 0) | here & self._all
         self.waiting &= self._missing()
 
-    def again(self, now: float, retry: float) -> float:
-        """Send what is missing once more. Returns when to look again."""
+    def again(self) -> None:
+        """Send what is missing once more."""
         self.waiting = self._missing()
-        return self.next_look(now, retry)
 
     def next_look(self, now: float, retry: float) -> float:
-        self.transmissions += 1
+        """When to do so."""
         first = retry + RETRY_PER_SEGMENT * (len(self._segments) - 1)
-        self._wait = first if self.transmissions == 1 else min(self._wait * BACK_OFF, max(LONGEST_RETRY, first))
+        self._wait = min(self._wait * BACK_OFF, max(LONGEST_RETRY, first)) if self._wait else first
         return min(now + self._wait, self.expires)
 
     def _missing(self) -> int:

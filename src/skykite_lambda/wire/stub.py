@@ -1,7 +1,7 @@
 """The stub's side: one container, one invocation at a time.
 
 In: an event from Lambda, datagrams, time. Out: datagrams, a wish for its shell (`wants`), and the `outcome`. No I/O.
-What happens when is in `transitions.STUB`; here is what each action does.
+What happens when is in `stub_steps.STUB`; here is what each action does.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from .limits import (
     OWNER_SILENCE,
     PROTOCOL,
     REJECT_GRACE,
+    SECOND_WINDOW,
 )
 from .link import Counters, Link
 from .outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Returned, Upload, Want
+from .stub_steps import STUB
 from .timers import Timers
-from .transitions import STUB
 
 _MOST_SESSIONS = 16  # dev sessions one container meets at a time
 _NO_HEAD = InvocationHead("", "", "")
@@ -38,7 +39,15 @@ _NO_HEAD = InvocationHead("", "", "")
 class StubMachine:
     """`session` is 16 random bytes, the container's for its whole life; `random` gives that many of them."""
 
-    def __init__(self, session: bytes, key: bytes, random: Callable[[int], bytes], now: float) -> None:
+    def __init__(
+        self,
+        session: bytes,
+        key: bytes,
+        random: Callable[[int], bytes],
+        now: float,
+        *,
+        protocol: int = PROTOCOL,
+    ) -> None:
         self._random = random
         self._now = now
         self._timers = Timers()
@@ -51,6 +60,7 @@ class StubMachine:
             hears=frozenset((envelope.DEV,)),
             first_message=int.from_bytes(random(4), "big"),
             most_peers=_MOST_SESSIONS,
+            protocol=protocol,
             now=now,
         )
         self.session = session
@@ -72,7 +82,8 @@ class StubMachine:
         self._owner_heard = 0.0
         self._invite_number: Optional[int] = None
         self._grant_number: Optional[int] = None
-        self._speaks = PROTOCOL
+        self._protocol = protocol
+        self._other_protocol = protocol
         self._verdict = items.TAKEN
         self._function = ""
         self._hellos = 0
@@ -215,8 +226,8 @@ class StubMachine:
 
     def foreign(self, sender: bytes, version: int, payload: bytes, now: float) -> None:
         speaks = envelope.spoken_protocol(payload) if version == envelope.UNIVERSAL else None
-        if speaks is not None and speaks != PROTOCOL:
-            self._speaks = speaks
+        if speaks is not None and speaks != self._protocol:
+            self._other_protocol = speaks
             self._step("outdated", now)
 
     # Time.
@@ -288,9 +299,7 @@ class StubMachine:
             b"" if self._is_large else self._payload,
         )
         self._link.forget(self._invite_number)
-        self._invite_number = self._link.send(
-            ANYONE, messages.encode(invoke), self._invocation, now, min(self._deadline, now + 4 * self._window)
-        )
+        self._invite_number = self._link.send(ANYONE, messages.encode(invoke), self._invocation, now, self._deadline)
 
     def _do_abandon(self, now: float, subject: Any) -> None:
         self._send_cancel(self._owner, self._invocation, "it was given up", now)
@@ -331,6 +340,7 @@ class StubMachine:
 
     def _do_extend(self, now: float, subject: Any) -> None:
         self._extended = True
+        self._window += SECOND_WINDOW - CLAIM_WINDOW
         self._window_ends = now + self._window
         self._timers.set(("stub", "window"), self._window_ends)
 
@@ -368,14 +378,14 @@ class StubMachine:
         self.outcome = Raised("LiveDevLost", text)
 
     def _do_fail_outdated(self, now: float, subject: Any) -> None:
-        if self._speaks > PROTOCOL:
+        if self._other_protocol > self._protocol:
             what, remedy = "older", "run `kite dev` or `kite deploy` again to redeploy the stage"
         else:
             what, remedy = "newer", "upgrade Skykite there, or redeploy the stage with the version that is there"
         self.outcome = Raised(
             "LiveStubOutdated",
             f"this stage was deployed by an {what} Skykite than the `kite dev` that is connected "
-            f"(protocol {PROTOCOL} against {self._speaks}); {remedy}",
+            f"(protocol {self._protocol} against {self._other_protocol}); {remedy}",
         )
 
     def _do_fail_deadline(self, now: float, subject: Any) -> None:

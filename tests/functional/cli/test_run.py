@@ -94,7 +94,7 @@ async def test_a_group_without_a_command_prints_its_help(tmp_path: Path) -> None
     asked = await kite("cloud", "--help", cwd=tmp_path)
     assert (done.code, done.stderr) == (0, "")
     assert done.stdout == asked.stdout
-    assert "env  Print the variables" in done.stdout
+    assert "env     Print the variables" in done.stdout
 
 
 async def test_wrong_usage_is_an_event_too(tmp_path: Path) -> None:

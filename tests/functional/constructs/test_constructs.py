@@ -554,3 +554,13 @@ def test_template_assertions_work_on_our_stacks(project: Path) -> None:
         Template.from_stack(stack).has_resource_properties("AWS::DynamoDB::Table", {"BillingMode": "PAY_PER_REQUEST"})
 
     build(project, define)
+
+
+def test_whose_permissions_live_functions_have_is_in_the_manifest(project: Path) -> None:
+    def define(app: Any) -> None:
+        assert app.live_credentials == "role"
+        app.live_credentials = "developer"
+        Stack(app, "NotesStack")
+
+    assert build(project, define).manifest.live_credentials == "developer"
+    assert build(project, lambda app: Stack(app, "NotesStack")).manifest.live_credentials == "role"

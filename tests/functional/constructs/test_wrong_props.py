@@ -119,6 +119,7 @@ OTHERS = {
     "output value": "stack.add_outputs(Api=notes)",
     "stack name": 'Stack(app, "Notes_Stack")',
     "stack region": 'Stack(app, "Other", env={"region": "us-east-1"})',
+    "live credentials": 'app.live_credentials = "develop"',
     "not in an app": 'Table(__import__("aws_cdk").App(), "T")',
     "no scope": 'Table("T", "Notes", fields={})',
     "no id": 'Table(stack, "")',

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from skykite.constructs.http_apis import ReadApis, read_http_apis
-from skykite.constructs.references import Address, Expression, Templates
 from skykite.model.manifest import RouteEntry, UnservedApi, UnservedRoute
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+from skykite.model.references import Address, Expression, Templates
 
 WEB, CODE = StackName("web"), StackName("code")
 GET, NAMED = FunctionId("Code/Get"), FunctionId("Code/Named")

@@ -1,14 +1,20 @@
-"""Whether the bootstrap stack serves."""
+"""Whether the bootstrap stack serves, and what is in it where."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 
+import cfnlint
 import pytest
 
 from skykite.aws import StackOutput, StackState
-from skykite.deploy.bootstrap import judge_bootstrap
+from skykite.deploy.bootstrap import bootstrap_template, judge_bootstrap
 from skykite.errors import SkykiteError
+from skykite.model.bootstrap import REGIONS_WITHOUT_EVENT_APIS
+
+PROVIDERS = Path(cfnlint.__file__).parent / "data" / "schemas" / "providers"
 
 
 def state(version: str | None, status: str = "CREATE_COMPLETE") -> StackState:
@@ -18,16 +24,34 @@ def state(version: str | None, status: str = "CREATE_COMPLETE") -> StackState:
     )
 
 
-@pytest.mark.parametrize("found", [None, state("0"), state(None), state("1", "ROLLBACK_COMPLETE")])
+@pytest.mark.parametrize("found", [None, state("1"), state(None), state("2", "ROLLBACK_COMPLETE")])
 def test_what_is_missing_old_or_broken_is_applied(found: StackState | None) -> None:
     assert judge_bootstrap(found) == "apply"
 
 
 def test_the_present_version_is_ready() -> None:
-    assert judge_bootstrap(state("1", "UPDATE_COMPLETE")) == "ready"
+    assert judge_bootstrap(state("2", "UPDATE_COMPLETE")) == "ready"
 
 
 def test_a_newer_one_is_left_alone() -> None:
     with pytest.raises(SkykiteError) as raised:
-        judge_bootstrap(state("2"))
-    assert raised.value.message == "the stack `skykite-bootstrap` has version 2; this Skykite knows version 1"
+        judge_bootstrap(state("3"))
+    assert raised.value.message == "the stack `skykite-bootstrap` has version 3; this Skykite knows version 2"
+
+
+def test_a_region_gets_what_its_cloudformation_knows_and_no_more() -> None:
+    known = {path.stem: json.loads(path.read_text()) for path in PROVIDERS.glob("*-*-*.json")}
+    assert len(known) > 30
+    for region, types in known.items():
+        if "AWS::Lambda::Function" not in types:
+            continue
+        wanted = {resource["Type"] for resource in bootstrap_template(region)["Resources"].values()}
+        assert wanted <= set(types), region
+        assert ("AWS::AppSync::Api" in wanted) == ("AWS::AppSync::Api" in types), region
+
+
+@pytest.mark.parametrize("region", sorted(REGIONS_WITHOUT_EVENT_APIS))
+def test_no_output_names_what_a_region_has_not(region: str) -> None:
+    template = bootstrap_template(region)
+
+    assert set(template["Outputs"]) == {"Version", "BucketName"}

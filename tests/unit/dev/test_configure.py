@@ -68,10 +68,12 @@ def test_a_worker_gets_the_deployed_environment_with_local_urls_and_the_handler_
         manifest(entry(GET)),
         {GET: STATE},
         project_root=ROOT,
-        credentials={"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        variables={"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        own={GET: {"AWS_ACCESS_KEY_ID": "AKIA"}, FunctionId("a"): {"AWS_ACCESS_KEY_ID": "other"}},
         translate=lambda text: text.replace("https://abc.example", "http://127.0.0.1:4000"),
     )
     assert config.environment == {
+        "AWS_ACCESS_KEY_ID": "AKIA",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         "AWS_REGION": "mine",
         "URL": "http://127.0.0.1:4000/x",

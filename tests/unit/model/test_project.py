@@ -14,11 +14,15 @@ def test_a_name_is_all_that_kite_toml_must_have() -> None:
     project = parse_project('name = "notes"', ROOT)
     assert (project.name, project.region, project.main) == ("notes", "us-east-1", PurePosixPath("stacks/app.py"))
     assert project.state == ROOT / ".kite"
+    assert project.live_credentials == "role"
 
 
 def test_every_key_is_read() -> None:
-    project = parse_project('name = "notes"\nregion = "eu-west-1"\nmain = "infra/main.py"\n', ROOT)
+    project = parse_project(
+        'name = "notes"\nregion = "eu-west-1"\nmain = "infra/main.py"\nlive_credentials = "developer"', ROOT
+    )
     assert (project.region, project.main) == ("eu-west-1", PurePosixPath("infra/main.py"))
+    assert project.live_credentials == "developer"
 
 
 @pytest.mark.parametrize(
@@ -35,13 +39,13 @@ def test_every_key_is_read() -> None:
             'name = "notes"\nregoin = "eu-west-1"',
             "config-unknown-key",
             "`kite.toml` line 2 has `regoin`, which Skykite does not know",
-            "the keys are `name`, `region`, `main`",
+            "the keys are `name`, `region`, `main`, `live_credentials`",
         ),
         (
             'name = "notes"\n\n[aws]\nregion = "eu-west-1"',
             "config-unknown-key",
             "`kite.toml` line 3 has `aws`, which Skykite does not know",
-            "the keys are `name`, `region`, `main`",
+            "the keys are `name`, `region`, `main`, `live_credentials`",
         ),
         ("name = 7", "config-invalid", "`kite.toml` line 1: `name` must be a string, not `7`", None),
         (
@@ -55,6 +59,12 @@ def test_every_key_is_read() -> None:
             "config-invalid",
             "`kite.toml` line 2: `../app.py` leaves the project's folder",
             'give a path inside the project, for instance main = "stacks/app.py"',
+        ),
+        (
+            'name = "notes"\nlive_credentials = "mine"',
+            "config-invalid",
+            "`kite.toml` line 2: `mine` does not say whose permissions live functions have",
+            'write live_credentials = "role" (each function has its own role\'s) or "developer" (all have yours)',
         ),
         (
             'name = "my notes"',

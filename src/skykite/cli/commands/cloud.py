@@ -16,12 +16,51 @@ from skykite.errors import SkykiteError
 Format = Literal["sh", "powershell", "fish", "json"]
 
 
-@click.group(cls=CommandGroup, short_help="Look at the embedded cloud behind `kite dev --local`")
+@click.group(cls=CommandGroup, short_help="Keep the embedded cloud running, and look at it")
 def command() -> None:
-    """The embedded cloud of this project."""
+    """The embedded cloud of this project: the one behind `kite dev --local`, also by itself."""
 
 
-@command.command()
+@command.command(short_help="Keep it running by itself, with what was deployed to it")
+@click.option("--foreground", is_flag=True, help="Stay in this terminal until Ctrl-C, and show what functions do.")
+@click.option("--detached", is_flag=True, hidden=True)
+@pass_settings
+def start(settings: Settings, foreground: bool, detached: bool) -> None:
+    """Keep the embedded cloud running by itself, with what was deployed to it.
+
+    `kite deploy --local` deploys to it as to AWS: functions run from their deployed code, whatever is saved meanwhile.
+    It runs until `kite cloud stop`, also when the terminal is closed. `kite cloud env` points an AWS CLI at it.
+    """
+    from skykite.cli.compose import run_cloud_start, run_keeper
+
+    if detached:
+        run_keeper(settings)
+    else:
+        run_cloud_start(settings, foreground=foreground)
+
+
+@command.command(short_help="Stop the one that is kept; its data stays")
+@pass_settings
+def stop(settings: Settings) -> None:
+    """Stop the embedded cloud that `kite cloud start` keeps. Its data stays for the next time."""
+    from skykite.cli.compose import run_cloud_stop
+
+    run_cloud_stop(settings)
+
+
+@command.command(short_help="Say whether one runs, and what is deployed to it")
+@pass_settings
+def status(settings: Settings) -> None:
+    """Say whether an embedded cloud runs for this project, since when, and what is deployed there.
+
+    Exits with 1 if none does.
+    """
+    from skykite.cli.compose import run_cloud_status
+
+    click.get_current_context().exit(run_cloud_status(settings))
+
+
+@command.command(short_help="Print the variables that point an AWS CLI or SDK at it")
 @click.option(
     "--format",
     "format_",
@@ -47,7 +86,7 @@ def env(settings: Settings, format_: Format) -> None:
         raise SkykiteError(
             "cloud-not-running",
             f"no embedded cloud runs for `{project.name}`",
-            hint="start `kite dev --local` in another terminal",
+            hint="start `kite dev --local` in another terminal, or keep one running with `kite cloud start`",
         )
     variables = cloud_environment(address)
     unset = [name for name, value in variables.items() if not value]

@@ -8,8 +8,9 @@ from skykite.cli.settings import Settings, pass_settings
 
 
 @click.command(short_help="Bring a stage to what your stacks say")
+@click.option("--local", is_flag=True, help="Deploy to the embedded cloud that `kite cloud start` keeps, not to AWS.")
 @pass_settings
-def command(settings: Settings) -> None:
+def command(settings: Settings, local: bool) -> None:
     """Deploy the app to the AWS account that your credentials name, under the stage.
 
     Stacks that have not changed are left alone. A change that would lose data is asked about first; off a terminal
@@ -17,4 +18,4 @@ def command(settings: Settings) -> None:
     """
     from skykite.cli.compose import run_deploy
 
-    run_deploy(settings)
+    run_deploy(settings, local=local)

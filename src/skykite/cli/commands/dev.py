@@ -10,6 +10,12 @@ from skykite.errors import SkykiteError
 
 @click.command(short_help="Run your functions here and reload them as you save")
 @click.option("--local", is_flag=True, help="Everything on this machine: no AWS account needed.")
+@click.option("--bridge", is_flag=True, help="With --local: the stubs and the bridge of Live, in the embedded cloud.")
+@click.option(
+    "--functions",
+    metavar="NAMES",
+    help="Only these run here, the others as deployed: construct paths or handlers, separated by commas.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -17,18 +23,40 @@ from skykite.errors import SkykiteError
     help="Where the first API listens, the others follow. Without it: the first free port from 4000 on. 0: any.",
 )
 @pass_settings
-def command(settings: Settings, local: bool, port: int | None) -> None:
-    """Run the app for development: your functions in workers on this machine, everything else in the embedded cloud.
+def command(settings: Settings, local: bool, bridge: bool, functions: str | None, port: int | None) -> None:
+    """Run the app for development: your functions in workers on this machine, everything else in your AWS account.
+
+    The stage is deployed with a stub for each function, which passes every invocation on to this machine. With
+    --local everything else is in the embedded cloud instead, and no account is needed.
 
     Saved handlers run with the next request, saved stacks are applied, and a debugger that started this command
     stops at breakpoints in your functions. Ctrl-C stops everything.
     """
-    if not local:
+    if bridge and not local:
         raise SkykiteError(
-            "live-not-available",
-            "`kite dev` against an AWS account is not part of this release",
-            hint="run `kite dev --local`; `kite deploy` deploys to AWS",
+            "option-conflict",
+            "`--bridge` is for the embedded cloud; without --local, `kite dev` always works through the bridge",
+            hint="write `kite dev --local --bridge`, or leave --bridge out",
+        )
+    if port is not None and (bridge or not local):
+        raise SkykiteError(
+            "option-conflict",
+            "`--port` is for `kite dev --local` alone: here the cloud serves the APIs",
+            hint="leave --port out; the endpoints are printed",
         )
     from skykite.cli.compose import run_dev
 
-    run_dev(settings, port=port)
+    run_dev(settings, local=local, bridge=bridge, port=port, functions=_names(functions))
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not names:
+        raise SkykiteError(
+            "functions-empty",
+            "`--functions` names none",
+            hint="write for instance --functions Api/Notes,functions/worker.run, or leave it out to run all here",
+        )
+    return names

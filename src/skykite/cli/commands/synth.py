@@ -64,6 +64,7 @@ async def _synthesize(workspace: Workspace, mode: Mode, events: EventSink) -> tu
         project_root=str(project.root),
         main=str(project.main),
         outdir=str(workspace.assembly),
+        live_credentials=project.live_credentials,
     )
     result = await synthesize(
         synthesis, environment=workspace.environment.variables, events=events, clock=SystemClock()

@@ -52,6 +52,7 @@ class _Head:
     status: str
     tone: Tone
     took: str = ""
+    bridge: str = ""
     init: str = ""
 
 
@@ -93,7 +94,7 @@ class Invocations:
         if request is None:
             request = self._open[event.request_id] = _Request(event.function, event.trigger, at)
         request.finished, request.finished_at = event, at
-        if event.trigger.kind == "http" and not request.answered:
+        if event.trigger.kind == "http" and event.bridge_ms is None and not request.answered:
             return []
         return self._close(event.request_id, request, self._function_head(request, event))
 
@@ -185,6 +186,7 @@ class Invocations:
             status="failed" if failed else "ok",
             tone="bad" if failed else "good",
             took=duration(event.duration_ms),
+            bridge="" if event.bridge_ms is None else f"+{duration(event.bridge_ms)} bridge",
             init=_init(event, total_ms=None),
         )
 
@@ -203,6 +205,8 @@ class Invocations:
         spans.append(Span("  " + status, head.tone))
         if head.took:
             spans.append(Span("  " + head.took, "dim"))
+        if head.bridge:
+            spans.append(Span("  " + head.bridge, "dim"))
         whole = Line(tuple(spans))
         if not head.init:
             return [whole]

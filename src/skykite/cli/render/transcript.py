@@ -10,9 +10,16 @@ from typing import Final, assert_never
 
 from skykite.cli.error_text import format_error
 from skykite.cli.output_rows import output_rows
+from skykite.cli.render import kept
 from skykite.cli.render.invocations import Invocations
 from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line, shortened
 from skykite.model.events import (
+    BridgeConnected,
+    BridgeDisconnected,
+    BridgeTakenOver,
+    CloudStarted,
+    CloudStatus,
+    CloudStopped,
     DebuggerAttached,
     DeployFinished,
     DeployPlanned,
@@ -25,6 +32,7 @@ from skykite.model.events import (
     ErrorRaised,
     Event,
     HttpFinished,
+    InvocationDropped,
     InvocationFinished,
     InvocationLog,
     InvocationStarted,
@@ -83,6 +91,14 @@ class Transcript:
                 return [*self._invocations.finished(event, at)]
             case HttpFinished():
                 return [*self._invocations.http(event, at)]
+            case InvocationDropped():
+                return [line(self._bad(), event.function, Span(f"  {event.reason}", "bad"), f"  {event.message}")]
+            case BridgeConnected():
+                return [self._connected(event)]
+            case BridgeDisconnected():
+                return [*self._disconnected(event)]
+            case BridgeTakenOver():
+                return [self._taken_over(event)]
             case StepStarted() | StepProgress():
                 return [] if self._live else [line(Span(f"{event.step}: ", "dim"), sentence_part(event.message))]
             case StepFinished():
@@ -118,6 +134,12 @@ class Transcript:
                     return []  # it is there to see, as it was typed
                 by = {"user": "", "yes": " (--yes)", "default": " (nobody to ask)"}[event.by]
                 return [line(Span("  answered ", "dim"), ("yes" if event.answer else "no") + by)]
+            case CloudStarted():
+                return kept.started(event, self._symbols)
+            case CloudStopped():
+                return kept.stopped(event, self._symbols)
+            case CloudStatus():
+                return kept.status(event, self._symbols)
             case DebuggerAttached():
                 what = f"debugger attached to process {event.pid}"
                 return [line(Span(f"{what}, {event.function}" if event.function else what, "dim"))]
@@ -171,6 +193,20 @@ class Transcript:
             _files(event.files),
             Span(f"{what}  {duration(event.elapsed_ms)}", "dim"),
         )
+
+    def _connected(self, event: BridgeConnected) -> Line:
+        after = "" if event.outage_ms is None else f" again, after {duration(event.outage_ms)}"
+        return line(self._good(), "connected", Span(after, "dim"))
+
+    def _disconnected(self, event: BridgeDisconnected) -> list[Line]:
+        lines = [line(Span("! ", "warn"), "disconnected", Span(f"  {event.message}", "dim"))]
+        if event.hint:
+            lines.append(line(Span("  hint: ", "accent"), event.hint))
+        return lines
+
+    def _taken_over(self, event: BridgeTakenOver) -> Line:
+        rest = f", {event.running} still running here" if event.running else ""
+        return line(Span("! ", "warn"), f"taken over by {event.by}", Span(rest, "dim"))
 
     def _planned(self, event: DeployPlanned) -> list[Line]:
         by_stack: dict[str, list[ResourceChange]] = {}

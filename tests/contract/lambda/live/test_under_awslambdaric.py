@@ -16,7 +16,7 @@ import pytest
 from kit.appsync import Aws, running_aws
 from kit.dev_session import Function, echo, serving
 from kit.lambda_service import LambdaService, aws_runtime
-from skykite.live.package import HANDLER, build_stub_package
+from skykite.model.stub_package import HANDLER, build_stub_package
 from skykite_lambda.wire import InvocationHead, Raised
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric has wheels for Linux only")

@@ -49,6 +49,17 @@ def test_what_a_queue_triggers_is_shown_when_the_function_is_done() -> None:
     ]
 
 
+def test_a_request_that_came_over_the_bridge_is_answered_in_the_cloud_and_shown_when_its_function_is_done() -> None:
+    told = invocations()
+    told.started(started(request(1), GET, http("GET", "/a")), 0)
+    told.log(log(request(1), GET, "one\n"), 0)
+    assert texts(told.finished(finished(request(1), GET, http("GET", "/a"), bridge_ms=41.8), 0.1)) == [
+        "GET    /a  NotesStack/Api/GET --notes--{id}  ok  12 ms  +42 ms bridge",
+        "    one",
+    ]
+    assert not told.waiting
+
+
 def test_a_failure_shows_its_error_under_its_output() -> None:
     told = invocations()
     error = InvocationError(type="ValueError", message="two\nlines", trace=("  File a\n    b\n",), hint="try c")

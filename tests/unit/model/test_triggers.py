@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from skykite.cloud.triggers import trigger_of
 from skykite.model.invocation import Trigger
+from skykite.model.triggers import trigger_of
 
 ARN = "arn:aws:{}:eu-west-1:000000000000:{}"
 

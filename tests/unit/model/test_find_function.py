@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from skykite.cli.find_function import find_function
 from skykite.errors import SkykiteError
+from skykite.model.find_function import find_function
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import AppName, FunctionId, LogicalId, StackName, StageName
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import skykite_lambda
-from skykite.live.package import HANDLER, SIZE_LIMIT, build_stub_package, strip
+from skykite.model.stub_package import HANDLER, SIZE_LIMIT, build_stub_package, strip
 
 SOURCE = Path(skykite_lambda.__file__).parent
 

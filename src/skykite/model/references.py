@@ -15,6 +15,9 @@ from skykite.model.names import ConstructPath, LogicalId, StackName
 _SUBSTITUTED: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 _KEPT: Final = re.compile(r"\$\{!([^}]*)\}")
 _PLUMBING_IDS: Final = ("Resource", "Default")  # CDK hides these parts of a path, too
+_FUNCTION_NAME: Final = re.compile(r"(?:.*:function:)?([A-Za-z0-9_-]+)(?::[A-Za-z0-9$_-]+)?(?:/invocations)?")
+_FUNCTION: Final = "AWS::Lambda::Function"
+_POINTERS: Final = ("AWS::Lambda::Alias", "AWS::Lambda::Version")  # to a function
 _PASSING_ON: Final = ("Fn::Join", "Fn::Select", "Fn::Split")  # whatever is in their arguments is in their value
 
 
@@ -42,6 +45,11 @@ class Templates:
             for stack, template in templates.items()
             for output in template.get("Outputs", {}).values()
             if "Name" in output.get("Export", {})
+        }
+        self._function_names = {
+            name: address
+            for address, resource in self.of_type(_FUNCTION)
+            if (name := self.literal(Expression(address.stack, resource.get("Properties", {}).get("FunctionName"))))
         }
 
     def of_type(self, type: str) -> Iterator[tuple[Address, Mapping[str, Any]]]:
@@ -87,6 +95,19 @@ class Templates:
             case dict():
                 for function in _PASSING_ON:
                     yield from self.targets(Expression(stack, value.get(function)), _through)
+
+    def functions(self, expression: Expression, _through: frozenset[Address] = frozenset()) -> Iterator[Address]:
+        """The Lambda functions that a name, an ARN or an invoke ARN is about, behind aliases and versions."""
+        for address in self.targets(expression):
+            resource = self.resource(address)
+            if resource["Type"] == _FUNCTION:
+                yield address
+            elif resource["Type"] in _POINTERS and address not in _through:
+                name = Expression(address.stack, resource.get("Properties", {}).get("FunctionName"))
+                yield from self.functions(name, _through | {address})
+        named = _FUNCTION_NAME.fullmatch(self.text(expression))
+        if named and named[1] in self._function_names:
+            yield self._function_names[named[1]]
 
     def text(self, expression: Expression) -> str:
         """A value as text. What only a deploy will tell stands in it as `${…}`, the same for the same thing."""

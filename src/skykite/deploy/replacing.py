@@ -1,0 +1,63 @@
+"""`kite dev` on a stage that was deployed: its real functions give way to stubs, which is said, or asked first.
+
+In: what the assembly wants and what CloudFormation has. Out: a notice, or a SkykiteError. I/O: one question about
+stages that others may rely on, through the `Asker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from skykite.aws import StackState
+from skykite.deploy.operation import next_move
+from skykite.deploy.templates import DesiredStack, is_developed, runs_deployed_code
+from skykite.errors import SkykiteError
+from skykite.model.events import Notice
+from skykite.model.manifest import Manifest
+from skykite.model.names import StackName
+from skykite.ports import Asker
+
+QUESTION: Final = "replace-deployed-stage"
+_RELIED_ON: Final = frozenset({"prod", "production"})
+
+
+def replaced_stacks(desired: Sequence[DesiredStack], actual: Mapping[StackName, StackState]) -> tuple[StackName, ...]:
+    """Stacks with real code in their functions, some of which shall now run on this machine. Pure."""
+    return tuple(
+        stack.name
+        for stack in desired
+        if is_developed(stack.mark)
+        and (state := actual.get(stack.name)) is not None
+        and next_move(state) == "update"
+        and runs_deployed_code(state)
+    )
+
+
+async def consent_to_replace(
+    manifest: Manifest,
+    desired: Sequence[DesiredStack],
+    actual: Mapping[StackName, StackState],
+    *,
+    asker: Asker,
+) -> Notice | None:
+    """What to say about it, if anything. Raises `live-replacement-refused`."""
+    if manifest.mode != "live" or not replaced_stacks(desired, actual):
+        return None
+    app, stage = manifest.app, manifest.stage
+    if stage in _RELIED_ON and not await asker.confirm(
+        QUESTION,
+        f"Stage `{stage}` of `{app}` is deployed. While `kite dev` runs, whoever calls its functions runs what is on "
+        "this machine; after that they fail, until it is deployed again. Go on?",
+        default=False,
+    ):
+        raise SkykiteError(
+            "live-replacement-refused",
+            f"stage `{stage}` of `{app}` is deployed, and was left as it is",
+            hint="develop on a stage of your own with --stage NAME; `--yes` agrees to replace this one",
+        )
+    return Notice(
+        notice="live-replaces-deployment",
+        message=f"stage `{stage}` was deployed with `kite deploy`: from now on its live functions run on this machine",
+        hint=f"`kite deploy --stage {stage}` puts the code back",
+    )

@@ -1,0 +1,194 @@
+"""Who serves a stage: an object in the bootstrap bucket that the dev session renews and that stubs read.
+
+In: the bucket, who we are. Out: an epoch that grows with every session, and word of having been superseded.
+I/O: S3, through `aws`.
+
+Each write is conditional on what was read or written before, so of two sessions that take the lease at once one
+fails, reads again and takes the next epoch. Whether a lease is alive is judged by S3's clock alone: a lease that was
+not written for `ttl_s` is dead, whatever the clocks of laptops and containers say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from skykite.aws import AwsError, AwsSession
+from skykite.errors import SkykiteError
+from skykite.ports import Clock
+
+TTL_S: Final = 60
+_LIMIT: Final = 4096  # bytes; ours have 200
+_ATTEMPTS: Final = 10
+_JSON: Final = "application/json"
+
+
+class LeaseDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written. `skykite_lambda.live.lease` reads it too."""
+
+    v: int = 1
+    epoch: int
+    session: str  # hex
+    ttl_s: int = TTL_S
+    who: str = ""
+    pid: int = 0
+    open: bool = True
+
+    @property
+    def holder(self) -> str:
+        """For people: `alice@laptop, process 4711`."""
+        return f"{self.who or 'somebody'}, process {self.pid}" if self.pid else self.who or "somebody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseState:
+    """A lease as it was found. `age_s` is how long ago it was written, by S3's clock."""
+
+    document: LeaseDocument
+    etag: str
+    age_s: float
+
+    @property
+    def alive(self) -> bool:
+        return self.document.open and self.age_s <= self.document.ttl_s
+
+
+class Lease:
+    """One session's hold on one stage: `take`, then `keep` until it ends, then `release`."""
+
+    def __init__(
+        self,
+        *,
+        aws: AwsSession,
+        bucket: str,
+        key: str,
+        session: bytes,
+        who: str,
+        pid: int,
+        clock: Clock,
+        ttl_s: int = TTL_S,
+    ) -> None:
+        self._aws = aws
+        self._bucket = bucket
+        self._key = key
+        self._session = session.hex()
+        self._who = who
+        self._pid = pid
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._etag: str | None = None
+        self._document: LeaseDocument | None = None
+        self._nudged = asyncio.Event()
+        self.superseded_by: LeaseDocument | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Of the lease taken: higher than that of any session before."""
+        assert self._document is not None
+        return self._document.epoch
+
+    async def read(self) -> LeaseState | None:
+        """The lease as it is now; `None` if nobody was ever there."""
+        try:
+            found = await self._aws.run(self._aws.s3.get, self._bucket, self._key, limit=_LIMIT)
+        except AwsError as error:
+            if error.code == "aws-access-denied":  # what S3 says of a missing object to who may not list the bucket
+                return None
+            raise
+        if found is None:
+            return None
+        try:
+            document = msgspec.json.decode(found.body, type=LeaseDocument)
+        except msgspec.MsgspecError:
+            # Not ours to judge, but to replace: the epoch is lost with it, and a session that still runs with a
+            # higher one is told by its own renewal, which fails.
+            document = LeaseDocument(epoch=0, session="", open=False)
+        return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
+
+    async def take(self) -> LeaseState | None:
+        """Make the stage ours. Returns the lease it was taken from if its session is still alive.
+
+        Raises `live-lease-contested` if others are faster again and again, or AwsError.
+        """
+        for _ in range(_ATTEMPTS):
+            before = await self.read()
+            document = LeaseDocument(
+                epoch=1 if before is None else before.document.epoch + 1,
+                session=self._session,
+                ttl_s=self._ttl_s,
+                who=self._who,
+                pid=self._pid,
+            )
+            if await self._write(document, None if before is None else before.etag):
+                return before if before is not None and before.alive else None
+            await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311  (only not to meet again)
+        raise SkykiteError(
+            "live-lease-contested",
+            f"other sessions take `{self._key}` in bucket `{self._bucket}` again and again",
+            hint="stop one `kite dev` of those that are started on this stage at the same time",
+        )
+
+    async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
+        """Renew the lease for as long as it is ours. Returns the lease of who took it over.
+
+        `on_trouble` is told when the lease has died because it cannot be renewed; it is tried again.
+        """
+        assert self._document is not None
+        told = False
+        renewed = self._clock.monotonic()
+        pause = self._ttl_s / 3
+        while True:
+            self._nudged.clear()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._nudged.wait()
+            except TimeoutError:
+                pass
+            try:
+                if await self._write(self._document, self._etag):
+                    renewed, pause, told = self._clock.monotonic(), self._ttl_s / 3, False
+                    continue
+                found = await self.read()
+            except SkykiteError as error:
+                if self._clock.monotonic() - renewed >= self._ttl_s and not told:
+                    told = True
+                    on_trouble(error)
+                pause = min(self._ttl_s / 12, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311
+                continue
+            if found is None:  # somebody deleted it; nobody else has the stage
+                self._etag = None
+            elif found.document.session == self._session:  # our write that seemed to fail
+                self._etag = found.etag
+            else:
+                self.superseded_by = found.document
+                return found.document
+            pause = 0.0
+
+    def nudge(self) -> None:
+        """Renew now: this machine has slept, or somebody says the stage is theirs."""
+        self._nudged.set()
+
+    async def release(self) -> None:
+        """Say that nobody serves the stage any more, unless somebody else does."""
+        if self._document is None or self.superseded_by is not None:
+            return
+        await self._write(msgspec.structs.replace(self._document, open=False), self._etag)
+
+    async def _write(self, document: LeaseDocument, etag: str | None) -> bool:
+        written = await self._aws.run(
+            self._aws.s3.replace,
+            self._bucket,
+            self._key,
+            msgspec.json.encode(document),
+            etag=etag,
+            content_type=_JSON,
+        )
+        if written is None:
+            return False
+        self._etag, self._document = written, document
+        return True

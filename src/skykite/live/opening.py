@@ -1,0 +1,86 @@
+"""Makes a bridge over AWS: key, lease, transport and machine, introduced to each other.
+
+In: where and as whom. Out: a `Bridge` that holds its stage's lease and is not connected yet. I/O: SSM and S3.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from pathlib import Path
+
+from skykite.aws import AwsSession
+from skykite.live.appsync import AppSyncTransport
+from skykite.live.bridge import Bridge
+from skykite.live.key import obtain_stage_key
+from skykite.live.lease import Lease
+from skykite.live.payloads import Payloads
+from skykite.live.saved_events import SavedEvents
+from skykite.model.bootstrap import EventApi
+from skykite.model.events import ErrorRaised, Notice
+from skykite.model.live import lease_key, payload_prefix
+from skykite.ports import Clock, EventSink, Invoker
+from skykite_lambda.wire import DevMachine
+
+_SESSION_BYTES = 16
+
+
+async def open_bridge(
+    *,
+    aws: AwsSession,
+    api: EventApi,
+    bucket: str,
+    app: str,
+    stage: str,
+    invoker: Invoker,
+    events: EventSink,
+    clock: Clock,
+    state: Path,
+) -> Bridge:
+    """Take the stage over and have a bridge for it: `serve`, `start`, `run` and, whatever became of those, `stop` it.
+
+    `bucket` is the bootstrap bucket; `state` the stage's folder under `.kite`. Raises SkykiteError.
+    """
+    key = await obtain_stage_key(aws, app=app, stage=stage)
+    session = os.urandom(_SESSION_BYTES)
+    lease = Lease(
+        aws=aws,
+        bucket=bucket,
+        key=lease_key(app, stage),
+        session=session,
+        who=_who(),
+        pid=os.getpid(),
+        clock=clock,
+    )
+    former = await lease.take()
+    if former is not None:
+        events.emit(
+            Notice(
+                notice="live-took-over",
+                message=f"took stage `{stage}` over from {former.document.holder}, which finishes what it runs",
+            )
+        )
+    return Bridge(
+        transport=AppSyncTransport(aws=aws, api=api, app=app, stage=stage, clock=clock),
+        machine=DevMachine(session, lease.epoch, key, os.urandom, clock.monotonic()),
+        invoker=invoker,
+        events=events,
+        clock=clock,
+        payloads=Payloads(
+            aws=aws,
+            bucket=bucket,
+            prefix=payload_prefix(app, stage),
+            on_left_behind=lambda error: events.emit(ErrorRaised.of(error)),
+        ),
+        lease=lease,
+        saved=SavedEvents(state / "events"),
+    )
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no name in the environment, and none in the system's list of users
+        user = "somebody"
+    return f"{user}@{platform.node() or 'somewhere'}"
