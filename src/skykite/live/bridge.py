@@ -137,9 +137,12 @@ class Bridge:
         try:
             if keeping is not None:
                 await asyncio.wait({over, keeping}, return_when=asyncio.FIRST_COMPLETED)
+                if not keeping.done():  # nothing was left to finish; the lease says in a moment who took over
+                    await asyncio.wait({keeping}, timeout=_WHO_S)
                 if keeping.done():
                     keeping.result()
             await over
+            self._tell_taken_over("another session")
         finally:
             for task in (over, keeping):
                 if task is not None:
