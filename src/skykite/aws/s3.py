@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
@@ -83,7 +83,7 @@ class S3:
             body: bytes = answer["Body"].read()
         except BotoCoreError as error:
             raise translate(error, self._caller.described("GetObject")) from error
-        modified: datetime = answer["LastModified"]
+        modified: datetime = answer["LastModified"].astimezone(UTC)
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return StoredObject(
             body=body,

@@ -9,9 +9,12 @@ The bridge is up before a deployment begins, since a deployment may call functio
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from skykite.cloud import translate_urls
 from skykite.dev.clouds import CloudOfLive
@@ -78,11 +81,27 @@ class LivePlace:
         def transform(templates: Mapping[StackName, Mapping[str, Any]]) -> Mapping[StackName, Mapping[str, Any]]:
             made = live_templates(templates, live_functions(manifest), stage)
             notices.extend(made.notices)
+            self._keep_templates(manifest, made.templates)
             return made.templates
 
         build = self._surroundings.options.build
         deployed = await deployer.deploy(manifest, assembly, build=build, transform=transform)
         return await self._serve(deployed_part(manifest, deployed.physical), deployed, bridge, notices)
+
+    def templates(self, assembly: Path) -> Path:
+        """Those with what Live adds."""
+        return self._templates if self._templates.is_dir() else assembly
+
+    @property
+    def _templates(self) -> Path:
+        return self._surroundings.state / self._surroundings.options.stage / "live-templates"
+
+    def _keep_templates(self, manifest: Manifest, templates: Mapping[StackName, Mapping[str, Any]]) -> None:
+        shutil.rmtree(self._templates, ignore_errors=True)
+        for entry in manifest.stacks:
+            file = self._templates / entry.template
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(msgspec.json.encode(templates[entry.name]))
 
     def _deployer(self) -> Deployer:
         assert self._aws is not None

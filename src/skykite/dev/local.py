@@ -139,6 +139,10 @@ class LocalPlace:
             notices=unserved_notices(manifest),
         )
 
+    def templates(self, assembly: Path) -> Path:
+        """Those of the assembly."""
+        return assembly
+
     async def keep(self) -> None:
         """Start the embedded cloud again when it dies."""
         clock, events = self._surroundings.clock, self._surroundings.events

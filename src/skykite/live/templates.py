@@ -2,9 +2,10 @@
 
 In: templates whose live functions have the stub's code, and the stage. Out: other templates, and notices. Pure.
 
-Added to each live function: the variable that tells its stub where it belongs. To its role: what the stub needs and no
-more, and the developer among those who may assume it. A queue of the app that feeds one hides its messages for as long
-as a stub may take, since Lambda takes no mapping otherwise. `kite deploy` deploys the templates without any of it.
+Added to each live function: the variable that tells its stub where it belongs, and the longest time Lambda gives, since
+the function's own is kept where it runs. To its role: what the stub needs and no more, and the developer among those
+who may assume it. A queue of the app that feeds one hides its messages for as long as a stub may take: Lambda takes no
+mapping otherwise. `kite deploy` deploys the templates without any of it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from skykite.model.references import Address, Expression, Templates
 POLICY_NAME: Final = "SkykiteLive"
 _VARIABLES_LIMIT: Final = 4096  # bytes, as Lambda counts them: all of them as one JSON object
 _QUEUE_VISIBILITY: Final = 30  # seconds, SQS's default
-_STUB_TIMEOUT: Final = 900  # seconds, as `constructs` gives it to stubs
+_STUB_TIMEOUT: Final = 900  # seconds, Lambda's longest
 
 Template = dict[str, Any]
 
@@ -118,8 +119,8 @@ class _Opener:
         _check_size(variables, entry)
         self._open_role(address, entry)
         if why_not is None:
+            properties["Timeout"] = _STUB_TIMEOUT
             return None
-        properties["Timeout"] = entry.timeout_s
         return Notice(
             notice="live-timeout-kept",
             message=f"`{entry.id}` is fed by a queue {why_not}: its stub keeps the function's own timeout of "
