@@ -158,6 +158,17 @@ class S3:
         except (BotoCoreError, ClientError) as error:
             raise translate(error, self._caller.described("PutObject")) from error
 
+    def holds_any(self, bucket: str, prefix: str) -> bool:
+        """Whether there is an object whose key begins so, or a version of one that was deleted; not in a bucket that
+        does not exist."""
+        try:
+            page = self._caller.call("ListObjectVersions", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        except AwsError as error:
+            if error.aws_code == "NoSuchBucket":
+                return False
+            raise
+        return bool(page.get("Versions") or page.get("DeleteMarkers"))
+
     def empty(self, bucket: str, *, prefix: str = "", progress: Callable[[int], None] = lambda _: None) -> int:
         """Delete every object whose key begins with `prefix`, and every version of it. Calls `progress` with the count
         so far; returns the count."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from skykite.dev.keeping import Keeping
     from skykite.dev.place import Place, Surroundings
     from skykite.dev.session import DevSession
+    from skykite.live.cleanup import LiveRemains
     from skykite.model.manifest import Manifest
     from skykite.model.project import Project
 
@@ -265,13 +266,20 @@ def run_deploy(settings: Settings, *, local: bool) -> None:
 async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
     from skykite.synth import synthesize
 
-    result = await synthesize(
-        _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
-    )
+    remains = _live_remains(workspace, session, events, command="kite deploy")
+    async with asyncio.TaskGroup() as tasks:
+        holder = tasks.create_task(remains.holder())
+        result = await synthesize(
+            _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
+        )
+    await remains.agree_to_end(holder.result(), asker, doing="deploying")
     deployer = _deployer(workspace, session, events, asker)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_report_findings(result.assembly, events))
-        tasks.create_task(deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events)))
+        deploying = tasks.create_task(
+            deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events))
+        )
+    await remains.clear(expected=deploying.result().was_live)
 
 
 async def _deploy_locally(workspace: Workspace, events: EventSink, asker: Asker) -> None:
@@ -335,7 +343,10 @@ def run_remove(settings: Settings, *, local: bool) -> None:
 async def _remove(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
     deployer = _deployer(workspace, session, events, asker)
     manifest = _read_manifest(workspace) if (workspace.assembly / MANIFEST_FILE).is_file() else None
-    await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
+    remains = _live_remains(workspace, session, events, command="kite remove")
+    await remains.agree_to_end(await remains.holder(), asker, doing="removing")
+    removed = await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
+    await remains.clear(expected=removed.was_live)
 
 
 def run_invoke(settings: Settings, *, function: str, event: Path | None, local: bool) -> int:
@@ -489,6 +500,19 @@ def _deployer(workspace: Workspace, session: AwsSession, events: EventSink, aske
     project = workspace.project
     return Deployer(
         session=session, events=events, clock=CLOCK, asker=asker, project_root=project.root, state=project.state
+    )
+
+
+def _live_remains(workspace: Workspace, session: AwsSession, events: EventSink, *, command: str) -> LiveRemains:
+    from skykite.live.cleanup import LiveRemains
+    from skykite.live.lease import holder_name
+
+    return LiveRemains(
+        aws=session,
+        events=events,
+        app=workspace.project.name,
+        stage=workspace.stage,
+        who=f"`{command}` of {holder_name()}",
     )
 
 

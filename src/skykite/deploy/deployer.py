@@ -31,6 +31,7 @@ from skykite.deploy.templates import (
     decode_template,
     deployed_resources,
     desired_stack,
+    runs_stubs,
 )
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, EventApi, bootstrap_bucket, parse_event_api
@@ -55,19 +56,23 @@ _URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What is deployed now. `changed` is false if there was nothing to do."""
+    """What is deployed now. `changed` is false if there was nothing to do; `was_live` says that functions were stubs
+    before."""
 
     outputs: dict[StackName, dict[str, str]]
     physical: dict[StackName, dict[LogicalId, str]]
     changed: bool
+    was_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovedStacks:
-    """What `remove` did. `retained` are construct paths of resources that a policy kept, with their physical ids."""
+    """What `remove` did. `retained` are construct paths of resources that a policy kept, with their physical ids;
+    `was_live` says that functions were stubs."""
 
     stacks: tuple[StackName, ...]
     retained: dict[ConstructPath, str]
+    was_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +158,8 @@ class Deployer:
             )
         )
         self._events.emit(DeployFinished(outputs=outputs, elapsed_ms=elapsed))
-        return Deployed(outputs=outputs, physical=physical, changed=bool(plan.steps))
+        was_live = any(runs_stubs(actual[stack.name]) for stack in desired if stack.name in actual)
+        return Deployed(outputs=outputs, physical=physical, changed=bool(plan.steps), was_live=was_live)
 
     async def remove(self, app: AppName, stage: StageName, *, manifest: Manifest | None = None) -> RemovedStacks:
         """Delete every stack of an app's stage, asking first if data would be lost. With a manifest, its construct
@@ -197,7 +203,9 @@ class Deployer:
                 skipped=not plan.steps,
             )
         )
-        return RemovedStacks(stacks=tuple(step.stack for step in plan.steps), retained=retained)
+        return RemovedStacks(
+            stacks=tuple(step.stack for step in plan.steps), retained=retained, was_live=any(map(runs_stubs, states))
+        )
 
     async def bootstrap(self) -> None:
         """Create or upgrade the bootstrap stack; nothing if it is as it should be."""

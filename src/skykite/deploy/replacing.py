@@ -15,11 +15,11 @@ from skykite.deploy.templates import DesiredStack, is_developed, runs_deployed_c
 from skykite.errors import SkykiteError
 from skykite.model.events import Notice
 from skykite.model.manifest import Manifest
-from skykite.model.names import StackName
+from skykite.model.names import StackName, StageName
 from skykite.ports import Asker
 
 QUESTION: Final = "replace-deployed-stage"
-_RELIED_ON: Final = frozenset({"prod", "production"})
+_RELIED_ON: Final = frozenset({"prod", "production", "live"})
 
 
 def replaced_stacks(desired: Sequence[DesiredStack], actual: Mapping[StackName, StackState]) -> tuple[StackName, ...]:
@@ -34,6 +34,11 @@ def replaced_stacks(desired: Sequence[DesiredStack], actual: Mapping[StackName, 
     )
 
 
+def is_relied_on(stage: StageName) -> bool:
+    """Whether a word of its name says that others depend on it: `prod`, `prod-eu`, `eu-production`. Pure."""
+    return not _RELIED_ON.isdisjoint(stage.lower().split("-"))
+
+
 async def consent_to_replace(
     manifest: Manifest,
     desired: Sequence[DesiredStack],
@@ -45,7 +50,7 @@ async def consent_to_replace(
     if manifest.mode != "live" or not replaced_stacks(desired, actual):
         return None
     app, stage = manifest.app, manifest.stage
-    if stage in _RELIED_ON and not await asker.confirm(
+    if is_relied_on(stage) and not await asker.confirm(
         QUESTION,
         f"Stage `{stage}` of `{app}` is deployed. While `kite dev` runs, whoever calls its functions runs what is on "
         "this machine; after that they fail, until it is deployed again. Go on?",

@@ -139,6 +139,11 @@ def runs_deployed_code(state: StackState) -> bool:
     return not is_developed(_mark(state))
 
 
+def runs_stubs(state: StackState) -> bool:
+    """Whether functions of a stack are stubs that pass their invocations on."""
+    return (_mark(state) or "").startswith("live-")
+
+
 def template_text(desired: DesiredStack, *, kept: Sequence[KeptExport] = ()) -> str:
     """What to hand to CloudFormation: the template, its mark, and exports that must stay for now."""
     outputs: dict[str, Any] = dict(desired.template.get("Outputs") or {})

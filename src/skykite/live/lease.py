@@ -1,7 +1,7 @@
 """Who serves a stage: an object in the bootstrap bucket that the dev session renews and that stubs read.
 
 In: the bucket, who we are. Out: an epoch that grows with every session, and word of having been superseded.
-I/O: S3, through `aws`.
+I/O: S3, through `aws`; who is logged in, and this machine's name.
 
 Each write is conditional on what was read or written before, so of two sessions that take the lease at once one
 fails, reads again and takes the next epoch. Whether a lease is alive is judged by S3's clock alone: a lease that was
@@ -11,6 +11,8 @@ not written for `ttl_s` is dead, whatever the clocks of laptops and containers s
 from __future__ import annotations
 
 import asyncio
+import getpass
+import platform
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +60,34 @@ class LeaseState:
         return self.document.open and self.age_s <= self.document.ttl_s
 
 
+def holder_name() -> str:
+    """Who we are to others who work on the same stage: `alice@laptop`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no name in the environment, and none in the system's list of users
+        user = "somebody"
+    return f"{user}@{platform.node() or 'somewhere'}"
+
+
+async def read_lease(aws: AwsSession, bucket: str, key: str) -> LeaseState | None:
+    """The lease as it is now; `None` if nobody was ever there. Raises AwsError."""
+    try:
+        found = await aws.run(aws.s3.get, bucket, key, limit=_LIMIT)
+    except AwsError as error:
+        if error.code == "aws-access-denied":  # what S3 says of a missing object to who may not list the bucket
+            return None
+        raise
+    if found is None:
+        return None
+    try:
+        document = msgspec.json.decode(found.body, type=LeaseDocument)
+    except msgspec.MsgspecError:
+        # Not ours to judge, but to replace: the epoch is lost with it, and a session that still runs with a higher one
+        # is told by its own renewal, which fails.
+        document = LeaseDocument(epoch=0, session="", open=False)
+    return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
+
+
 class Lease:
     """One session's hold on one stage: `take`, then `keep` until it ends, then `release`."""
 
@@ -94,21 +124,7 @@ class Lease:
 
     async def read(self) -> LeaseState | None:
         """The lease as it is now; `None` if nobody was ever there."""
-        try:
-            found = await self._aws.run(self._aws.s3.get, self._bucket, self._key, limit=_LIMIT)
-        except AwsError as error:
-            if error.code == "aws-access-denied":  # what S3 says of a missing object to who may not list the bucket
-                return None
-            raise
-        if found is None:
-            return None
-        try:
-            document = msgspec.json.decode(found.body, type=LeaseDocument)
-        except msgspec.MsgspecError:
-            # Not ours to judge, but to replace: the epoch is lost with it, and a session that still runs with a
-            # higher one is told by its own renewal, which fails.
-            document = LeaseDocument(epoch=0, session="", open=False)
-        return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
+        return await read_lease(self._aws, self._bucket, self._key)
 
     async def take(self) -> LeaseState | None:
         """Make the stage ours. Returns the lease it was taken from if its session is still alive.
