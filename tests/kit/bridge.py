@@ -7,7 +7,7 @@ import http.client
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,6 +191,7 @@ async def running_bridge(
     faults: Faults | None = None,
     epoch: int = 1,
     saved: Path | None = None,
+    serving: Sequence[FunctionId] = (ECHO,),
     **options: Any,
 ) -> AsyncIterator[Running]:
     """A bridge with an `ECHO` function. Stopped in the end, if it is not stopped already."""
@@ -207,7 +208,8 @@ async def running_bridge(
         saved=None if saved is None else SavedEvents(saved),
         **options,
     )
-    bridge.serve([ECHO])
+    if serving:
+        bridge.serve(serving)
     await bridge.start()
     try:
         yield Running(bridge, machine, transport, functions, events, network)

@@ -81,7 +81,7 @@ class Bridge:
         self._lease = lease
         self._at_once = at_once
         self._loop = asyncio.get_running_loop()
-        self._functions: frozenset[FunctionId] = frozenset()
+        self._functions: frozenset[FunctionId] | None = None  # until it is known, invocations wait
         self._names: Mapping[str, str] = {}
         self._queue = FairQueue(in_memory=in_memory)
         self._running: dict[bytes, _Running] = {}
@@ -119,10 +119,12 @@ class Bridge:
         }
 
     def serve(self, functions: Collection[FunctionId], *, names: Mapping[str, str] | None = None) -> None:
-        """These functions, and no others, are run from now on. `names` says what to call other resources of the app,
-        by physical name, where they trigger a function."""
+        """These functions, and no others, are run from now on; until the first call, invocations wait. `names` says
+        what to call other resources of the app, by physical name, where they trigger a function."""
         self._functions = frozenset(functions)
         self._names = dict(names or {})
+        self._dispatch()
+        self._pump()
 
     async def start(self) -> None:
         """Connect, and tell other sessions of this stage to step down. Raises SkykiteError if that is impossible."""
@@ -272,12 +274,6 @@ class Bridge:
     # Invocations
 
     def _invoke(self, event: wire.Invoke) -> None:
-        function = FunctionId(event.head.function)
-        if function not in self._functions:
-            text = f"`{function}` is not among the functions that the running `kite dev` runs; deploy the stage again"
-            self._machine.raised(event.id, "LiveFunctionUnknown", text, (), self._now())
-            self._drop(event.head, "rejected", "this session does not run that function")
-            return
         waiting = Waiting(
             id=event.id,
             head=event.head,
@@ -296,6 +292,8 @@ class Bridge:
 
     def _dispatch(self) -> None:
         """Start what there is room for."""
+        if self._functions is None:
+            return
         while (waiting := self._queue.peek()) is not None and len(self._running) < self._at_once:
             if self._running and self._running_bytes + waiting.size > AT_ONCE_BYTES:
                 return
@@ -305,10 +303,19 @@ class Bridge:
                 self._queue.remove(waiting.id)
                 self._answer_failure(waiting, "LiveQueueFull", f"a waiting event cannot be read again: {error}")
                 continue
+            if waiting.function not in self._functions:
+                self._reject(waiting)
+                continue
             task = self._loop.create_task(self._run(waiting), name=f"bridge {waiting.head.request_id}")
             self._running[waiting.id] = _Running(waiting=waiting, task=task)
             self._running_bytes += waiting.size
             task.add_done_callback(partial(self._ran, waiting.id))
+
+    def _reject(self, waiting: Waiting) -> None:
+        name = waiting.function
+        text = f"`{name}` is not among the functions that the running `kite dev` runs; deploy the stage again"
+        self._answer_failure(waiting, "LiveFunctionUnknown", text)
+        self._drop(waiting.head, "rejected", "this session does not run that function")
 
     async def _run(self, waiting: Waiting) -> None:
         assert waiting.payload is not None

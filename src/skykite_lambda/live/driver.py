@@ -23,11 +23,14 @@ OWN_ERRORS = frozenset(
     (
         "LiveDeadline",
         "LiveDenied",
+        "LiveDevFailed",
         "LiveDevLost",
         "LiveDevOffline",
+        "LiveFunctionUnknown",
         "LiveMisconfigured",
         "LiveNoKey",
         "LivePayloadLost",
+        "LiveQueueFull",
         "LiveStubOutdated",
         "LiveUnreachable",
     )

@@ -132,6 +132,19 @@ async def test_a_function_this_session_does_not_run_is_refused_at_once_and_told(
         assert running.functions.invocations == []
 
 
+async def test_what_comes_before_it_is_known_which_functions_there_are_waits() -> None:
+    async with running_bridge(serving=()) as running:
+        known, unknown = running.stub(), running.stub()
+        known.begin("x")
+        unknown.begin("y", function="Stack/Gone")
+        await until(lambda: running.bridge.retained["waiting"] == 2)
+        running.bridge.serve([ECHO])
+        assert await known.outcome() == wire.Returned(b'"x"')
+        outcome = await unknown.outcome()
+        assert isinstance(outcome, wire.Raised)
+        assert outcome.error_type == "LiveFunctionUnknown"
+
+
 async def test_a_fault_in_the_invoker_fails_its_invocation_and_is_not_swallowed() -> None:
     said: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context))

@@ -77,6 +77,14 @@ def test_what_waits_goes_out_together_five_at_a_time(aws: Aws, cloud: Cloud) -> 
     assert received(aws, 12) == [b"%d" % number for number in range(12)]
 
 
+def test_a_publish_is_no_larger_than_the_service_takes(aws: Aws, cloud: Cloud) -> None:
+    line = open_soon(cloud)
+    for number in range(5):
+        line.send(bytes([number]) * 180_000)
+    step_until(line, lambda: aws.datagrams.qsize() == 5)
+    assert aws.batches == [4, 1]
+
+
 def test_no_more_than_25_publishes_a_second(aws: Aws, cloud: Cloud) -> None:
     line = open_soon(cloud)
     for number in range(45):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import threading
 import time
@@ -152,6 +153,14 @@ def test_an_error_of_the_function_is_raised_as_it_was(aws: Aws, start: Start) ->
         assert failure(stub, HTTP_EVENT).kind == "notes.NotFound"  # not for us to answer
 
 
+def test_an_error_of_the_function_that_is_called_as_one_of_ours_is_still_the_functions(aws: Aws, start: Start) -> None:
+    async def fail(head: InvocationHead, payload: bytes) -> Raised:
+        return Raised("LiveDevLost", "mine", ('  File "a.py", line 1\n',))
+
+    with serving(aws, fail):
+        assert failure(start(), HTTP_EVENT).message == "mine"
+
+
 def test_a_request_that_is_too_large_is_lambdas_error(aws: Aws, dev: DevSession, stub: Stub) -> None:
     assert failure(stub, "x" * 6 * 1024 * 1024).kind == "RequestTooLarge"
 
@@ -181,6 +190,7 @@ def test_nobody_connected_is_said_though_there_is_no_key_and_no_line(
 ) -> None:
     aws.key = None
     aws.refuse_handshakes = Refusal("Forbidden", http=403)
+    aws.delay = lambda request: 0.3 if "s3." in request else 0.0
     stub = Stub(environment, clock, os.urandom)
     started = time.monotonic()
     assert failure(stub).kind == "LiveDevOffline"
@@ -378,18 +388,15 @@ def test_what_hung_when_the_container_was_frozen_is_begun_anew(
     """A container may be started well before its first invocation, and be frozen in the middle of it."""
     frozen = threading.Event()
 
-    def hang() -> bool:
-        if frozen.is_set():
-            return False
+    def delay(request: str) -> float:
+        if frozen.is_set() or {"line": "realtime", "key": "ssm.", "lease": "s3."}[hanging] not in request:
+            return 0.0
         frozen.set()
         freeze(aws, clock, 600)
         aws.write_lease()
-        return True
+        return math.inf
 
-    if hanging == "line":
-        aws.hang = lambda request: "realtime" in request and hang()
-    else:
-        aws.hang = lambda request: {"key": "ssm.", "lease": "s3."}[hanging] in request and hang()
+    aws.delay = delay
     with serving(aws):
         started = time.monotonic()
         assert start().handle(1, Context()) == b"1"
@@ -489,10 +496,10 @@ def test_lambdas_own_time_out_is_told_before_it_strikes(aws: Aws, start: Start) 
         assert dev.wait_for(Cancelled).started
 
 
-def test_a_late_upload_of_one_invocation_is_not_taken_for_another(aws: Aws, dev: DevSession, stub: Stub) -> None:
-    assert stub.handle("x" * 2_000_000, Context())[:2] == b'"x'
-    assert stub.handle("y" * 2_000_000, Context())[:2] == b'"y'
-    assert len([name for name in aws.objects if name.startswith("request-")]) == 2
+def test_a_late_upload_of_one_invocation_is_not_taken_for_anothers(aws: Aws, dev: DevSession, stub: Stub) -> None:
+    aws.delay = lambda request: 2.0 if request.startswith("PUT") else 0.0
+    assert failure(stub, "x" * 2_000_000, seconds=1.5).kind == "LiveDeadline"
+    assert stub.handle("y" * 2_000_000, Context()) == b'"' + b"y" * 2_000_000 + b'"'
 
 
 def test_nothing_is_kept_from_an_invocation_that_was_given_up(aws: Aws, start: Start) -> None:
