@@ -24,8 +24,10 @@ from .limits import (
     LARGEST_TEXT,
     MOST_HELD,
     MOST_LINES,
+    MOST_PARTINGS,
     MOST_PEERS,
     MOST_RECORDS,
+    OWNER_SILENCE,
     PROTOCOL,
     REJECT_EVERY,
     REMEMBER_ENDED,
@@ -222,8 +224,13 @@ class DevMachine:
         self.step_down(now)
         self._ended = True
         waiting = [record for record in self._records.values() if record.state not in ("over", "answered")]
-        for source in {record.source: None for record in waiting}:
+        sources = {record.source for record in waiting}
+        for source in sources:
             self._send(source, messages.Bye(why), None, BYE_HELD)
+        # Who heard us lately takes us for alive, and would not look at the lease before the claim window is over.
+        for address in self._link.peers.recent(self._now - OWNER_SILENCE)[:MOST_PARTINGS]:
+            if address not in sources:
+                self._link.note(address, messages.encode(messages.Bye(why)), self._now)
         for record in waiting:
             self._step(record.id, "bye", now)
 

@@ -22,6 +22,7 @@ MOST_PARTIALS = 8  # messages of one peer that are partly here
 MOST_BUFFERED = 64 * 1024 * 1024  # bytes of messages that are partly here, all peers together
 MOST_HELD = 256 * 1024 * 1024  # bytes of requests that wait for their GRANT, all peers together
 MOST_RECORDS = 20_000  # invocations a dev session knows of, those that ended lately included
+MOST_PARTINGS = 100  # stubs that a session which ends says so to, besides those that wait for it
 MOST_NOTES = 16  # unreliable messages to one peer between two calls of `outgoing`
 
 # The link.

@@ -68,6 +68,7 @@ class StubMachine:
         self.outcome: Optional[Outcome] = None
         self.contact: Optional[float] = None  # when a valid frame of a dev session came last
         self._contact_session = ANYONE
+        self._parted = ANYONE  # the session that said BYE last; what it still repeats is no sign of life
         self._state = STUB.first
         self._invocation = ANYONE
         self._head = _NO_HEAD
@@ -166,8 +167,9 @@ class StubMachine:
     # What the link reports.
 
     def heard(self, sender: bytes, says: int, now: float) -> None:
-        self.contact = now
-        self._contact_session = sender
+        if sender != self._parted:
+            self.contact = now
+            self._contact_session = sender
         if sender == self._owner:
             self._owner_heard = now
 
@@ -416,6 +418,7 @@ class StubMachine:
         self._link.note(to, messages.encode(messages.Cancel(invocation, why)), now)
 
     def _contact_lost(self, session: bytes) -> None:
+        self._parted = session
         if session == self._contact_session:
             self.contact = None
 

@@ -191,7 +191,9 @@ async def test_many_containers_at_once_are_all_answered(cloud: Cloud, tmp_path: 
 async def test_when_the_session_has_ended_the_next_invocation_is_told_at_once(cloud: Cloud, tmp_path: Path) -> None:
     async with running(cloud, "five", tmp_path):
         stub = await asyncio.to_thread(cloud.stub, "five")
-        assert await handle(stub, 1) == 1
+        started = time.monotonic()
+        while time.monotonic() - started < 1.2:  # so long, what a container has read of the lease counts as new
+            assert await handle(stub, 1) == 1
     began = time.monotonic()
     with pytest.raises(Fault) as raised:
         await handle(stub, 2)

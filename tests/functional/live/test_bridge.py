@@ -278,6 +278,16 @@ async def test_a_session_that_stops_says_so_to_whoever_waits_for_it() -> None:
         assert running.events.of(InvocationDropped) == []
 
 
+async def test_a_session_that_stops_says_so_to_whom_it_served_lately_too() -> None:
+    """Else their next callers would have to wait until nobody has claimed them."""
+    async with running_bridge() as running:
+        stub = running.stub()
+        await stub.returned({})
+        assert stub.machine.contact is not None
+        await running.bridge.stop()
+        assert stub.machine.contact is None
+
+
 async def test_stopping_does_not_wait_for_stubs_that_do_not_answer() -> None:
     async with running_bridge() as running:
         gate = gated(running)
