@@ -275,6 +275,38 @@ async def test_a_second_session_takes_over_and_the_first_finishes_what_it_runs(t
             assert await aws.invoke("Many", {"number": 8}) == (None, -8)
 
 
+@pytest.mark.timeout(180)
+async def test_only_chosen_functions_run_here_and_a_queue_keeps_what_comes_while_nobody_is_there(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "app"
+    write_project(folder)
+    async with kept_cloud(folder) as variables:
+        async with bridge(folder, "--functions", "Worker,functions/web.many") as session:
+            ready = await session.ready()
+            assert sorted(ready["functions"]) == ["S/Many", "S/Worker"]
+            stack, outputs = next(iter(ready["outputs"].items()))
+            aws = await asyncio.to_thread(Aws, variables, stack)
+            assert await aws.invoke("Many", {"number": 1}) == (None, 1)
+            # The others run as deployed, and not here.
+            assert (await fetch("GET", f"{outputs['Endpoint']}/")).json()["hello"] == "one"
+            assert {event["function"] for event in session.events if event["code"] == "invocation.finished"} == {
+                "S/Many"
+            }
+            assert await session.stop() == 0
+
+        # A message that comes now is not lost: the function fails, and the queue does as its own rules say.
+        sqs = aws.client("sqs")
+        await asyncio.to_thread(sqs.send_message, QueueUrl=outputs["QueueUrl"], MessageBody="early")
+        await dead_letter(sqs, outputs["DeadUrl"], "early")
+
+        async with bridge(folder, "--functions", "Worker,functions/web.slow") as session:
+            # Another choice changes the two functions that it is about, and no other.
+            planned = await session.event("deploy.planned", lambda event: event["changes"])
+            assert {one["path"].split("/")[1] for one in planned["changes"]} == {"Many", "Slow"}
+            assert sorted((await session.ready())["functions"]) == ["S/Slow", "S/Worker"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_a_thousand_invocations_at_once_are_all_answered(tmp_path: Path) -> None:
