@@ -159,12 +159,12 @@ class Lease:
         renewed = self._clock.monotonic()
         pause = self._ttl_s / 3
         while True:
-            self._nudged.clear()
             try:
                 async with asyncio.timeout(pause):
                     await self._nudged.wait()
             except TimeoutError:
                 pass
+            self._nudged.clear()
             try:
                 if await self._write(self._document, self._etag):
                     renewed, pause, told = self._clock.monotonic(), self._ttl_s / 3, False

@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from kit.bridge import running_bridge
 from kit.cloud import RealClock
 from skykite.aws import AwsSession
 from skykite.errors import SkykiteError
 from skykite.live.lease import Lease, LeaseDocument
+from skykite.live.transport import Disconnection
+from skykite.model.events import BridgeTakenOver, ErrorRaised
+from skykite_lambda import wire
 from skykite_lambda.live import lease as stub_lease
 from skykite_lambda.live.http import Response
 
@@ -204,3 +208,58 @@ async def test_a_bucket_that_is_out_of_reach_is_told_once_when_the_lease_has_die
 def test_a_holder_without_a_name_is_somebody() -> None:
     assert LeaseDocument(epoch=1, session="").holder == "somebody"
     assert LeaseDocument(epoch=1, session="", who="a@b").holder == "a@b"
+
+
+# With a bridge
+
+
+async def test_a_session_that_was_away_renews_its_lease_as_soon_as_it_is_back(stage: Stage) -> None:
+    lease = stage.lease(1)
+    await lease.take()
+    async with running_bridge(lease=lease) as running:
+        keeping = asyncio.create_task(running.bridge.run())
+        before = stage.aws.s3.head(BUCKET, stage.key)
+        await asyncio.sleep(0)
+        running.transport.cut(Disconnection(reason="slept", message="it slept"))
+        running.transport.restore()
+        versions = stage.aws.s3._caller.client().list_object_versions
+        async with asyncio.timeout(10):
+            while len(versions(Bucket=BUCKET, Prefix=stage.key)["Versions"]) < 2:
+                await asyncio.sleep(0.02)
+        assert before is not None
+        assert not keeping.done()
+        keeping.cancel()
+    assert stage.stored()["open"] is False
+
+
+async def test_a_session_that_hears_no_frame_learns_from_its_lease_that_another_took_over(stage: Stage) -> None:
+    first, second = stage.lease(1), stage.lease(2)
+    await first.take()
+    async with running_bridge(lease=first) as running:
+        ending = asyncio.create_task(running.bridge.run())
+        await second.take()
+        first.nudge()
+        await asyncio.wait_for(ending, 10)
+        told = await running.events.wait(BridgeTakenOver)
+        assert told.by == "user2@laptop, process 4713"
+        stub = running.stub()
+        stub.begin("after")
+        stub.lease_alive = False
+        assert isinstance(await stub.outcome(), wire.Raised)
+        assert running.functions.invocations == []
+    assert stage.stored()["session"] == "02" * 16
+    assert stage.stored()["open"] is True
+
+
+async def test_a_lease_that_dies_is_told_once_and_the_session_goes_on(stage: Stage, nowhere: AwsSession) -> None:
+    lease = stage.lease(1, ttl_s=1)
+    await lease.take()
+    lease._aws = nowhere
+    async with running_bridge(lease=lease) as running:
+        keeping = asyncio.create_task(running.bridge.run())
+        told = await running.events.wait(ErrorRaised)
+        assert told.error == "aws-unreachable"
+        assert await running.stub().returned("still here") == "still here"
+        keeping.cancel()
+        lease._aws = stage.aws
+    assert len(running.events.of(ErrorRaised)) == 1
