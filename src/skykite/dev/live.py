@@ -68,6 +68,8 @@ class LivePlace:
         assert self._aws is not None
         assert self._identity is not None
         deployer = self._deployer()
+        if self._bridge is None:  # nothing of Live shall be on a stage before the user has agreed to it
+            await deployer.agree_to_replace(manifest)
         api = await deployer.event_api()
         await self._begin_credentials(manifest, api)
         self._functions.expect(manifest, aws=self._aws, variables=self._variables())
@@ -75,7 +77,12 @@ class LivePlace:
         bridge.serve([entry.id for entry in live_functions(manifest)])
         notices: list[Notice] = []
         stage = LiveStage(
-            app=manifest.app, stage=manifest.stage, region=manifest.region, api=api, developer=self._identity
+            app=manifest.app,
+            stage=manifest.stage,
+            region=manifest.region,
+            api=api,
+            developer=self._identity,
+            credentials=manifest.live_credentials,
         )
 
         def transform(templates: Mapping[StackName, Mapping[str, Any]]) -> Mapping[StackName, Mapping[str, Any]]:

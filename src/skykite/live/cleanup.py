@@ -25,6 +25,7 @@ _CONSEQUENCES: Final = {
     "deploying": "Deploying puts the code in place of its stubs",
     "removing": "Removing takes everything away",
 }
+_PATIENCE_S: Final = 10.0
 _ATTEMPTS: Final = 5  # to write a lease that somebody else renews
 
 
@@ -42,9 +43,10 @@ class LiveRemains:
     async def holder(self) -> LeaseDocument | None:
         """The session that serves the stage right now. `None` also if that cannot be known."""
         try:
-            found = await read_lease(self._aws, await self._bucket(), lease_key(self._app, self._stage))
-        except AwsError:
-            return None  # who may not even ask will not get far with what comes next, and be told there
+            async with asyncio.timeout(_PATIENCE_S):
+                found = await read_lease(self._aws, await self._bucket(), lease_key(self._app, self._stage))
+        except (AwsError, TimeoutError):
+            return None  # who cannot even ask will not get far with what comes next, and be told there
         return found.document if found is not None and found.alive else None
 
     async def agree_to_end(

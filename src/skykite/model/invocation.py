@@ -136,3 +136,23 @@ class Failed:
 
 
 Outcome = Succeeded | Failed
+
+
+class _HttpAnswer(msgspec.Struct):
+    """The part of a proxy integration's answer that names its status."""
+
+    statusCode: int | str | None = None  # noqa: N815  (AWS's name)
+
+
+def http_status(outcome: Outcome) -> int:
+    """What API Gateway answers a caller with who waits for this outcome.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+    if isinstance(outcome, Failed):
+        return 500
+    try:
+        status = msgspec.json.decode(outcome.payload, type=_HttpAnswer).statusCode
+    except msgspec.MsgspecError:  # a bare value
+        return 200
+    return status if isinstance(status, int) else 200

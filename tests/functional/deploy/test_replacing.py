@@ -88,6 +88,21 @@ async def test_a_stage_for_production_is_asked_about_and_left_alone_by_default(p
     assert _notices(production) == ["live-replaces-deployment"]
 
 
+async def test_it_can_be_asked_before_anything_is_done_and_is_not_asked_twice(production: Workbench) -> None:
+    await production.deploy(CODE, live=LIVE)
+    manifest = production.manifest(STUBS, live=LIVE, mode="live")
+    with pytest.raises(SkykiteError) as raised:
+        await production.deployer().agree_to_replace(manifest)
+    assert raised.value.code == "live-replacement-refused"
+
+    production.asker = Answers(answer=True)
+    deployer = production.deployer()
+    await deployer.agree_to_replace(manifest)
+    await deployer.deploy(manifest, production.assembly)
+    assert len(production.asker.asked) == 1
+    assert _notices(production) == ["live-replaces-deployment"]
+
+
 async def test_what_was_deployed_for_this_machine_is_no_code_to_keep(production: Workbench) -> None:
     await production.deploy(CODE, live=LIVE, mode="local")
     await production.deploy(STUBS, live=LIVE, mode="live")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,6 +155,16 @@ def test_a_live_function_is_told_where_it_belongs_and_its_role_opened_to_no_more
         }
     }
     assert made.notices == ()
+
+
+def test_nobody_is_trusted_with_a_role_that_nobody_has_to_assume() -> None:
+    stage = replace(STAGE, credentials="developer")
+    given = {"Role": role(), "Function": function()}
+    made = live_templates({WEB: {"Resources": given}}, [entry()], stage)
+    assert resources(made)["Role"]["Properties"] == {
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [LAMBDA_TRUST]},
+        "Policies": [POLICY],
+    }
 
 
 def test_no_permission_of_a_stub_has_a_wildcard() -> None:

@@ -30,13 +30,13 @@ def until(container: Container, clock: PushedClock, wanted: Callable[[], object]
 
 
 def test_everything_is_fetched_side_by_side(aws: Aws, container: Container, clock: PushedClock) -> None:
-    aws.delay = lambda request: 0.3
+    aws.delay = lambda request: 1.0
     started = time.monotonic()
     container.start()
     container.fetch(LEASE)
     until(container, clock, lambda: container.is_connected and container.key and container.lease)
     assert container.key == KEY
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 2.5  # one after the other they take three
 
 
 def test_what_has_failed_is_left_alone_until_somebody_insists(

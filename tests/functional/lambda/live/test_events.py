@@ -184,7 +184,7 @@ def test_a_refusal_is_not_answered_with_a_hot_loop(aws: Aws, cloud: Cloud, refus
     with pytest.raises(NoLine, match=refusal.error) as failure:
         open_soon(cloud, within=1.9)
     assert failure.value.denied is (refusal.error[:3] in ("Una", "For"))
-    assert aws.handshakes_seen == 2
+    assert 1 <= aws.handshakes_seen <= 2
 
 
 def test_nobody_waits_for_a_line_that_is_no_longer_wanted(aws: Aws, cloud: Cloud) -> None:
