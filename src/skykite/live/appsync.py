@@ -39,11 +39,13 @@ _DRAIN_S: Final = 1.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """Seconds. `patience_s`: how long the first connection may take; a new Event API refuses for a while.
-    `renew_s`: the age at which a connection is replaced; the service ends it after a day."""
+    `renew_s`: the age at which a connection is replaced; the service ends it after a day. `overlap_s`: for what is on
+    its way over the one that is replaced."""
 
     patience_s: float = 60.0
     silence_s: float = SILENCE_S
     renew_s: float = 23.5 * 3600
+    overlap_s: float = 2.0
     credentials_s: float = 60.0
     doubt_s: float = 10.0
     pulse_s: float = 2.0
@@ -69,6 +71,7 @@ class AppSyncTransport:
         self._publisher: Publisher | None = None
         self._pool: HttpPool | None = None
         self._current: Subscription | None = None
+        self._retiring: set[Subscription] = set()
         self._trouble: Trouble | None = None  # of the subscription
         self._publish_trouble: Trouble | None = None
         self._told: Disconnection | None = None
@@ -128,9 +131,9 @@ class AppSyncTransport:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._current is not None:
-            self._current.close()
-            self._current = None
+        for subscription in (*self._retiring, *([self._current] if self._current else [])):
+            subscription.close()
+        self._current = None
         if self._publisher is not None:
             if self._up:
                 await self._publisher.drain(_DRAIN_S)
@@ -210,8 +213,7 @@ class AppSyncTransport:
                     self._lost(trouble)
                 await self._pause(until=self._circuit.retry_at)
                 continue
-            if self._current is not None:
-                self._current.close()
+            self._retire(self._current)
             self._current, self._trouble = opened, None
             self._tell()
             if self._first is not None and not self._first.done():
@@ -226,6 +228,18 @@ class AppSyncTransport:
                 if now - began < _PROVEN_S:
                     self._circuit.failed(ended, started=now, now=now)
                     await self._pause(until=self._circuit.retry_at)
+
+    def _retire(self, subscription: Subscription | None) -> None:
+        """Its successor is subscribed; what both receive, the wire layer takes once."""
+        if subscription is None:
+            return
+        self._retiring.add(subscription)
+
+        def leave() -> None:
+            self._retiring.discard(subscription)
+            subscription.close()
+
+        asyncio.get_running_loop().call_later(self._pace.overlap_s, leave)
 
     async def _subscribe(self) -> Subscription:
         try:

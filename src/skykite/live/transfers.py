@@ -15,6 +15,9 @@ from skykite.ports import Clock
 from skykite_lambda import wire
 
 _FETCHES_AT_ONCE: Final = 4
+_STORES_AT_ONCE: Final = 4
+"""Fewer together than the session has threads: on a thin line large payloads must not keep the lease from being
+renewed."""
 
 
 class Transfers:
@@ -39,6 +42,7 @@ class Transfers:
         self._complain = complain
         self._waiting: dict[bytes, wire.Fetch] = {}
         self._fetching = 0
+        self._storing = asyncio.Semaphore(_STORES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -102,7 +106,8 @@ class Transfers:
         self._machine.upload_url(event.id, url, headers, self._clock.monotonic())
 
     async def _store(self, payloads: Payloads, event: wire.NeedDownloadUrl) -> None:
-        url = await payloads.store(event.id, event.payload)
+        async with self._storing:
+            url = await payloads.store(event.id, event.payload)
         self._machine.download_url(event.id, url, self._clock.monotonic())
 
     def _spawn(self, work: Awaitable[None]) -> None:

@@ -323,6 +323,24 @@ async def test_a_second_session_takes_over_and_the_first_finishes_what_it_runs()
             assert len(second.functions.invocations) == 1
 
 
+@pytest.mark.slow
+async def test_what_a_killed_session_ran_is_lost_and_not_run_again_by_the_next() -> None:
+    """Without a BYE, its silence says so after twelve seconds."""
+    network = MemoryNetwork()
+    async with running_bridge(network, epoch=7) as killed:
+        gate = gated(killed)
+        stub = killed.stub()
+        stub.begin("once")
+        await gate.begun.wait()
+        await killed.transport.close()  # from here on nothing of it is heard
+        async with running_bridge(network, epoch=8) as following:
+            outcome = await stub.outcome()
+            assert isinstance(outcome, wire.Raised)
+            assert outcome.error_type == "LiveDevLost"
+            assert following.functions.invocations == []
+            assert await stub.returned("next") == "next"
+
+
 async def test_a_session_that_runs_nothing_ends_as_soon_as_another_takes_over() -> None:
     network = MemoryNetwork()
     async with running_bridge(network, epoch=7) as first, running_bridge(network, epoch=8):
