@@ -370,14 +370,9 @@ def _read_manifest(workspace: Workspace) -> Manifest:
 
 
 def _session_at(address: CloudAddress) -> AwsSession:
-    from skykite.aws import AwsSession
+    from skykite.dev.reach import session_at
 
-    return AwsSession(
-        region=address.region,
-        endpoint_url=address.url,
-        access_key_id=address.access_key_id,
-        secret_access_key=address.secret_access_key,
-    )
+    return session_at(address)
 
 
 def _aws_session(workspace: Workspace) -> AwsSession:
