@@ -1,4 +1,4 @@
-"""The transport over AppSync Events: a subscription to the stage's requests, and publishing over HTTP.
+"""The transport over AppSync Events: a subscription to the stage's requests, and publishing, over HTTP or beside it.
 
 In: an Event API, a session that signs, a stage. Out: what `transport.Transport` promises. I/O: through
 `subscription`, `publisher` and `network`.
@@ -23,6 +23,7 @@ from skykite.live.circuit import Circuit
 from skykite.live.http import HttpPool
 from skykite.live.network import Trouble, find_route
 from skykite.live.publisher import AT_ONCE, Counts, Publisher
+from skykite.live.shortcut import PER_SECOND, WebSocketShortcut
 from skykite.live.subscription import SILENCE_S, Subscription, subscribe
 from skykite.live.transport import Disconnection, Listener
 from skykite.model.bootstrap import EventApi
@@ -38,9 +39,12 @@ _DRAIN_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds. `patience_s`: how long the first connection may take; a new Event API refuses for a while.
-    `renew_s`: the age at which a connection is replaced; the service ends it after a day. `overlap_s`: for what is on
-    its way over the one that is replaced."""
+    """Seconds, but for `at_once`, requests over HTTP, and `websocket_publishes`, as many a second.
+
+    `patience_s`: how long the first connection may take; a new Event API refuses for a while. `renew_s`: the age at
+    which a connection is replaced; the service ends it after a day. `overlap_s`: for what is on its way over the one
+    that is replaced.
+    """
 
     patience_s: float = 60.0
     silence_s: float = SILENCE_S
@@ -50,6 +54,7 @@ class Pace:
     doubt_s: float = 10.0
     pulse_s: float = 2.0
     at_once: int = AT_ONCE
+    websocket_publishes: int = PER_SECOND
 
 
 class AppSyncTransport:
@@ -91,12 +96,19 @@ class AppSyncTransport:
         await self._aws.run(self._prepare)
         loop = asyncio.get_running_loop()
         self._pool = HttpPool(find_route(self._api.http_host, endpoint_url=self._aws.endpoint_url, tls=self._context))
-        self._publisher = Publisher(
+        shortcut = WebSocketShortcut(
+            current=lambda: self._current,
+            sign=self._sign,
+            on_denied=self._doubt_credentials,
+            per_second=self._pace.websocket_publishes,
+        )
+        shortcut.publisher = self._publisher = Publisher(
             self._pool,
             sign=self._sign,
             host=self._api.http_host,
             on_trouble=self._publishing,
             on_denied=self._doubt_credentials,
+            shortcut=shortcut,
             at_once=self._pace.at_once,
         )
         self._first = loop.create_future()
