@@ -38,7 +38,7 @@ OWN_ERRORS = frozenset(
 """Error types that are the bridge's and not the function's."""
 
 _CONTACT_S = 10.0  # a dev session heard so lately is probably still there
-_SILENCE_S = 0.4  # and if it does not answer for so long, whether it is has to be asked
+_SILENCE_S = 0.4  # and if it does not answer for so long, whether it is has to be asked again
 _LEASE_S = 1.0  # a lease read so lately, as while the container started, need not be read again
 _MARGIN_S = 1.0  # before Lambda's own time-out, to be able to say why
 _TRANSFER_S = 120.0
@@ -121,7 +121,7 @@ class Driver:
                     left = max(0, int((until + _MARGIN_S - now) * 1000))
                     waited = int((now - began) * 1000)
                     machine.begin(head._replace(remaining_ms=left, waited_ms=waited), payload, now)
-                    self._ask_at = now + _SILENCE_S if asked_at is None else None
+                    self._ask_at = now + _SILENCE_S
             if machine is not None:
                 asked_at = self._serve(machine, payload, asked_at, now)
                 if self._publish(machine, now):
