@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +108,10 @@ class Party:
         self.held: list[tuple[bytes, bytes]] = []
         self.wake_at: float | None = None
         self.published = 0
+        self.lag = 0.0  # of its clock, which stood still while it slept
+
+    def clock(self) -> float:
+        return self.network.now - self.lag
 
     @property
     def awake(self) -> bool:
@@ -115,7 +119,7 @@ class Party:
 
     def arrives(self, datagram: bytes) -> None:
         if self.awake:
-            self.machine.receive(datagram, self.network.now)
+            self.machine.receive(datagram, self.clock())
             self.settle()
         elif self.alive:
             self.mailbox.append(datagram)
@@ -124,11 +128,16 @@ class Party:
         if self.wake_at == at:
             self.wake_at = None
             if self.awake:
-                self.machine.tick(self.network.now)
+                due = self.machine.next_timer()
+                # Rounding must not make it wake up just before its time, again and again.
+                early = due is not None and 0 < due - self.clock() < 1e-6
+                self.machine.tick(due if early else self.clock())
                 self.settle()
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, *, clock_stops: bool = False) -> None:
         """Frozen container, or laptop with its lid closed. What arrives meanwhile is read afterwards."""
+        if clock_stops:
+            self.lag += seconds
         self.asleep_until = self.network.now + seconds
         self.network.at(self.asleep_until, self.rise)
 
@@ -140,18 +149,19 @@ class Party:
         held, self.held = self.held, []
         self.publish(held)
         letters, self.mailbox = self.mailbox, []
-        self.machine.tick(self.network.now)
+        self.machine.tick(self.clock())
         for letter in letters:
-            self.machine.receive(letter, self.network.now)
+            self.machine.receive(letter, self.clock())
         self.settle()
 
     def settle(self) -> None:
         """Do what the machine wants, until it wants nothing."""
         self.attend()
         self.publish(self.machine.outgoing())
-        at = self.machine.next_timer()
+        timer = self.machine.next_timer()
+        at = None if timer is None else max(timer + self.lag, self.network.now)
         if at is not None and at != self.wake_at:
-            self.wake_at = max(at, self.network.now)
+            self.wake_at = at
             self.network.at(self.wake_at, lambda at=self.wake_at: self.wake(at))
 
     def publish(self, datagrams: list[tuple[bytes, bytes]]) -> None:
@@ -169,16 +179,18 @@ class Stub(Party):
 
     machine: StubMachine
 
-    def __init__(self, network: Network, *, freezes: bool, **options: Any) -> None:
+    def __init__(self, network: Network, *, freezes: bool, clock_stops: bool, **options: Any) -> None:
         super().__init__(network)
         self.freezes = freezes
-        self.machine = StubMachine(network.id(), network.key, network.bytes, network.now, **options)
+        self.clock_stops = clock_stops
+        self._frozen_at: float | None = None
+        self.machine = StubMachine(network.id(), network.key, network.bytes, self.clock(), **options)
         self.current: Call | None = None
         self.waiting: list[Call] = []
         self._wanted: object = None
 
     def hello(self) -> None:
-        self.machine.hello("Fn", self.network.now)
+        self.machine.hello("Fn", self.clock())
         self.settle()
 
     def call(self, call: Call) -> None:
@@ -191,14 +203,16 @@ class Stub(Party):
             return
         self.current = call = self.waiting.pop(0)
         self.asleep_until = None
+        if self.clock_stops and self._frozen_at is not None:
+            self.lag += self.network.now - self._frozen_at
         now = self.network.now
         letters, self.mailbox = self.mailbox, []
         for letter in letters:
-            self.machine.receive(letter, now)
+            self.machine.receive(letter, self.clock())
         call.began = now
-        fresh = self.machine.contact is not None and now - self.machine.contact < CONTACT_FRESH
+        fresh = self.machine.contact is not None and self.clock() - self.machine.contact < CONTACT_FRESH
         head = InvocationHead("Fn", f"request-{call.number}", "arn", remaining_ms=int(call.timeout * 1000))
-        self.machine.begin(head, call.payload, now)
+        self.machine.begin(head, call.payload, self.clock())
         if not fresh:
             self.network.at(now + 0.03, self._read_lease)
         self.settle()
@@ -207,9 +221,9 @@ class Stub(Party):
         if not self.awake:
             return
         if self.network.lease_alive():
-            self.machine.online(self.network.now)
+            self.machine.online(self.clock())
         else:
-            self.machine.offline(OFFLINE, self.network.now)
+            self.machine.offline(OFFLINE, self.clock())
         self.settle()
 
     def attend(self) -> None:
@@ -230,23 +244,24 @@ class Stub(Party):
             self.publish(self.machine.outgoing())
             if self.freezes:
                 self.asleep_until = float("inf")
+                self._frozen_at = self.network.now
             self.network.at(self.network.now, self._next)
 
     def _upload(self, want: Upload) -> None:
         if self.awake and self.machine.wants is want and self.current is not None:
             if self.network.broken_objects:
-                self.machine.transfer_failed("the bucket is on fire", self.network.now)
+                self.machine.transfer_failed("the bucket is on fire", self.clock())
             else:
                 self.network.objects[want.url] = self.current.payload
-                self.machine.uploaded(self.network.now)
+                self.machine.uploaded(self.clock())
             self.settle()
 
     def _download(self, want: Download) -> None:
         if self.awake and self.machine.wants is want:
             if want.url in self.network.objects:
-                self.machine.downloaded(self.network.objects[want.url], self.network.now)
+                self.machine.downloaded(self.network.objects[want.url], self.clock())
             else:
-                self.machine.transfer_failed("no such key", self.network.now)
+                self.machine.transfer_failed("no such key", self.clock())
             self.settle()
 
 
@@ -260,7 +275,7 @@ class Dev(Party):
         self.work = work
         self.log: list[Event] = []
         self.machine = DevMachine(
-            network.id(), network.next_epoch(), network.key, network.bytes, network.now, **options
+            network.id(), network.next_epoch(), network.key, network.bytes, self.clock(), **options
         )
         self.lease_until = float("inf")
         self.results: dict[int, bytes] = {}  # call → what it returns, if not its run's value
@@ -282,13 +297,14 @@ class Dev(Party):
             network.ran(run)
             network.at(now + self.work(call), lambda: self._finish(event.id, run))
         elif isinstance(event, NeedUploadUrl):
-            self._then(now + 0.001, lambda: self.machine.upload_url(event.id, network.url(), [("x", "y")], network.now))
+            put = network.url()
+            self._then(now + 0.001, lambda: self.machine.upload_url(event.id, put, [("x", "y")], self.clock()))
         elif isinstance(event, Fetch):
-            self._then(soon, lambda: self.machine.fetched(event.id, network.take_object(event.sha256), network.now))
+            self._then(soon, lambda: self.machine.fetched(event.id, network.take_object(event.sha256), self.clock()))
         elif isinstance(event, NeedDownloadUrl):
             url = network.url()
             network.objects[url] = event.payload
-            self._then(soon, lambda: self.machine.download_url(event.id, url, network.now))
+            self._then(soon, lambda: self.machine.download_url(event.id, url, self.clock()))
 
     def _finish(self, id: bytes, run: Run) -> None:
         if not self.alive:
@@ -297,9 +313,9 @@ class Dev(Party):
             self.network.at(self.asleep_until or 0.0, lambda: self._finish(id, run))
             return
         if run.call in self.errors:
-            self.machine.raised(id, *self.errors[run.call], self.network.now)
+            self.machine.raised(id, *self.errors[run.call], self.clock())
         else:
-            self.machine.returned(id, run.value, self.network.now)
+            self.machine.returned(id, run.value, self.clock())
         self.settle()
 
     def _then(self, at: float, what: Callable[[], None]) -> None:
@@ -315,7 +331,7 @@ class Dev(Party):
         self.lease_until = self.network.now + LEASE_TTL
 
     def bye(self) -> None:
-        self.machine.bye("Ctrl-C", self.network.now)
+        self.machine.bye("Ctrl-C", self.clock())
         self.settle()
         self.lease_until = self.network.now
         self.network.at(self.network.now + 1.0, lambda: setattr(self, "alive", False))
@@ -357,13 +373,18 @@ class Network:
 
     # Who is there.
 
-    def stub(self, *, freezes: bool = True, **options: Any) -> Stub:
-        stub = Stub(self, freezes=freezes, **options)
+    def stub(self, *, freezes: bool = True, clock_stops: bool = False, **options: Any) -> Stub:
+        """A container; `clock_stops` while it is frozen between two calls."""
+        stub = Stub(self, freezes=freezes, clock_stops=clock_stops, **options)
         self.stubs[stub.machine.session] = stub
         return stub
 
-    def dev(self, work: float | Callable[[Call], float] = 0.01, **options: Any) -> Dev:
+    def dev(self, work: float | Callable[[Call], float] = 0.01, *, after: Iterable[Dev] = (), **options: Any) -> Dev:
+        """A session; `after` are those it knows to have ended."""
         dev = Dev(self, work=work if callable(work) else lambda call: work, **options)
+        for former in after:
+            assert not former.alive or not former.machine.serving
+            dev.machine.ended(former.machine.session, dev.clock())
         self.devs.append(dev)
         return dev
 

@@ -15,19 +15,21 @@ from .dev_steps import DEV
 from .envelope import ANYONE, StageKey
 from .limits import (
     BYE_HELD,
+    CLAIM_DELAY,
     CLAIM_HELD,
     CLAIM_HELD_LARGE,
+    CONTACT_FRESH,
+    GRANT_FRESH,
     HEARTBEAT,
     INLINE_PAYLOAD,
     LARGEST_REQUEST,
     LARGEST_RESULT,
     LARGEST_TEXT,
+    MOST_ENDED,
     MOST_HELD,
     MOST_LINES,
-    MOST_PARTINGS,
     MOST_PEERS,
     MOST_RECORDS,
-    OWNER_SILENCE,
     PROTOCOL,
     REJECT_EVERY,
     REMEMBER_ENDED,
@@ -39,6 +41,7 @@ from .outcomes import InvocationHead
 from .timers import Timers
 
 _MOST_REJECTED = 1000
+_MOST_BYES = 100
 _NO_HEAD = InvocationHead("", "", "")
 _STARTED = ("running", "storing", "answered", "collecting")
 
@@ -51,15 +54,19 @@ class _Record:
         "answered_at",
         "beat_at",
         "claim",
+        "claim_at",
         "claim_number",
         "deadline",
         "head",
         "id",
+        "late",
+        "moment",
         "payload",
         "received_at",
         "sha256",
         "size",
         "source",
+        "stale",
         "started_at",
         "state",
         "stored",
@@ -80,12 +87,16 @@ class _Record:
         self.answer_number: Optional[int] = None
         self.deadline = now
         self.received_at = now
+        self.moment = 0
         self.started_at = now
         self.answered_at = now
         self.beat_at = now
         self.until = now  # a claim: how long it waits for its GRANT
         self.waited = 0.0  # before the first INVOKE got here, as far as the stub knows
+        self.late: Optional[float] = None  # granted with INVOKE: there and back, before it began
+        self.claim_at: Optional[float] = None  # granted with INVOKE: when to say that it runs
         self.stored = False
+        self.stale = False
 
 
 class DevMachine:
@@ -126,7 +137,12 @@ class DevMachine:
         self._verdict: Optional[int] = items.TAKEN
         self._rejected: Dict[bytes, float] = {}
         self._serving = True
-        self._ended = False
+        self._own_until = float("inf")
+        self._latest = 0
+        self._forgotten: Dict[bytes, int] = {}  # stub → what came from it after that moment is still known
+        self._forgotten_at_most = 0  # the same, of stubs that are not listed any more
+        self._began = now
+        self._ended: Dict[bytes, float] = {}  # sessions that run nothing any more, and since when at least
         self._announced = 0
 
     # What the shell calls.
@@ -143,6 +159,7 @@ class DevMachine:
             "held": self._held,
             "events": len(self._events),
             "rejected": len(self._rejected),
+            "forgotten": len(self._forgotten),
         }
 
     @property
@@ -207,6 +224,24 @@ class DevMachine:
         """What `Fetch`, `NeedUploadUrl` or `NeedDownloadUrl` asked for could not be done."""
         self._step(id, "failed", now, reason)
 
+    def renewed(self, until: float, now: float) -> None:
+        """The stage's lease is this session's until then. Once that is over, it runs nothing without having asked.
+
+        Without this being ever called, it is for ever.
+        """
+        self._advance(now)
+        self._own_until = until
+
+    def ended(self, session: bytes, now: float) -> None:
+        """That session's process is over, or has said `bye`: whatever it was granted from now on, it does not run.
+
+        To be called only if that is certain. A lease that ran out says nothing: its owner may sleep.
+        """
+        self._advance(now)
+        self._ended.setdefault(session, self._now)
+        while len(self._ended) > MOST_ENDED:
+            del self._ended[next(iter(self._ended))]
+
     def take_over(self, now: float) -> None:
         """Tell the other sessions that this one serves the stage; a few times, since it may get lost."""
         self._advance(now)
@@ -214,29 +249,33 @@ class DevMachine:
         self._announce(self._now)
 
     def step_down(self, now: float) -> None:
-        """Claim nothing more; finish what was claimed."""
+        """Claim nothing more, for good; finish what was claimed."""
         self._advance(now)
         self._serving = False
-        self._link.deaf_to_anyone = True
+        self._link.declining = True
 
     def bye(self, why: str, now: float) -> None:
         """This session ends: what it runs will not be answered. Publish until `quiet`, or for a moment."""
         self.step_down(now)
-        self._ended = True
         waiting = [record for record in self._records.values() if record.state not in ("over", "answered")]
-        sources = {record.source for record in waiting}
-        for source in sources:
+        # Others heard of it a moment ago, and would grant it what comes next.
+        recent = self._link.peers.recent(self._now - CONTACT_FRESH)[:_MOST_BYES]
+        for source in {**dict.fromkeys(record.source for record in waiting), **dict.fromkeys(recent)}:
             self._send(source, messages.Bye(why), None, BYE_HELD)
-        # Who heard us lately takes us for alive, and would not look at the lease before the claim window is over.
-        for address in self._link.peers.recent(self._now - OWNER_SILENCE)[:MOST_PARTINGS]:
-            if address not in sources:
-                self._link.note(address, messages.encode(messages.Bye(why)), self._now)
         for record in waiting:
             self._step(record.id, "bye", now)
 
     # What the link reports.
 
-    def heard(self, sender: bytes, says: int, now: float) -> None:
+    def stamp(self, now: float) -> Optional[items.Stamp]:
+        return items.Stamp(self.epoch, self._moment(now)) if self._serving else None
+
+    def _moment(self, now: float) -> int:
+        """Microseconds since this session began, and more than any time before."""
+        self._latest = max(self._latest + 1, int((now - self._began) * 1e6))
+        return self._latest
+
+    def heard(self, sender: bytes, says: int, stamp: Optional[items.Stamp], now: float) -> None:
         self._says = says
 
     def taken(self, sender: bytes, message: bytes, age: float, now: float, *, note: bool) -> Optional[int]:
@@ -247,7 +286,7 @@ class DevMachine:
             return items.REFUSED
         self._verdict = items.TAKEN
         if isinstance(found, messages.Invoke):
-            self._invited(sender, found, age, now)
+            self._verdict = self._invited(sender, found, age, now)
         elif isinstance(found, messages.Hello):
             if self._serving:
                 self._link.note(sender, messages.encode(messages.Welcome(self.epoch)), now)
@@ -285,20 +324,55 @@ class DevMachine:
             last = now
         self._rejected[sender] = last
 
-    def _invited(self, sender: bytes, found: messages.Invoke, age: float, now: float) -> None:
+    def _invited(self, sender: bytes, found: messages.Invoke, age: float, now: float) -> Optional[int]:
         large = found.size > INLINE_PAYLOAD
         if found.size > LARGEST_REQUEST or len(found.payload) != (0 if large else found.size):
             self.counters.malformed += 1
-            self._verdict = items.REFUSED
-            return
-        if found.invocation in self._records:
+            return items.REFUSED
+        known = self._records.get(found.invocation)
+        if known is not None:
             self._step_from(sender, found.invocation, "invoke_again", now)
-            return
-        full = len(self._records) >= MOST_RECORDS or self._held + len(found.payload) > MOST_HELD
-        if full or not self._serving:
-            self._verdict = None  # not now: it comes again
-            return
+            return None if known.stale else items.TAKEN
+        granted = found.granted is not None and found.granted[0] == self.session
+        # An invocation comes after the stamp that its INVOKE goes by. So if what came since is known, this is new.
+        forgotten = self._forgotten.get(sender, self._forgotten_at_most)
+        remembered = found.granted is not None and found.granted[1][0] > forgotten
+        if granted and remembered and not self._serving:
+            self._decline(sender, found.invocation, now)
+        if not self._serving or len(self._records) >= MOST_RECORDS or self._held + len(found.payload) > MOST_HELD:
+            return None  # it comes again, here or elsewhere
+        record = self._record_of(sender, found, age, now)
+        if granted and not remembered:
+            record.stale = True
+            self._step(record.id, "invoke_stale", now, "it came too late")
+            return None
+        if large:
+            self._step(record.id, "invoke_large", now)
+        elif granted and self._is_fresh(found, now) and now <= self._own_until:
+            record.late = self._lateness(found, now)
+            record.deadline = now + found.remaining_ms / 1000 - record.late
+            record.claim_at = now + CLAIM_DELAY
+            self._step(record.id, "invoke_granted", now)
+        else:
+            self._step(record.id, "invoke", now)
+        return items.TAKEN
+
+    def _since(self, found: messages.Invoke, now: float) -> float:
+        """How long ago, by the clock here, this session put the stamp on a frame that the INVOKE goes by."""
+        moment = found.granted[1][0] if found.granted is not None else 0
+        return now - self._began - moment / 1e6
+
+    def _lateness(self, found: messages.Invoke, now: float) -> float:
+        """The time the stamp took to the stub, and the INVOKE back."""
+        held_ms = found.granted[1][1] if found.granted is not None else 0
+        return max(0.0, self._since(found, now) - held_ms / 1000)
+
+    def _is_fresh(self, found: messages.Invoke, now: float) -> bool:
+        return self._since(found, now) <= GRANT_FRESH and self._lateness(found, now) * 1000 < found.remaining_ms
+
+    def _record_of(self, sender: bytes, found: messages.Invoke, age: float, now: float) -> _Record:
         record = _Record(found.invocation, sender, now)
+        record.moment = self._moment(now)
         record.head = InvocationHead(
             found.function,
             found.request_id,
@@ -313,11 +387,16 @@ class DevMachine:
         record.deadline = now + record.head.remaining_ms / 1000
         record.waited = found.waited_ms / 1000 + age
         record.claim = self._random(16)
-        record.until = min(record.deadline, now + (CLAIM_HELD_LARGE if large else CLAIM_HELD))
+        held = CLAIM_HELD_LARGE if found.size > INLINE_PAYLOAD else CLAIM_HELD
+        record.until = min(record.deadline, now + held)
         record.beat_at = now + HEARTBEAT
         self._records[record.id] = record
         self._held += len(record.payload)
-        self._step(record.id, "invoke_large" if large else "invoke", now)
+        return record
+
+    def _decline(self, to: bytes, invocation: bytes, now: float) -> None:
+        if DEV.step(DEV.first, "invoke_declined").actions:
+            self._link.note(to, messages.encode(messages.Reject(invocation)), now)
 
     def _granted(self, sender: bytes, found: messages.Grant, now: float) -> None:
         record = self._records.get(found.invocation)
@@ -361,6 +440,9 @@ class DevMachine:
             self._step(id, "deadline", now)
         elif record.state == "claimed" and now >= record.until:
             self._step(id, "claim_over", now)
+        elif record.claim_at is not None and now >= record.claim_at:
+            record.claim_at = None
+            self._step(id, "claim_late", now)
         elif now >= record.beat_at:
             record.beat_at = now + HEARTBEAT
             self._step(id, "heartbeat", now)
@@ -377,7 +459,7 @@ class DevMachine:
         if state == "claimed":
             at = min(at, record.until)
         if DEV.step(state, "heartbeat").actions:
-            at = min(at, record.beat_at)
+            at = min(at, record.beat_at, at if record.claim_at is None else record.claim_at)
         self._timers.set(("record", record.id), at)
 
     # What the actions of the table do.
@@ -406,9 +488,18 @@ class DevMachine:
         self._events.append(reports.NeedUploadUrl(record.id, record.size, record.sha256))
 
     def _do_claim(self, record: _Record, now: float, what: Any) -> None:
-        record.claim_number = self._send(
-            record.source, messages.Claim(record.id, record.claim, what[1]), None, record.until - now
-        )
+        self._send_claim(record, what[1], record.until, running=False)
+
+    def _do_claim_running(self, record: _Record, now: float, what: Any) -> None:
+        self._send_claim(record, None, record.deadline, running=True)
+
+    def _send_claim(self, record: _Record, upload: Any, until: float, *, running: bool) -> None:
+        ended = tuple([(session, int((self._now - since) * 1000)) for session, since in self._ended.items()])
+        claim = messages.Claim(record.id, record.claim, running, ended, upload)
+        record.claim_number = self._send(record.source, claim, None, until - self._now)
+
+    def _do_decline(self, record: _Record, now: float, what: Any) -> None:
+        self._decline(record.source, record.id, now)
 
     def _do_fetch(self, record: _Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
@@ -420,7 +511,8 @@ class DevMachine:
         self._let_go(record)
         record.started_at = now
         large = record.size > INLINE_PAYLOAD  # then S3 is part of the way here, and not of the way back
-        bridge = record.waited + (now - record.received_at) * (1 if large else 2)
+        way = (now - record.received_at) * (1 if large else 2)
+        bridge = record.head.waited_ms / 1000 + record.late if record.late is not None else record.waited + way
         self._events.append(
             reports.Invoke(record.id, record.head, payload, record.source, record.deadline, bridge * 1000)
         )
@@ -483,8 +575,14 @@ class DevMachine:
 
     def _do_forget(self, record: _Record, now: float, what: Any) -> None:
         del self._records[record.id]
+        moment = max(record.moment, self._forgotten.pop(record.source, self._forgotten_at_most))
+        self._forgotten[record.source] = moment
+        while len(self._forgotten) > MOST_PEERS:
+            longest_ago = next(iter(self._forgotten))
+            self._forgotten_at_most = max(self._forgotten_at_most, self._forgotten.pop(longest_ago))
 
     def _answer(self, record: _Record, message: messages.Message) -> None:
+        self._link.forget(record.claim_number)  # an answer says as much
         seconds = min(RESULT_HELD, record.deadline - self._now)
         record.answer_number = self._send(record.source, message, record.id, seconds)
 

@@ -21,6 +21,9 @@ _STATES = {
 _HAPPENINGS = {
     "invoke": "INVOKE",
     "invoke_large": "INVOKE that says how large its payload is, without it",
+    "invoke_granted": "INVOKE that grants it to this session",
+    "invoke_stale": "INVOKE that grants it to this session, so late that it may have been here and was forgotten",
+    "invoke_declined": "INVOKE that grants it to this session, which does not serve the stage any more",
     "invoke_again": "INVOKE of an invocation that is known",
     "upload_url": "there is a place for the request",
     "grant": "GRANT of this claim",
@@ -40,6 +43,7 @@ _HAPPENINGS = {
     "unheard": "RESULT or ERROR was not acknowledged in time",
     "received": "RECEIVED",
     "cancel": "CANCEL",
+    "claim_late": "it has been running for 100 ms since INVOKE granted it",
     "claim_over": "GRANT did not come in time",
     "heartbeat": "2 s since the last heartbeat",
     "deadline": "the time the function may take is over",
@@ -49,6 +53,8 @@ _HAPPENINGS = {
 _ACTIONS = {
     "need_upload_url": "report NeedUploadUrl",
     "claim": "CLAIM",
+    "claim_running": "CLAIM: it runs",
+    "decline": "REJECT",
     "fetch": "report Fetch",
     "invoke": "report Invoke",
     "need_download_url": "report NeedDownloadUrl",
@@ -79,6 +85,9 @@ DEV = Machine(
     steps={
         ("unknown", "invoke"): Step("claimed", ("claim",)),
         ("unknown", "invoke_large"): Step("preparing", ("need_upload_url",)),
+        ("unknown", "invoke_granted"): Step("running", ("invoke",)),
+        ("unknown", "invoke_stale"): Step("over", ("cancel", "end")),
+        ("unknown", "invoke_declined"): Step("unknown", ("decline",)),
         ("unknown", "grant_other"): Step("unknown", ("rehello",)),
         ("unknown", "cancel"): Step("over", ("end",)),
         ("preparing", "upload_url"): Step("claimed", ("claim",)),
@@ -99,10 +108,12 @@ DEV = Machine(
         ("running", "returned_large"): Step("storing", ("need_download_url",)),
         ("running", "returned_too_large"): Step("answered", ("error_too_large",)),
         ("running", "raised"): Step("answered", ("error",)),
+        ("running", "claim_late"): Step("running", ("claim_running",)),
         ("running", "heartbeat"): Step("running", ("heartbeat",)),
         **{("running", happening): step for happening, step in _LIVE_ENDINGS.items()},
         ("storing", "download_url"): Step("answered", ("result",)),
         ("storing", "failed"): Step("answered", ("error_transfer",)),
+        ("storing", "claim_late"): Step("storing", ("claim_running",)),
         ("storing", "heartbeat"): Step("storing", ("heartbeat",)),
         **{("storing", happening): step for happening, step in _LIVE_ENDINGS.items()},
         ("answered", "taken"): Step("over", ("deliver", "end")),
@@ -123,45 +134,48 @@ DEV = Machine(
     nothing={
         "unknown": (
             "invoke_again upload_url grant grant_large fetched fetched_wrong returned returned_large "
-            "returned_too_large raised download_url failed taken taken_stored refused unheard received claim_over "
-            "heartbeat deadline bye forget"
+            "returned_too_large raised download_url failed taken taken_stored refused unheard received claim_late "
+            "claim_over heartbeat deadline bye forget"
         ),
         "preparing": (
-            "invoke invoke_large invoke_again grant grant_large grant_other fetched fetched_wrong returned "
-            "returned_large returned_too_large raised download_url taken taken_stored refused unheard received "
-            "claim_over heartbeat forget"
+            "invoke invoke_large invoke_granted invoke_stale invoke_declined invoke_again grant grant_large "
+            "grant_other fetched fetched_wrong returned returned_large returned_too_large raised download_url "
+            "taken taken_stored refused unheard received claim_late claim_over heartbeat forget"
         ),
         "claimed": (
-            "invoke invoke_large invoke_again upload_url fetched fetched_wrong returned returned_large "
-            "returned_too_large raised download_url failed taken taken_stored refused unheard received forget"
+            "invoke invoke_large invoke_granted invoke_stale invoke_declined invoke_again upload_url fetched "
+            "fetched_wrong returned returned_large returned_too_large raised download_url failed taken "
+            "taken_stored refused unheard received claim_late forget"
         ),
         "fetching": (
-            "invoke invoke_large invoke_again upload_url grant grant_large grant_other returned returned_large "
-            "returned_too_large raised download_url taken taken_stored refused unheard received claim_over forget"
+            "invoke invoke_large invoke_granted invoke_stale invoke_declined invoke_again upload_url grant "
+            "grant_large grant_other returned returned_large returned_too_large raised download_url taken "
+            "taken_stored refused unheard received claim_late claim_over forget"
         ),
         "running": (
-            "invoke invoke_large invoke_again upload_url grant grant_large grant_other fetched fetched_wrong "
-            "download_url failed taken taken_stored refused unheard received claim_over forget"
+            "invoke invoke_large invoke_granted invoke_stale invoke_declined invoke_again upload_url grant "
+            "grant_large grant_other fetched fetched_wrong download_url failed taken taken_stored refused unheard "
+            "received claim_over forget"
         ),
         "storing": (
-            "invoke invoke_large invoke_again upload_url grant grant_large grant_other fetched fetched_wrong "
-            "returned returned_large returned_too_large raised taken taken_stored refused unheard received "
-            "claim_over forget"
+            "invoke invoke_large invoke_granted invoke_stale invoke_declined invoke_again upload_url grant "
+            "grant_large grant_other fetched fetched_wrong returned returned_large returned_too_large raised "
+            "taken taken_stored refused unheard received claim_over forget"
         ),
         "answered": (
-            "invoke invoke_large invoke_again upload_url grant grant_large grant_other fetched fetched_wrong "
-            "returned returned_large returned_too_large raised download_url failed claim_over heartbeat deadline "
-            "bye forget"
+            "invoke invoke_large invoke_granted invoke_stale invoke_declined invoke_again upload_url grant "
+            "grant_large grant_other fetched fetched_wrong returned returned_large returned_too_large raised "
+            "download_url failed claim_late claim_over heartbeat deadline bye forget"
         ),
         "collecting": (
-            "invoke invoke_large invoke_again upload_url grant grant_large grant_other fetched fetched_wrong "
-            "returned returned_large returned_too_large raised download_url failed taken taken_stored refused "
-            "unheard claim_over heartbeat forget"
+            "invoke invoke_large invoke_granted invoke_stale invoke_declined invoke_again upload_url grant "
+            "grant_large grant_other fetched fetched_wrong returned returned_large returned_too_large raised "
+            "download_url failed taken taken_stored refused unheard claim_late claim_over heartbeat forget"
         ),
         "over": (
-            "invoke invoke_large invoke_again upload_url fetched fetched_wrong returned returned_large "
-            "returned_too_large raised download_url failed taken taken_stored refused unheard received cancel "
-            "claim_over heartbeat deadline bye"
+            "invoke invoke_large invoke_granted invoke_stale invoke_declined invoke_again upload_url fetched "
+            "fetched_wrong returned returned_large returned_too_large raised download_url failed taken "
+            "taken_stored refused unheard received cancel claim_late claim_over heartbeat deadline bye"
         ),
     },
 )

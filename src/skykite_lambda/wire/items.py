@@ -4,6 +4,8 @@
     2 SEGMENT  message u32, part u8, of u8 parts, flags u8 (1: compressed), size u32 of the whole, age u32,
                length u32, data
     3 NOTE     length u32, data: a message that is sent once and not acknowledged
+    4 STAMP    epoch u32, moment u64: the dev session that speaks serves the stage, and the moment it speaks at, in
+               microseconds of its own; a stub that hears it may grant its next invocation to that session with INVOKE
 
 `age` is how many milliseconds ago the message was first sent, as of this transmission.
 
@@ -21,6 +23,7 @@ from .limits import MOST_SEGMENTS
 ACK = struct.Struct("!BIBQ")
 SEGMENT = struct.Struct("!BIBBBIII")
 NOTE = struct.Struct("!BI")
+STAMP = struct.Struct("!BIQ")
 
 PARTIAL, TAKEN, REFUSED = range(3)  # verdicts
 COMPRESSED = 1
@@ -46,7 +49,12 @@ class Note(NamedTuple):
     data: bytes
 
 
-Item = Union[Ack, Segment, Note]
+class Stamp(NamedTuple):
+    epoch: int
+    moment: int
+
+
+Item = Union[Ack, Segment, Note, Stamp]
 
 
 def pack(item: Item) -> bytes:
@@ -55,6 +63,8 @@ def pack(item: Item) -> bytes:
         return SEGMENT.pack(2, message, part, parts, flags, size, min(age_ms, 0xFFFFFFFF), len(data)) + data
     if isinstance(item, Ack):
         return ACK.pack(1, *item)
+    if isinstance(item, Stamp):
+        return STAMP.pack(4, item.epoch & 0xFFFFFFFF, item.moment)
     return NOTE.pack(3, len(item.data)) + item.data
 
 
@@ -86,6 +96,10 @@ def parse(payload: bytes) -> List[Item]:
                     raise Malformed
                 found.append(Note(data))
                 position += length
+            elif kind == 4:
+                _, epoch, moment = STAMP.unpack_from(payload, position)
+                found.append(Stamp(epoch, moment))
+                position += STAMP.size
             else:
                 raise Malformed
     except struct.error:

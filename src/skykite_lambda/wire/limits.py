@@ -10,6 +10,7 @@ LARGEST_REQUEST = 6 * 1024 * 1024  # Lambda's, synchronous
 LARGEST_RESULT = 6 * 1024 * 1024 + 100  # Lambda's
 LARGEST_MESSAGE = LARGEST_RESULT + 512 * 1024  # with everything around a payload, after decompression
 INLINE_PAYLOAD = 1024 * 1024  # larger ones go through S3
+LARGEST_GRANTED = 128 * 1024  # one segment: sessions that decline need not put such an INVOKE together
 LARGEST_TEXT = 256 * 1024  # of an error's message and of its trace, in characters; longer ones are shortened
 MOST_LINES = 500  # of a trace
 COMPRESS_FROM = 3_000  # smaller ones fit in the 5 KB that AppSync counts as one operation anyway
@@ -22,7 +23,6 @@ MOST_PARTIALS = 8  # messages of one peer that are partly here
 MOST_BUFFERED = 64 * 1024 * 1024  # bytes of messages that are partly here, all peers together
 MOST_HELD = 256 * 1024 * 1024  # bytes of requests that wait for their GRANT, all peers together
 MOST_RECORDS = 20_000  # invocations a dev session knows of, those that ended lately included
-MOST_PARTINGS = 100  # stubs that a session which ends says so to, besides those that wait for it
 MOST_NOTES = 16  # unreliable messages to one peer between two calls of `outgoing`
 
 # The link.
@@ -54,5 +54,10 @@ RESULT_HELD = 20.0  # longer than a stub waits for a silent owner
 REMEMBER_ENDED = 30.0
 TAKE_OVER_AGAIN = (0.3, 1.0, 3.0)
 BYE_HELD = 2.0
+CONTACT_FRESH = 10.0  # a session heard so lately is granted the next invocation with its INVOKE
+GRANT_FRESH = 15.0  # on the session's own clock since it spoke: later it asks before it runs what INVOKE granted to it
+DOUBT = 0.5  # after a pause, what is read may have come at any time during the pause
+CLAIM_DELAY = 0.1  # of what INVOKE granted: an answer that comes sooner says as much
+MOST_ENDED = 8  # sessions that are known to have ended
 REJECT_GRACE = 0.5  # another session may speak this stub's protocol
 REJECT_EVERY = 0.2  # to one stub

@@ -66,8 +66,11 @@ class Counters:
 class Session(Protocol):
     """What sits on top of a link."""
 
-    def heard(self, sender: bytes, says: int, now: float) -> None:
+    def heard(self, sender: bytes, says: int, stamp: Optional[items.Stamp], now: float) -> None:
         """A valid frame of this sender is about to be looked at."""
+
+    def stamp(self, now: float) -> Optional[items.Stamp]:
+        """What to put on the frames that are sent now."""
 
     def taken(self, sender: bytes, message: bytes, age: float, now: float, *, note: bool) -> Optional[int]:
         """A message is here: the verdict to acknowledge it with, or None, as if it had been lost."""
@@ -109,7 +112,7 @@ class Link:
         self._ready: Dict[bytes, Peer] = {}
         self._datagrams: List[Tuple[bytes, bytes]] = []
         self._buffered = 0
-        self.deaf_to_anyone = False  # what is said to anyone is not for us any more
+        self.declining = False  # of what is said to anyone, no message is begun that has several segments
         self.peers = Peers(most_peers, now)
         self.round_trip = RoundTrip()
         self.counters = Counters()
@@ -177,12 +180,14 @@ class Link:
             self.counters.sent_again += len(segments) if outbound.latest != outbound.sent else 0
             parts += map(items.pack, segments)
         peer.queue.clear()
+        stamp = self._owner.stamp(now) if parts else None
+        front = b"" if stamp is None else items.pack(stamp)
         while parts:
-            size = taken = 0
+            size, taken = len(front), 0
             while taken < len(parts) and (not taken or size + len(parts[taken]) <= _ROOM):
                 size += len(parts[taken])
                 taken += 1
-            self._frame(address, peer, b"".join(parts[:taken]), self._protocol)
+            self._frame(address, peer, front + b"".join(parts[:taken]), self._protocol)
             del parts[:taken]
 
     def _frame(self, address: bytes, peer: Peer, payload: bytes, version: int) -> None:
@@ -201,9 +206,6 @@ class Link:
             self.counters.count(opened)
             return
         version, says, sender, to, number, payload = opened
-        if to == ANYONE and self.deaf_to_anyone:
-            self.counters.elsewhere += 1
-            return
         peer = self.peers.meet(sender, now)
         if peer is None:
             self.counters.crowded += 1
@@ -221,13 +223,17 @@ class Link:
         except Malformed:
             self.counters.malformed += 1
             return
-        self._owner.heard(sender, says, now)
+        stamps = [item for item in found if isinstance(item, items.Stamp)]
+        self._owner.heard(sender, says, stamps[0] if stamps else None, now)
         for item in found:
             if isinstance(item, items.Segment):
-                self._segment(sender, peer, item, now)
+                if self.declining and to == ANYONE and item.parts > 1:
+                    self.counters.elsewhere += 1
+                else:
+                    self._segment(sender, peer, item, now)
             elif isinstance(item, items.Ack):
                 self._acknowledged(sender, item, now)
-            else:
+            elif isinstance(item, items.Note):
                 self._owner.taken(sender, item.data, 0.0, now, note=True)
 
     def _acknowledged(self, sender: bytes, ack: items.Ack, now: float) -> None:

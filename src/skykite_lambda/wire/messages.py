@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
-from .codec import BYTES, ID, TEXT, U32, U64, Field, Malformed, Reader, both, optional, several
+from .codec import BYTES, FLAG, ID, TEXT, U32, U64, Field, Malformed, Reader, both, optional, several
 
 
 class Hello(NamedTuple):
@@ -26,7 +26,8 @@ class Welcome(NamedTuple):
 class Invoke(NamedTuple):
     """A stub, to whoever serves the stage: an event arrived. Who runs it?
 
-    A payload above 1 MB is not here; `size` and `sha256` say what will be uploaded.
+    A payload above 1 MB is not here; `size` and `sha256` say what will be uploaded. `granted` names a session that may
+    run it at once, and the stamp heard of it last: the session, the moment, how many milliseconds ago it came.
     """
 
     invocation: bytes
@@ -38,21 +39,31 @@ class Invoke(NamedTuple):
     identity: Optional[str]
     remaining_ms: int
     waited_ms: int
+    granted: Optional[Tuple[bytes, Tuple[int, int]]]
     size: int
     sha256: bytes
     payload: bytes
 
 
 class Claim(NamedTuple):
-    """A dev session: I would run it. `upload` is where a large payload goes: URL and headers of a PUT."""
+    """A dev session: I would run it; or, if INVOKE granted it to me, I do.
+
+    `ended` are sessions that are known to run nothing any more, and since how many milliseconds. `upload` is where a
+    large payload goes: URL and headers of a PUT.
+    """
 
     invocation: bytes
     claim: bytes
+    running: bool
+    ended: Tuple[Tuple[bytes, int], ...]
     upload: Optional[Tuple[str, Tuple[Tuple[str, str], ...]]]
 
 
 class Grant(NamedTuple):
-    """A stub, to one dev session: run it. Said once for an invocation, to one claim; without it nothing runs."""
+    """A stub, to one dev session: run it. Said once for an invocation, to one claim.
+
+    Nothing runs without it, unless INVOKE has granted it to the session already.
+    """
 
     invocation: bytes
     claim: bytes
@@ -108,6 +119,12 @@ class Rehello(NamedTuple):
     invocation: bytes
 
 
+class Reject(NamedTuple):
+    """A dev session, of an INVOKE that granted it: I do not serve the stage any more, have not run it, and will not."""
+
+    invocation: bytes
+
+
 class TakeOver(NamedTuple):
     """A dev session, to the others: the stage is mine now."""
 
@@ -115,7 +132,20 @@ class TakeOver(NamedTuple):
 
 
 Message = Union[
-    Hello, Welcome, Invoke, Claim, Grant, Heartbeat, Result, Error, Received, Cancel, Bye, Rehello, TakeOver
+    Hello,
+    Welcome,
+    Invoke,
+    Claim,
+    Grant,
+    Heartbeat,
+    Result,
+    Error,
+    Received,
+    Cancel,
+    Bye,
+    Rehello,
+    Reject,
+    TakeOver,
 ]
 
 
@@ -127,7 +157,8 @@ class Layout(NamedTuple):
 
 
 _UPLOAD = optional(both(TEXT, several(both(TEXT, TEXT))))
-_INVOKE = (ID, TEXT, TEXT, TEXT, optional(TEXT), optional(TEXT), optional(TEXT), U32, U32, U32, BYTES, BYTES)
+_GRANTED = optional(both(ID, both(U64, U32)))
+_INVOKE = (ID, TEXT, TEXT, TEXT, optional(TEXT), optional(TEXT), optional(TEXT), U32, U32, _GRANTED, U32, BYTES, BYTES)
 
 LAYOUTS: Dict[Type[Any], Layout] = {
     Hello: Layout(1, (TEXT,), from_stub=True, reliable=False),
@@ -136,12 +167,13 @@ LAYOUTS: Dict[Type[Any], Layout] = {
     Received: Layout(4, (ID,), from_stub=True, reliable=True),
     Cancel: Layout(5, (ID, TEXT), from_stub=True, reliable=False),
     Welcome: Layout(16, (U64,), from_stub=False, reliable=False),
-    Claim: Layout(17, (ID, ID, _UPLOAD), from_stub=False, reliable=True),
+    Claim: Layout(17, (ID, ID, FLAG, several(both(ID, U32)), _UPLOAD), from_stub=False, reliable=True),
     Heartbeat: Layout(18, (ID,), from_stub=False, reliable=False),
     Result: Layout(19, (ID, U32, BYTES, optional(TEXT), BYTES), from_stub=False, reliable=True),
     Error: Layout(20, (ID, TEXT, TEXT, several(TEXT)), from_stub=False, reliable=True),
     Bye: Layout(21, (TEXT,), from_stub=False, reliable=True),
     Rehello: Layout(22, (ID,), from_stub=False, reliable=False),
+    Reject: Layout(23, (ID,), from_stub=False, reliable=False),
     TakeOver: Layout(32, (U64,), from_stub=False, reliable=False),
 }
 _BY_CODE = {layout.code: (kind, layout) for kind, layout in LAYOUTS.items()}

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 
 from .compression import compress
 from .envelope import OVERHEAD
-from .items import SEGMENT, Segment
+from .items import SEGMENT, STAMP, Segment
 from .limits import (
     BACK_OFF,
     FIRST_RETRY,
@@ -17,7 +17,7 @@ from .limits import (
     SHORTEST_RETRY,
 )
 
-SEGMENT_DATA = LARGEST_DATAGRAM - OVERHEAD - SEGMENT.size
+SEGMENT_DATA = LARGEST_DATAGRAM - OVERHEAD - STAMP.size - SEGMENT.size
 
 
 class RoundTrip:

@@ -15,11 +15,14 @@ from .envelope import ANYONE, StageKey
 from .limits import (
     CLAIM_WINDOW,
     CLAIM_WINDOW_PER_BYTE,
+    CONTACT_FRESH,
     DEADLINE_MARGIN,
+    DOUBT,
     GRACE,
     HELLO_AGAIN,
     INLINE_PAYLOAD,
     INVITE_AGAIN,
+    LARGEST_GRANTED,
     LARGEST_REQUEST,
     OVERSLEPT,
     OWNER_SILENCE,
@@ -47,9 +50,10 @@ class StubMachine:
         now: float,
         *,
         protocol: int = PROTOCOL,
+        grants_early: bool = True,
     ) -> None:
         self._random = random
-        self._now = now
+        self._now = self._asleep_from = self._doubt_until = now
         self._timers = Timers()
         self._link = Link(
             session,
@@ -66,18 +70,26 @@ class StubMachine:
         self.session = session
         self.wants: Optional[Want] = None
         self.outcome: Optional[Outcome] = None
-        self.contact: Optional[float] = None  # when a valid frame of a dev session came last
-        self._contact_session = ANYONE
+        self.contact: Optional[float] = None  # when a valid frame of a dev session came last, at least
         self._parted = ANYONE  # the session that said BYE last; what it still repeats is no sign of life
+        self._grants_early = grants_early
+        self._stamps: Dict[bytes, Tuple[int, int, float]] = {}  # of sessions that serve: epoch, moment, when it came
         self._state = STUB.first
         self._invocation = ANYONE
+        self._has_answer = False
+        self._answered = ANYONE  # the invocation before, if a session answered it
         self._head = _NO_HEAD
         self._payload = b""
         self._sha256 = b""
         self._deadline = 0.0
+        self._began = 0.0
         self._window = 0.0
         self._window_ends = 0.0
         self._extended = False
+        self._sender = ANYONE  # of the message at hand
+        self._granted = ANYONE  # with INVOKE; whether it is being run there is not known
+        self._stamp = (0, 0.0)  # of that session: its moment, when it came
+        self._kept: Dict[bytes, messages.Claim] = {}  # claims that come to nothing unless that session declines
         self._owner = ANYONE
         self._claim = b""
         self._owner_heard = 0.0
@@ -166,10 +178,19 @@ class StubMachine:
 
     # What the link reports.
 
-    def heard(self, sender: bytes, says: int, now: float) -> None:
-        if sender != self._parted:
-            self.contact = now
-            self._contact_session = sender
+    def stamp(self, now: float) -> Optional[items.Stamp]:
+        return None
+
+    def heard(self, sender: bytes, says: int, stamp: Optional[items.Stamp], now: float) -> None:
+        at = self._asleep_from if now < self._doubt_until else now
+        if sender != self._parted or stamp is not None:
+            self.contact = at if self.contact is None else max(self.contact, at)
+        known = self._stamps.pop(sender, None)
+        if stamp is not None:
+            is_news = known is None or stamp.moment > known[1]
+            self._stamps[sender] = known if known and not is_news else (stamp.epoch, stamp.moment, at)
+            if len(self._stamps) > _MOST_SESSIONS:
+                del self._stamps[next(iter(self._stamps))]
         if sender == self._owner:
             self._owner_heard = now
 
@@ -180,9 +201,13 @@ class StubMachine:
             self.counters.malformed += 1
             return items.REFUSED
         self._verdict = items.TAKEN
+        self._sender = sender
         if isinstance(found, messages.Bye):
-            self._contact_lost(sender)
-            if sender == self._owner:
+            self._parted = sender
+            self._stamps.pop(sender, None)
+            if not self._stamps:
+                self.contact = None
+            if self._is_owner(sender):
                 self._step("bye", now, found)
         elif isinstance(found, messages.Rehello):
             if sender == self._owner and found.invocation == self._invocation:
@@ -190,36 +215,57 @@ class StubMachine:
             else:
                 self._hello(now)
         elif not isinstance(found, (messages.Welcome, messages.TakeOver)):
-            self._about_invocation(sender, found, now)
+            self._about_invocation(sender, found, age, now)
         return self._verdict
 
-    def _about_invocation(self, sender: bytes, found: Any, now: float) -> None:
-        owned = sender == self._owner
+    def _is_owner(self, sender: bytes) -> bool:
+        """Or may be: it was granted the invocation beforehand."""
+        return sender == (self._granted if self._owner == ANYONE else self._owner) != ANYONE
+
+    def _about_invocation(self, sender: bytes, found: Any, age: float, now: float) -> None:
+        owned = self._is_owner(sender)
         if found.invocation != self._invocation:
             self._about_another(sender, found, now)
         elif isinstance(found, messages.Claim):
-            if self._owner != ANYONE and not (owned and found.claim == self._claim):
-                self._step("claim_other", now, sender)
-            elif self._is_large and found.upload is not None:
-                self._step("claim_upload", now, (sender, found))
-            elif not self._is_large:
-                self._step("claim", now, (sender, found))
+            self._step(self._kind_of_claim(sender, found, age, now), now, found)
+        elif isinstance(found, messages.Reject):
+            if owned and self._owner == ANYONE:
+                self._step("declined", now)
         elif isinstance(found, messages.Heartbeat):
-            self._step("heartbeat" if owned else "heartbeat_other", now, sender)
+            self._step("heartbeat" if owned else "heartbeat_other", now, found)
         elif isinstance(found, messages.Result):
             happening = "result" if found.url is None else "result_stored"
             self._step(happening if owned else "result_other", now, found)
             self._link.acknowledge_now(sender)  # the container freezes once its outcome is known
         elif isinstance(found, messages.Error):
             self._link.acknowledge_now(sender)
-            early = self._owner == ANYONE and self._state == "inviting"
+            early = self._owner == self._granted == ANYONE and self._state == "inviting"
             self._step("error_early" if early else "error" if owned else "result_other", now, found)
+
+    def _kind_of_claim(self, sender: bytes, claim: messages.Claim, age: float, now: float) -> str:
+        if self._owner != ANYONE:
+            return "started" if sender == self._owner and self._claim in (claim.claim, b"") else "claim_other"
+        if claim.running:
+            return "started" if sender == self._granted else "claim_other"
+        if self._granted not in (ANYONE, sender) and not self._had_ended(claim, age, now):
+            return "claim_early"
+        if self._is_large:
+            return "claim_upload" if claim.upload is not None else "claim_other"
+        return "claim"
+
+    def _had_ended(self, claim: messages.Claim, age: float, now: float) -> bool:
+        """The session that INVOKE granted it to ran nothing any more when INVOKE was first sent: so it did not get it.
+
+        Both durations are too short rather than too long, whatever the message took to get here.
+        """
+        ended_for = max((ms / 1000 + age for session, ms in claim.ended if session == self._granted), default=0.0)
+        return now - self._began < ended_for
 
     def _about_another(self, sender: bytes, found: Any, now: float) -> None:
         """About an invocation that was settled, or given up when the next one came."""
         if isinstance(found, (messages.Result, messages.Error)):
             self._verdict = items.REFUSED
-        else:
+        elif isinstance(found, (messages.Claim, messages.Heartbeat)) and found.invocation != self._answered:
             self._send_cancel(sender, found.invocation, "it is over", now)
 
     def settled(self, tag: Any, verdict: Optional[int], now: float) -> None:
@@ -228,13 +274,16 @@ class StubMachine:
 
     def foreign(self, sender: bytes, version: int, payload: bytes, now: float) -> None:
         speaks = envelope.spoken_protocol(payload) if version == envelope.UNIVERSAL else None
-        if speaks is not None and speaks != self._protocol:
+        if speaks is not None and speaks != self._protocol and self._granted == ANYONE:
             self._other_protocol = speaks
             self._step("outdated", now)
 
     # Time.
 
     def _advance(self, now: float) -> None:
+        """A frozen container reads what had come long ago when it thaws: nobody need be there any more who sent it."""
+        if now - self._now > OVERSLEPT:
+            self._asleep_from, self._doubt_until = self._now, now + DOUBT
         self._now = max(self._now, now)
 
     def _overslept(self) -> None:
@@ -266,15 +315,21 @@ class StubMachine:
         self._state = step.to
         for action in step.actions:
             getattr(self, "_do_" + action)(self._now, subject)
-        if step.actions and step.to == "settled":
+        if step.actions and step.to in ("answered", "failed"):
+            self._has_answer = step.to == "answered"
             self._wind_down()
 
     def _do_invite(self, now: float, subject: Tuple[InvocationHead, bytes]) -> None:
         self._head, self._payload = subject
+        if self._has_answer:
+            self._answered = self._invocation
+        self._has_answer = False
         self._invocation = self._random(16)
         self._sha256 = hashlib.sha256(self._payload).digest() if self._is_large else b""
         self.outcome = self.wants = None
-        self._owner = ANYONE
+        self._owner, self._claim = ANYONE, b""
+        self._began = now
+        self._grant_early(now)
         self._deadline = now + max(0.0, self._head.remaining_ms / 1000 - DEADLINE_MARGIN)
         inline = 0 if self._is_large else len(self._payload)
         self._window = CLAIM_WINDOW + inline * CLAIM_WINDOW_PER_BYTE
@@ -296,6 +351,7 @@ class StubMachine:
             head.identity,
             int((self._deadline - now) * 1000),
             head.waited_ms,
+            None if self._granted == ANYONE else (self._granted, (self._stamp[0], int((now - self._stamp[1]) * 1000))),
             len(self._payload),
             self._sha256,
             b"" if self._is_large else self._payload,
@@ -307,10 +363,24 @@ class StubMachine:
         self._send_cancel(self._owner, self._invocation, "it was given up", now)
         self._wind_down()
 
-    def _do_own(self, now: float, subject: Tuple[bytes, messages.Claim]) -> None:
-        self._owner, self._claim = subject[0], subject[1].claim
+    def _grant_early(self, now: float) -> None:
+        """The session that serves the stage, if it was heard a moment ago, need not ask before it runs this."""
+        self._granted = ANYONE
+        fresh = [
+            (epoch, heard, session, moment)
+            for session, (epoch, moment, heard) in self._stamps.items()
+            if now - heard <= CONTACT_FRESH
+        ]
+        if fresh and self._grants_early and len(self._payload) <= LARGEST_GRANTED:
+            _, heard, self._granted, moment = max(fresh)
+            self._stamp = (moment, heard)
+
+    def _do_own(self, now: float, subject: Any) -> None:
+        self._owner = self._sender
+        self._claim = subject.claim if isinstance(subject, messages.Claim) else b""
         self._owner_heard = now
         self.wants = None
+        self._cancel_kept(now)
         self._link.forget(self._invite_number)
         self._timers.cancel(("stub", "window"))
         self._timers.cancel(("stub", "invite_over"))
@@ -322,17 +392,26 @@ class StubMachine:
         grant = messages.Grant(self._invocation, self._claim)
         self._grant_number = self._link.send(self._owner, messages.encode(grant), None, now, self._deadline)
 
-    def _do_upload(self, now: float, subject: Tuple[bytes, messages.Claim]) -> None:
-        place = subject[1].upload
-        if place is not None:
-            self.wants = Upload(*place)
+    def _do_keep_claim(self, now: float, subject: messages.Claim) -> None:
+        self._kept[self._sender] = subject
+        while len(self._kept) > _MOST_SESSIONS:
+            del self._kept[next(iter(self._kept))]
+
+    def _do_release(self, now: float, subject: Any) -> None:
+        self._granted = ANYONE
+        if self._kept:
+            self._sender, claim = self._kept.popitem()
+            self._step("claim", now, claim)
+
+    def _do_upload(self, now: float, subject: messages.Claim) -> None:
+        if subject.upload is not None:
+            self.wants = Upload(*subject.upload)
 
     def _do_cancel(self, now: float, subject: Any) -> None:
         self._send_cancel(self._owner, self._invocation, "it is over for the caller", now)
 
     def _do_cancel_other(self, now: float, subject: Any) -> None:
-        sender = subject if isinstance(subject, bytes) else subject[0]
-        self._send_cancel(sender, self._invocation, "another session has it, or it is over", now)
+        self._send_cancel(self._sender, self._invocation, "another session has it, or it is over", now)
 
     def _do_refuse(self, now: float, subject: Any) -> None:
         self._verdict = items.REFUSED
@@ -368,7 +447,7 @@ class StubMachine:
         self.outcome = Raised("LiveDevOffline", subject)
 
     def _do_fail_lost(self, now: float, subject: Any) -> None:
-        if self._owner == ANYONE:
+        if self._owner == self._granted == ANYONE:
             text = "`kite dev` seems to be running, but it did not answer; look at its terminal, or start it again"
         elif isinstance(subject, messages.Bye):
             text = "`kite dev` ended while it ran this invocation; it may have run in part, and is not run again"
@@ -417,15 +496,17 @@ class StubMachine:
     def _send_cancel(self, to: bytes, invocation: bytes, why: str, now: float) -> None:
         self._link.note(to, messages.encode(messages.Cancel(invocation, why)), now)
 
-    def _contact_lost(self, session: bytes) -> None:
-        self._parted = session
-        if session == self._contact_session:
-            self.contact = None
+    def _cancel_kept(self, now: float) -> None:
+        for session in self._kept:
+            if session != self._owner:
+                self._send_cancel(session, self._invocation, "another session has it", now)
+        self._kept.clear()
 
     def _wind_down(self) -> None:
         """Nothing of the invocation is sent any more, and no timer of it is left."""
         self._link.forget(self._invite_number)
         self._link.forget(self._grant_number)
+        self._cancel_kept(self._now)
         self._payload = b""
         self.wants = None
         for what in ("window", "deadline", "silence", "invite_over", "outdated_over"):

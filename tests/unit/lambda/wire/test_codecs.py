@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from skykite_lambda.wire import items, messages
 from skykite_lambda.wire.codec import Malformed
 from skykite_lambda.wire.compression import compress, decompress
-from skykite_lambda.wire.items import Ack, Note, Segment
+from skykite_lambda.wire.items import Ack, Note, Segment, Stamp
 from skykite_lambda.wire.messages import LAYOUTS
 
 IDS = st.binary(min_size=16, max_size=16)
@@ -48,6 +48,7 @@ MESSAGES = st.one_of([messages_of(kind) for kind in LAYOUTS])
 ITEMS = st.one_of(
     st.builds(Ack, st.integers(0, 2**32 - 1), st.integers(0, 2), st.integers(0, 2**64 - 1)),
     st.builds(Note, st.binary(max_size=40)),
+    st.builds(Stamp, st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)),
     st.builds(
         lambda message, part, more, age, data: Segment(message, part, part + 1 + more, 0, len(data) + more, age, data),
         st.integers(0, 2**32 - 1), st.integers(0, 20), st.integers(0, 20), st.integers(0, 2**32 - 1),
@@ -114,7 +115,7 @@ def test_items_are_read_as_they_were_packed(found: list[items.Item]) -> None:
     assert items.parse(b"".join(map(items.pack, found))) == found
 
 
-@given(st.binary(max_size=100), st.sampled_from([b"", b"\1", b"\2", b"\3"]))
+@given(st.binary(max_size=100), st.sampled_from([b"", b"\1", b"\2", b"\3", b"\4"]))
 def test_any_bytes_are_items_or_malformed(data: bytes, kind: bytes) -> None:
     with contextlib.suppress(Malformed):
         items.parse(kind + data)

@@ -50,9 +50,16 @@ class End:
         self.ages: list[float] = []
         self.ends: list[tuple[Any, int | None]] = []
         self.versions: list[int] = []
+        self.stamps: list[items.Stamp] = []
+        self.own_stamp: items.Stamp | None = items.Stamp(1, 1) if says == DEV else None
         self.verdict: int | None = items.TAKEN
 
-    def heard(self, sender: bytes, says: int, now: float) -> None: ...
+    def heard(self, sender: bytes, says: int, stamp: items.Stamp | None, now: float) -> None:
+        if stamp is not None:
+            self.stamps.append(stamp)
+
+    def stamp(self, now: float) -> items.Stamp | None:
+        return self.own_stamp
 
     def taken(self, sender: bytes, message: bytes, age: float, now: float, *, note: bool) -> int | None:
         if self.verdict is not None:
@@ -125,11 +132,11 @@ def test_messages_at_the_borders_of_segments_arrive_whole(size: int, count: int)
 def test_a_datagram_never_gets_larger_than_appsync_takes() -> None:
     """240 KB an event, and base64 with its quotes makes four bytes of three."""
     assert LARGEST_DATAGRAM * 4 / 3 + 2 < 240_000
-    alice, _ = pair()
+    _, bob = pair()
     for size in (100, 90_000, 90_000, 500_000):
-        alice.link.send(BOB, NOISE[:size], None, 0.0, 9.0)
-        alice.link.note(BOB, NOISE[:3000], 0.0)
-    assert max(map(len, alice.outgoing(0.0))) == LARGEST_DATAGRAM
+        bob.link.send(ALICE, NOISE[:size], None, 0.0, 9.0)
+        bob.link.note(ALICE, NOISE[:3000], 0.0)
+    assert max(map(len, bob.outgoing(0.0))) == LARGEST_DATAGRAM
 
 
 def test_only_what_is_missing_is_sent_again() -> None:
@@ -313,7 +320,7 @@ def test_a_bomb_is_refused_and_not_asked_for_again() -> None:
     assert bob.messages == []
     assert bob.link.counters.too_large == 1
     (answer,) = bob.tick(ACK_DELAY)
-    assert contents(answer) == [items.Ack(1, items.REFUSED, 0)]
+    assert items.Ack(1, items.REFUSED, 0) in contents(answer)
 
 
 def test_partial_messages_of_one_peer_are_capped_and_expire() -> None:

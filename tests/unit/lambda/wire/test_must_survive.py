@@ -85,7 +85,7 @@ def test_the_first_of_each_message_is_lost(kind: type[Message]) -> None:
     assert small_call.returned, small_call.outcome
     assert large_call.outcome == Returned(large)
     new = network.dev()
-    new.machine.take_over(network.now)
+    new.machine.take_over(new.clock())
     new.settle()
     network.run(5.0)
     assert not old.machine.serving
@@ -357,7 +357,7 @@ def test_the_last_session_ended_while_its_lease_was_not_asked() -> None:
     stub = network.stub(freezes=False)
     first = network.call(stub)
     network.run_until([first])
-    dev.machine.step_down(network.now)  # ends without a word
+    dev.machine.step_down(dev.clock())  # ends without a word
     dev.lease_until = network.now
     call = network.call(stub)
     network.run_until([call])
@@ -426,7 +426,7 @@ def test_the_second_session_takes_over_and_the_first_finishes() -> None:
     running = at_once(network, 10)
     network.run(4.0)
     new = network.dev(work=0.1)
-    new.machine.take_over(network.now)
+    new.machine.take_over(new.clock())
     new.settle()
     network.run(3.5)
     assert old.events(TakenOver) == [TakenOver(new.machine.session, new.machine.epoch)]
@@ -442,7 +442,7 @@ def test_the_second_session_takes_over_and_the_first_finishes() -> None:
 def test_an_older_session_cannot_take_over() -> None:
     network = Network()
     old, new = network.dev(), network.dev()
-    old.machine.take_over(network.now)
+    old.machine.take_over(old.clock())
     old.settle()
     network.run(5.0)
     assert new.machine.serving

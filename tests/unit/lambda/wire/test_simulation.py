@@ -34,7 +34,7 @@ class Stage(RuleBasedStateMachine):
         self.network.tap = self.record
         self.network.dev(work=self.work)
         for number in range(3):
-            self.network.stub(freezes=number != 2)
+            self.network.stub(freezes=number != 2, clock_stops=number == 1)
 
     def work(self, call: object) -> float:
         return self.network.chance.choice([0.0, 0.01, 0.2, 2.0, 15.0])
@@ -72,12 +72,22 @@ class Stage(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: len(self.devs) < 3)
-    @rule(takes_over=st.booleans())
-    def session_starts(self, takes_over: bool) -> None:
-        dev = self.network.dev(work=self.work)
+    @rule(takes_over=st.booleans(), knows=st.booleans())
+    def session_starts(self, takes_over: bool, knows: bool) -> None:
+        dev = self.network.dev(work=self.work, after=self.ended if knows else ())
         if takes_over:
-            dev.machine.take_over(self.network.now)
+            dev.machine.take_over(dev.clock())
             dev.settle()
+
+    @property
+    def ended(self) -> list[Dev]:
+        return [dev for dev in self.network.devs if not dev.alive]
+
+    @precondition(lambda self: self.devs)
+    @rule(data=st.data(), until=st.sampled_from([-1.0, 5.0, 1e9]))
+    def lease_is_renewed_or_not(self, data: st.DataObject, until: float) -> None:
+        dev = data.draw(st.sampled_from(self.devs))
+        dev.machine.renewed(dev.clock() + until, dev.clock())
 
     @precondition(lambda self: self.devs)
     @rule(data=st.data(), how=st.sampled_from(["crash", "bye", "step down", "crash and restart"]))
@@ -86,21 +96,19 @@ class Stage(RuleBasedStateMachine):
         if how == "bye":
             dev.bye()
         elif how == "step down":
-            dev.machine.step_down(self.network.now)
+            dev.machine.step_down(dev.clock())
         else:
             dev.crash()
         if how == "crash and restart":
-            self.network.dev(work=self.work)
+            self.network.dev(work=self.work, after=self.ended)
 
-    @precondition(lambda self: any(party.awake for party in [*self.devs, *self.stubs]))
-    @rule(data=st.data(), seconds=SECONDS, mid_publish=st.booleans())
-    def party_sleeps(self, data: st.DataObject, seconds: float, mid_publish: bool) -> None:
-        """A laptop with its lid closed, or a container that is frozen between two calls."""
-        awake = [dev for dev in self.devs if dev.awake]
-        if awake:
-            party = data.draw(st.sampled_from(awake))
-            party.holding = mid_publish
-            party.sleep(seconds)
+    @precondition(lambda self: any(dev.awake for dev in self.devs))
+    @rule(data=st.data(), seconds=SECONDS, mid_publish=st.booleans(), clock_stops=st.booleans())
+    def laptop_sleeps(self, data: st.DataObject, seconds: float, mid_publish: bool, clock_stops: bool) -> None:
+        """Containers that freeze between two calls are in the network already."""
+        dev = data.draw(st.sampled_from([dev for dev in self.devs if dev.awake]))
+        dev.holding = mid_publish
+        dev.sleep(seconds, clock_stops=clock_stops)
 
     @precondition(lambda self: self.recorded)
     @rule(data=st.data())
@@ -135,6 +143,10 @@ class Stage(RuleBasedStateMachine):
             assert stub.machine.retained["partial"] == 0
         if not any(dev.machine.serving for dev in self.devs):
             network.dev()
+        for dev in self.devs:  # or else the next call may be lost, of a container whose clock stood still
+            for former in self.ended:
+                dev.machine.ended(former.machine.session, dev.clock())
+        network.run(1.0)
         again = [network.call(stub) for stub in self.stubs]
         network.run_until(again)
         assert all(call.returned for call in again)
