@@ -16,8 +16,6 @@ from .envelope import ANYONE, StageKey
 from .limits import (
     BYE_HELD,
     CLAIM_DELAY,
-    CLAIM_HELD,
-    CLAIM_HELD_LARGE,
     CONTACT_FRESH,
     GRANT_FRESH,
     HEARTBEAT,
@@ -37,66 +35,13 @@ from .limits import (
     TAKE_OVER_AGAIN,
 )
 from .link import Counters, Link
-from .outcomes import InvocationHead
+from .memory import Memory
+from .records import NO_HEAD, Record
 from .timers import Timers
 
 _MOST_REJECTED = 1000
 _MOST_BYES = 100
-_NO_HEAD = InvocationHead("", "", "")
 _STARTED = ("running", "storing", "answered", "collecting")
-
-
-class _Record:
-    """One invocation."""
-
-    __slots__ = (
-        "answer_number",
-        "answered_at",
-        "beat_at",
-        "claim",
-        "claim_at",
-        "claim_number",
-        "deadline",
-        "head",
-        "id",
-        "late",
-        "moment",
-        "payload",
-        "received_at",
-        "sha256",
-        "size",
-        "source",
-        "stale",
-        "started_at",
-        "state",
-        "stored",
-        "until",
-        "waited",
-    )  # fmt: skip
-
-    def __init__(self, id: bytes, source: bytes, now: float) -> None:
-        self.id = id
-        self.source = source
-        self.state = DEV.first
-        self.head = _NO_HEAD
-        self.payload = b""
-        self.size = 0
-        self.sha256 = b""
-        self.claim = b""
-        self.claim_number: Optional[int] = None
-        self.answer_number: Optional[int] = None
-        self.deadline = now
-        self.received_at = now
-        self.moment = 0
-        self.started_at = now
-        self.answered_at = now
-        self.beat_at = now
-        self.until = now  # a claim: how long it waits for its GRANT
-        self.waited = 0.0  # before the first INVOKE got here, as far as the stub knows
-        self.late: Optional[float] = None  # granted with INVOKE: there and back, before it began
-        self.claim_at: Optional[float] = None  # granted with INVOKE: when to say that it runs
-        self.stored = False
-        self.stale = False
 
 
 class DevMachine:
@@ -129,7 +74,7 @@ class DevMachine:
         )
         self.session = session
         self.epoch = epoch
-        self._records: Dict[bytes, _Record] = {}
+        self._records: Dict[bytes, Record] = {}
         self._held = 0  # bytes of requests
         self._events: List[reports.Event] = []
         self._says = envelope.DEV
@@ -138,10 +83,7 @@ class DevMachine:
         self._rejected: Dict[bytes, float] = {}
         self._serving = True
         self._own_until = float("inf")
-        self._latest = 0
-        self._forgotten: Dict[bytes, int] = {}  # stub → what came from it after that moment is still known
-        self._forgotten_at_most = 0  # the same, of stubs that are not listed any more
-        self._began = now
+        self._memory = Memory(now)
         self._ended: Dict[bytes, float] = {}  # sessions that run nothing any more, and since when at least
         self._announced = 0
 
@@ -159,7 +101,7 @@ class DevMachine:
             "held": self._held,
             "events": len(self._events),
             "rejected": len(self._rejected),
-            "forgotten": len(self._forgotten),
+            "forgotten": len(self._memory),
         }
 
     @property
@@ -171,7 +113,7 @@ class DevMachine:
     def quiet(self) -> bool:
         """Nothing is being run, answered or said: a session that ends may go."""
         over = all(record.state == "over" for record in self._records.values())
-        return over and not self._link.retained["sending"]
+        return over and not self._link.is_sending_any
 
     def events(self) -> List[reports.Event]:
         """What is to be done or to be known; each is given once."""
@@ -258,22 +200,20 @@ class DevMachine:
         """This session ends: what it runs will not be answered. Publish until `quiet`, or for a moment."""
         self.step_down(now)
         waiting = [record for record in self._records.values() if record.state not in ("over", "answered")]
-        # Others heard of it a moment ago, and would grant it what comes next.
-        recent = self._link.peers.recent(self._now - CONTACT_FRESH)[:_MOST_BYES]
-        for source in {**dict.fromkeys(record.source for record in waiting), **dict.fromkeys(recent)}:
+        told = {record.source: None for record in waiting}
+        for source in told:
             self._send(source, messages.Bye(why), None, BYE_HELD)
+        # Others heard of it a moment ago, and would grant it what comes next. They are frozen, or do not wait for it.
+        for source in self._link.peers.recent(self._now - CONTACT_FRESH)[:_MOST_BYES]:
+            if source not in told:
+                self._link.note(source, messages.encode(messages.Bye(why)), self._now)
         for record in waiting:
             self._step(record.id, "bye", now)
 
     # What the link reports.
 
     def stamp(self, now: float) -> Optional[items.Stamp]:
-        return items.Stamp(self.epoch, self._moment(now)) if self._serving else None
-
-    def _moment(self, now: float) -> int:
-        """Microseconds since this session began, and more than any time before."""
-        self._latest = max(self._latest + 1, int((now - self._began) * 1e6))
-        return self._latest
+        return items.Stamp(self.epoch, self._memory.moment(now)) if self._serving else None
 
     def heard(self, sender: bytes, says: int, stamp: Optional[items.Stamp], now: float) -> None:
         self._says = says
@@ -329,70 +269,42 @@ class DevMachine:
         if found.size > LARGEST_REQUEST or len(found.payload) != (0 if large else found.size):
             self.counters.malformed += 1
             return items.REFUSED
-        known = self._records.get(found.invocation)
-        if known is not None:
+        if found.invocation in self._records:
             self._step_from(sender, found.invocation, "invoke_again", now)
-            return None if known.stale else items.TAKEN
+            return items.TAKEN
         granted = found.granted is not None and found.granted[0] == self.session
-        # An invocation comes after the stamp that its INVOKE goes by. So if what came since is known, this is new.
-        forgotten = self._forgotten.get(sender, self._forgotten_at_most)
-        remembered = found.granted is not None and found.granted[1][0] > forgotten
-        if granted and remembered and not self._serving:
+        moment = found.granted[1][0] if found.granted is not None else 0
+        is_new = self._memory.reaches(sender, moment)
+        if granted and is_new and not self._serving:
             self._decline(sender, found.invocation, now)
         if not self._serving or len(self._records) >= MOST_RECORDS or self._held + len(found.payload) > MOST_HELD:
             return None  # it comes again, here or elsewhere
-        record = self._record_of(sender, found, age, now)
-        if granted and not remembered:
-            record.stale = True
+        record = self._records[found.invocation] = Record(found.invocation, sender, self._memory.moment(now), now)
+        record.invited(found, self._random(16), age, now)
+        self._held += len(record.payload)
+        if granted and not is_new:
             self._step(record.id, "invoke_stale", now, "it came too late")
-            return None
-        if large:
+        elif large:
             self._step(record.id, "invoke_large", now)
-        elif granted and self._is_fresh(found, now) and now <= self._own_until:
+        elif granted and self._is_fresh(found, moment, now) and now <= self._own_until:
             record.late = self._lateness(found, now)
-            record.deadline = now + found.remaining_ms / 1000 - record.late
             record.claim_at = now + CLAIM_DELAY
             self._step(record.id, "invoke_granted", now)
         else:
             self._step(record.id, "invoke", now)
         return items.TAKEN
 
-    def _since(self, found: messages.Invoke, now: float) -> float:
-        """How long ago, by the clock here, this session put the stamp on a frame that the INVOKE goes by."""
-        moment = found.granted[1][0] if found.granted is not None else 0
-        return now - self._began - moment / 1e6
+    def _is_fresh(self, found: messages.Invoke, moment: int, now: float) -> bool:
+        """It was granted lately, and there is time left to run it."""
+        late = self._lateness(found, now)
+        return self._memory.since(moment, now) <= GRANT_FRESH and late * 1000 < found.remaining_ms
 
     def _lateness(self, found: messages.Invoke, now: float) -> float:
-        """The time the stamp took to the stub, and the INVOKE back."""
-        held_ms = found.granted[1][1] if found.granted is not None else 0
-        return max(0.0, self._since(found, now) - held_ms / 1000)
-
-    def _is_fresh(self, found: messages.Invoke, now: float) -> bool:
-        return self._since(found, now) <= GRANT_FRESH and self._lateness(found, now) * 1000 < found.remaining_ms
-
-    def _record_of(self, sender: bytes, found: messages.Invoke, age: float, now: float) -> _Record:
-        record = _Record(found.invocation, sender, now)
-        record.moment = self._moment(now)
-        record.head = InvocationHead(
-            found.function,
-            found.request_id,
-            found.invoked_function_arn,
-            found.trace_id,
-            found.client_context,
-            found.identity,
-            max(0, found.remaining_ms - int(age * 1000)),
-            found.waited_ms,
-        )
-        record.size, record.sha256, record.payload = found.size, found.sha256, found.payload
-        record.deadline = now + record.head.remaining_ms / 1000
-        record.waited = found.waited_ms / 1000 + age
-        record.claim = self._random(16)
-        held = CLAIM_HELD_LARGE if found.size > INLINE_PAYLOAD else CLAIM_HELD
-        record.until = min(record.deadline, now + held)
-        record.beat_at = now + HEARTBEAT
-        self._records[record.id] = record
-        self._held += len(record.payload)
-        return record
+        """How long the stamp took to the stub, and the INVOKE back."""
+        if found.granted is None:
+            return 0.0
+        moment, held_ms = found.granted[1]
+        return max(0.0, self._memory.since(moment, now) - held_ms / 1000)
 
     def _decline(self, to: bytes, invocation: bytes, now: float) -> None:
         if DEV.step(DEV.first, "invoke_declined").actions:
@@ -403,7 +315,7 @@ class DevMachine:
         if record is None or record.source != sender or record.claim != found.claim:
             self._grant_other(sender, found.invocation, now)
         else:
-            self._step(record.id, "grant_large" if record.size > INLINE_PAYLOAD else "grant", now)
+            self._step(record.id, "grant_large" if record.is_large else "grant", now)
 
     def _grant_other(self, sender: bytes, invocation: bytes, now: float) -> None:
         record = self._records.get(invocation)
@@ -448,7 +360,7 @@ class DevMachine:
             self._step(id, "heartbeat", now)
         self._schedule(record)
 
-    def _schedule(self, record: _Record) -> None:
+    def _schedule(self, record: Record) -> None:
         state = record.state
         if state == "over":
             return  # set once, by `end`
@@ -468,7 +380,7 @@ class DevMachine:
         """Only the stub that invited has a say."""
         record = self._records.get(id)
         if record is None and happening == "cancel" and len(self._records) < MOST_RECORDS:
-            record = self._records[id] = _Record(id, sender, now)  # overtook its INVOKE
+            record = self._records[id] = Record(id, sender, self._memory.moment(now), now)  # overtook its INVOKE
         if record is not None and record.source == sender:
             self._step(id, happening, now, subject)
 
@@ -484,45 +396,45 @@ class DevMachine:
         if before != step.to:
             self._schedule(record)
 
-    def _do_need_upload_url(self, record: _Record, now: float, what: Any) -> None:
+    def _do_need_upload_url(self, record: Record, now: float, what: Any) -> None:
         self._events.append(reports.NeedUploadUrl(record.id, record.size, record.sha256))
 
-    def _do_claim(self, record: _Record, now: float, what: Any) -> None:
+    def _do_claim(self, record: Record, now: float, what: Any) -> None:
         self._send_claim(record, what[1], record.until, running=False)
 
-    def _do_claim_running(self, record: _Record, now: float, what: Any) -> None:
+    def _do_claim_running(self, record: Record, now: float, what: Any) -> None:
         self._send_claim(record, None, record.deadline, running=True)
 
-    def _send_claim(self, record: _Record, upload: Any, until: float, *, running: bool) -> None:
+    def _send_claim(self, record: Record, upload: Any, until: float, *, running: bool) -> None:
         ended = tuple([(session, int((self._now - since) * 1000)) for session, since in self._ended.items()])
         claim = messages.Claim(record.id, record.claim, running, ended, upload)
         record.claim_number = self._send(record.source, claim, None, until - self._now)
 
-    def _do_decline(self, record: _Record, now: float, what: Any) -> None:
+    def _do_decline(self, record: Record, now: float, what: Any) -> None:
         self._decline(record.source, record.id, now)
 
-    def _do_fetch(self, record: _Record, now: float, what: Any) -> None:
+    def _do_fetch(self, record: Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
         self._events.append(reports.Fetch(record.id, record.size, record.sha256))
 
-    def _do_invoke(self, record: _Record, now: float, what: Any) -> None:
+    def _do_invoke(self, record: Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
         payload = record.payload if what[1] is None else what[1]
         self._let_go(record)
         record.started_at = now
-        large = record.size > INLINE_PAYLOAD  # then S3 is part of the way here, and not of the way back
+        large = record.is_large  # then S3 is part of the way here, and not of the way back
         way = (now - record.received_at) * (1 if large else 2)
         bridge = record.head.waited_ms / 1000 + record.late if record.late is not None else record.waited + way
         self._events.append(
             reports.Invoke(record.id, record.head, payload, record.source, record.deadline, bridge * 1000)
         )
 
-    def _do_need_download_url(self, record: _Record, now: float, what: Any) -> None:
+    def _do_need_download_url(self, record: Record, now: float, what: Any) -> None:
         record.size, record.sha256 = len(what[1]), hashlib.sha256(what[1]).digest()
         record.answered_at = now
         self._events.append(reports.NeedDownloadUrl(record.id, what[1], record.sha256))
 
-    def _do_result(self, record: _Record, now: float, what: Any) -> None:
+    def _do_result(self, record: Record, now: float, what: Any) -> None:
         if isinstance(what[1], str):
             record.stored = True
             message = messages.Result(record.id, record.size, record.sha256, what[1], b"")
@@ -531,62 +443,58 @@ class DevMachine:
             message = messages.Result(record.id, len(what[1]), b"", None, what[1])
         self._answer(record, message)
 
-    def _do_error(self, record: _Record, now: float, what: Any) -> None:
+    def _do_error(self, record: Record, now: float, what: Any) -> None:
         record.answered_at = now
         self._answer(record, messages.Error(record.id, *what[1]))
 
-    def _do_error_too_large(self, record: _Record, now: float, what: Any) -> None:
+    def _do_error_too_large(self, record: Record, now: float, what: Any) -> None:
         text = f"Response payload size exceeded maximum allowed payload size ({LARGEST_RESULT} bytes)."
         self._do_error(record, now, (None, ("Function.ResponseSizeTooLarge", text, ())))
 
-    def _do_error_transfer(self, record: _Record, now: float, what: Any) -> None:
+    def _do_error_transfer(self, record: Record, now: float, what: Any) -> None:
         reason = what[1] if isinstance(what[1], str) else "what was downloaded is not what was uploaded"
         text = f"a payload above 1 MB could not go through S3: {reason}"
         self._do_error(record, now, (None, ("LivePayloadLost", text, ())))
 
-    def _do_heartbeat(self, record: _Record, now: float, what: Any) -> None:
+    def _do_heartbeat(self, record: Record, now: float, what: Any) -> None:
         self._link.note(record.source, messages.encode(messages.Heartbeat(record.id)), now)
 
-    def _do_rehello(self, record: _Record, now: float, what: Any) -> None:
+    def _do_rehello(self, record: Record, now: float, what: Any) -> None:
         self._rehello(record.source, record.id, now)
 
-    def _do_deliver(self, record: _Record, now: float, what: Any) -> None:
+    def _do_deliver(self, record: Record, now: float, what: Any) -> None:
         taken = record.waited + record.started_at - record.received_at + now - record.answered_at
         self._events.append(reports.Delivered(record.id, taken * 1000))
 
-    def _do_refuse(self, record: _Record, now: float, what: Any) -> None:
+    def _do_refuse(self, record: Record, now: float, what: Any) -> None:
         self._events.append(reports.Undelivered(record.id, "the caller had given up", True))
 
-    def _do_undeliver(self, record: _Record, now: float, what: Any) -> None:
+    def _do_undeliver(self, record: Record, now: float, what: Any) -> None:
         self._events.append(reports.Undelivered(record.id, "the function's container did not acknowledge it", False))
 
-    def _do_cancel(self, record: _Record, now: float, what: Any) -> None:
+    def _do_cancel(self, record: Record, now: float, what: Any) -> None:
         before, subject = what
         late = "the time it may take is over" if now >= record.deadline else "it was not granted"
         why = subject if isinstance(subject, str) else late
         self._events.append(reports.Cancelled(record.id, record.head, why, before in _STARTED))
 
-    def _do_end(self, record: _Record, now: float, what: Any) -> None:
+    def _do_end(self, record: Record, now: float, what: Any) -> None:
         self._link.forget(record.claim_number)
         self._link.forget(record.answer_number)
         self._let_go(record)
-        record.head = _NO_HEAD
+        record.head = NO_HEAD
         self._timers.set(("record", record.id), now + REMEMBER_ENDED)
 
-    def _do_forget(self, record: _Record, now: float, what: Any) -> None:
+    def _do_forget(self, record: Record, now: float, what: Any) -> None:
         del self._records[record.id]
-        moment = max(record.moment, self._forgotten.pop(record.source, self._forgotten_at_most))
-        self._forgotten[record.source] = moment
-        while len(self._forgotten) > MOST_PEERS:
-            longest_ago = next(iter(self._forgotten))
-            self._forgotten_at_most = max(self._forgotten_at_most, self._forgotten.pop(longest_ago))
+        self._memory.forget(record.source, record.moment)
 
-    def _answer(self, record: _Record, message: messages.Message) -> None:
+    def _answer(self, record: Record, message: messages.Message) -> None:
         self._link.forget(record.claim_number)  # an answer says as much
         seconds = min(RESULT_HELD, record.deadline - self._now)
         record.answer_number = self._send(record.source, message, record.id, seconds)
 
-    def _let_go(self, record: _Record) -> None:
+    def _let_go(self, record: Record) -> None:
         self._held -= len(record.payload)
         record.payload = b""
 

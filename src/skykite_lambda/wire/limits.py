@@ -58,6 +58,7 @@ CONTACT_FRESH = 10.0  # a session heard so lately is granted the next invocation
 GRANT_FRESH = 15.0  # on the session's own clock since it spoke: later it asks before it runs what INVOKE granted to it
 DOUBT = 0.5  # after a pause, what is read may have come at any time during the pause
 CLAIM_DELAY = 0.1  # of what INVOKE granted: an answer that comes sooner says as much
+MOST_SESSIONS = 16  # of developers, that one container remembers at a time
 MOST_ENDED = 8  # sessions that are known to have ended
 REJECT_GRACE = 0.5  # another session may speak this stub's protocol
 REJECT_EVERY = 0.2  # to one stub

@@ -148,6 +148,10 @@ class Link:
     def is_sending(self, number: Optional[int]) -> bool:
         return number in self._out
 
+    @property
+    def is_sending_any(self) -> bool:
+        return bool(self._out)
+
     def universal(self, to: bytes, payload: bytes, now: float) -> None:
         """A frame that every version can read."""
         self._frame(to, self.peers.to(to, now), payload, envelope.UNIVERSAL)

@@ -114,7 +114,7 @@ class Bye(NamedTuple):
 
 
 class Rehello(NamedTuple):
-    """A dev session: I know nothing of this invocation or, with zeros, of you. Introduce yourself."""
+    """A dev session, of a GRANT: I know nothing of this invocation, or not of this claim; so I do not run it."""
 
     invocation: bytes
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from . import envelope, items, messages
+from . import envelope, failures, items, messages
 from .codec import Malformed
+from .contacts import Contacts
 from .envelope import ANYONE, StageKey
 from .limits import (
     CLAIM_WINDOW,
     CLAIM_WINDOW_PER_BYTE,
-    CONTACT_FRESH,
     DEADLINE_MARGIN,
-    DOUBT,
     GRACE,
     HELLO_AGAIN,
     INLINE_PAYLOAD,
     INVITE_AGAIN,
     LARGEST_GRANTED,
     LARGEST_REQUEST,
+    MOST_SESSIONS,
     OVERSLEPT,
     OWNER_SILENCE,
     PROTOCOL,
@@ -35,7 +35,6 @@ from .outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Retur
 from .stub_steps import STUB
 from .timers import Timers
 
-_MOST_SESSIONS = 16  # dev sessions one container meets at a time
 _NO_HEAD = InvocationHead("", "", "")
 
 
@@ -53,7 +52,8 @@ class StubMachine:
         grants_early: bool = True,
     ) -> None:
         self._random = random
-        self._now = self._asleep_from = self._doubt_until = now
+        self._now = now
+        self._contacts = Contacts(now)
         self._timers = Timers()
         self._link = Link(
             session,
@@ -63,17 +63,14 @@ class StubMachine:
             says=lambda address: envelope.STUB,
             hears=frozenset((envelope.DEV,)),
             first_message=int.from_bytes(random(4), "big"),
-            most_peers=_MOST_SESSIONS,
+            most_peers=MOST_SESSIONS,
             protocol=protocol,
             now=now,
         )
         self.session = session
         self.wants: Optional[Want] = None
         self.outcome: Optional[Outcome] = None
-        self.contact: Optional[float] = None  # when a valid frame of a dev session came last, at least
-        self._parted = ANYONE  # the session that said BYE last; what it still repeats is no sign of life
         self._grants_early = grants_early
-        self._stamps: Dict[bytes, Tuple[int, int, float]] = {}  # of sessions that serve: epoch, moment, when it came
         self._state = STUB.first
         self._invocation = ANYONE
         self._has_answer = False
@@ -106,6 +103,11 @@ class StubMachine:
     @property
     def state(self) -> str:
         return self._state
+
+    @property
+    def contact(self) -> Optional[float]:
+        """When a valid frame of a dev session came last, at least. None if never, or if it has said goodbye."""
+        return self._contacts.latest
 
     @property
     def counters(self) -> Counters:
@@ -182,15 +184,7 @@ class StubMachine:
         return None
 
     def heard(self, sender: bytes, says: int, stamp: Optional[items.Stamp], now: float) -> None:
-        at = self._asleep_from if now < self._doubt_until else now
-        if sender != self._parted or stamp is not None:
-            self.contact = at if self.contact is None else max(self.contact, at)
-        known = self._stamps.pop(sender, None)
-        if stamp is not None:
-            is_news = known is None or stamp.moment > known[1]
-            self._stamps[sender] = known if known and not is_news else (stamp.epoch, stamp.moment, at)
-            if len(self._stamps) > _MOST_SESSIONS:
-                del self._stamps[next(iter(self._stamps))]
+        self._contacts.heard(sender, stamp, now)
         if sender == self._owner:
             self._owner_heard = now
 
@@ -203,17 +197,12 @@ class StubMachine:
         self._verdict = items.TAKEN
         self._sender = sender
         if isinstance(found, messages.Bye):
-            self._parted = sender
-            self._stamps.pop(sender, None)
-            if not self._stamps:
-                self.contact = None
+            self._contacts.lost(sender)
             if self._is_owner(sender):
                 self._step("bye", now, found)
         elif isinstance(found, messages.Rehello):
             if sender == self._owner and found.invocation == self._invocation:
                 self._step("forgotten", now)
-            else:
-                self._hello(now)
         elif not isinstance(found, (messages.Welcome, messages.TakeOver)):
             self._about_invocation(sender, found, age, now)
         return self._verdict
@@ -281,10 +270,8 @@ class StubMachine:
     # Time.
 
     def _advance(self, now: float) -> None:
-        """A frozen container reads what had come long ago when it thaws: nobody need be there any more who sent it."""
-        if now - self._now > OVERSLEPT:
-            self._asleep_from, self._doubt_until = self._now, now + DOUBT
         self._now = max(self._now, now)
+        self._contacts.advance(self._now)
 
     def _overslept(self) -> None:
         """It was this container that was away: what others sent meanwhile is still to be read."""
@@ -293,7 +280,7 @@ class StubMachine:
 
     def _due(self, what: str, now: float) -> None:
         if what == "hello":
-            if self.contact is None:
+            if self._contacts.latest is None:
                 self._hello(now)
         elif what == "window":
             if now < self._window_ends:
@@ -366,14 +353,9 @@ class StubMachine:
     def _grant_early(self, now: float) -> None:
         """The session that serves the stage, if it was heard a moment ago, need not ask before it runs this."""
         self._granted = ANYONE
-        fresh = [
-            (epoch, heard, session, moment)
-            for session, (epoch, moment, heard) in self._stamps.items()
-            if now - heard <= CONTACT_FRESH
-        ]
-        if fresh and self._grants_early and len(self._payload) <= LARGEST_GRANTED:
-            _, heard, self._granted, moment = max(fresh)
-            self._stamp = (moment, heard)
+        serving = self._contacts.serving(now)
+        if serving is not None and self._grants_early and len(self._payload) <= LARGEST_GRANTED:
+            self._granted, self._stamp = serving.session, (serving.moment, serving.at)
 
     def _do_own(self, now: float, subject: Any) -> None:
         self._owner = self._sender
@@ -394,7 +376,7 @@ class StubMachine:
 
     def _do_keep_claim(self, now: float, subject: messages.Claim) -> None:
         self._kept[self._sender] = subject
-        while len(self._kept) > _MOST_SESSIONS:
+        while len(self._kept) > MOST_SESSIONS:
             del self._kept[next(iter(self._kept))]
 
     def _do_release(self, now: float, subject: Any) -> None:
@@ -448,38 +430,22 @@ class StubMachine:
 
     def _do_fail_lost(self, now: float, subject: Any) -> None:
         if self._owner == self._granted == ANYONE:
-            text = "`kite dev` seems to be running, but it did not answer; look at its terminal, or start it again"
-        elif isinstance(subject, messages.Bye):
-            text = "`kite dev` ended while it ran this invocation; it may have run in part, and is not run again"
+            self.outcome = failures.unanswered()
         else:
-            text = (
-                "the connection to the `kite dev` that ran this invocation was lost; "
-                "it may have run, in part or as a whole, and is not run again"
-            )
-        self.outcome = Raised("LiveDevLost", text)
+            self.outcome = failures.ended() if isinstance(subject, messages.Bye) else failures.lost()
 
     def _do_fail_outdated(self, now: float, subject: Any) -> None:
-        if self._other_protocol > self._protocol:
-            what, remedy = "older", "run `kite dev` or `kite deploy` again to redeploy the stage"
-        else:
-            what, remedy = "newer", "upgrade Skykite there, or redeploy the stage with the version that is there"
-        self.outcome = Raised(
-            "LiveStubOutdated",
-            f"this stage was deployed by an {what} Skykite than the `kite dev` that is connected "
-            f"(protocol {self._protocol} against {self._other_protocol}); {remedy}",
-        )
+        self.outcome = failures.outdated(self._protocol, self._other_protocol)
 
     def _do_fail_deadline(self, now: float, subject: Any) -> None:
-        self.outcome = Raised("LiveDeadline", "the invocation did not end before Lambda's time-out of the function")
+        self.outcome = failures.late()
 
     def _do_fail_transfer(self, now: float, subject: Any) -> None:
-        reason = subject if isinstance(subject, str) else "what was downloaded is not what was stored"
-        self.outcome = Raised("LivePayloadLost", f"a payload above 1 MB could not go through S3: {reason}")
+        wrong = "what was downloaded is not what was stored"
+        self.outcome = failures.payload_lost(subject if isinstance(subject, str) else wrong)
 
     def _do_fail_too_large(self, now: float, subject: Any) -> None:
-        self.outcome = Raised(
-            "RequestTooLarge", f"Request must be smaller than {LARGEST_REQUEST} bytes for the InvokeFunction operation"
-        )
+        self.outcome = failures.request_too_large()
 
     # Smaller things.
 
