@@ -155,7 +155,7 @@ class Lease:
         `on_trouble` is told when the lease has died because it cannot be renewed; it is tried again.
         """
         assert self._document is not None
-        told = False
+        told = deleted = False
         renewed = self._clock.monotonic()
         pause = self._ttl_s / 3
         while True:
@@ -167,7 +167,7 @@ class Lease:
             self._nudged.clear()
             try:
                 if await self._write(self._document, self._etag):
-                    renewed, pause, told = self._clock.monotonic(), self._ttl_s / 3, False
+                    renewed, pause, told, deleted = self._clock.monotonic(), self._ttl_s / 3, False, False
                     continue
                 found = await self.read()
             except SkykiteError as error:
@@ -183,7 +183,9 @@ class Lease:
             else:
                 self.superseded_by = found.document
                 return found.document
-            pause = 0.0
+            # A lease that can neither be seen nor written may be another's: not all who may write it may read it.
+            pause = min(self._ttl_s / 12, 5.0) if deleted else 0.0
+            deleted = found is None
 
     def nudge(self) -> None:
         """Renew now: this machine has slept, or somebody says the stage is theirs."""
@@ -193,7 +195,14 @@ class Lease:
         """Say that nobody serves the stage any more, unless somebody else does."""
         if self._document is None or self.superseded_by is not None:
             return
-        await self._write(msgspec.structs.replace(self._document, open=False), self._etag)
+        for _ in range(_ATTEMPTS):
+            if await self._write(msgspec.structs.replace(self._document, open=False), self._etag):
+                return
+            # A renewal that was under way was faster, unless the stage is another's now.
+            found = await self.read()
+            if found is None or found.document.session != self._session:
+                return
+            self._etag = found.etag
 
     async def _write(self, document: LeaseDocument, etag: str | None) -> bool:
         written = await self._aws.run(
