@@ -146,8 +146,9 @@ def parse(text: str) -> Optional[Message]:
         return Subscribed(operation)
     if kind == "connection_ack":
         timeout = message.get("connectionTimeoutMs")
-        told = type(timeout) in (int, float) and 0 < timeout <= _LONGEST_TIMEOUT_MS
-        return Acknowledged(timeout / 1000 if told else 300.0)
+        if isinstance(timeout, (int, float)) and timeout is not True and 0 < timeout <= _LONGEST_TIMEOUT_MS:
+            return Acknowledged(timeout / 1000)
+        return Acknowledged(300.0)
     if isinstance(kind, str) and (kind == "error" or kind.endswith("_error")):
         return _problem(kind, operation, message.get("errors"))
     return None

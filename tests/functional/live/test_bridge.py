@@ -171,6 +171,40 @@ async def test_an_invoker_that_cannot_run_says_why_here_and_there() -> None:
         assert [error.error for error in running.events.of(ErrorRaised)] == ["runtime-gone"]
 
 
+async def test_an_invocation_that_is_ended_within_the_invoker_ends_for_its_caller_too() -> None:
+    async with running_bridge() as running, asyncio.timeout(10):
+
+        async def ended(event: Any, invocation: Invocation) -> Any:
+            raise asyncio.CancelledError
+
+        running.functions.handlers[ECHO] = ended
+        raised = await running.stub().raised({}, remaining_ms=60_000)
+        assert raised.error_type == "LiveDevFailed"
+
+
+async def test_an_outcome_that_comes_though_nobody_waits_for_it_is_not_kept() -> None:
+    async with running_bridge() as running:
+        begun, over = asyncio.Event(), asyncio.Event()
+
+        async def deaf(event: Any, invocation: Invocation) -> Any:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                over.set()
+            return event
+
+        running.functions.handlers[ECHO] = deaf
+        stub = running.stub()
+        stub.begin("first")
+        await begun.wait()
+        running.functions.handlers[ECHO] = Gate()
+        stub.begin("second")
+        await over.wait()
+        await until(lambda: running.bridge.retained["running"] == 1)
+        assert running.bridge.retained["answered"] == 0
+
+
 # Many at once
 
 

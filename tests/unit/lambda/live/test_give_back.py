@@ -1,4 +1,4 @@
-"""Events that only look like those of a queue: whoever may invoke a function writes them, and no outcome is lost for it."""
+"""Events that only look like a queue's: whoever may invoke a function writes them, and no outcome is lost for it."""
 
 from __future__ import annotations
 
