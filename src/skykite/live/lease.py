@@ -82,8 +82,7 @@ async def read_lease(aws: AwsSession, bucket: str, key: str) -> LeaseState | Non
     try:
         document = msgspec.json.decode(found.body, type=LeaseDocument)
     except msgspec.MsgspecError:
-        # Not ours to judge, but to replace: the epoch is lost with it, and a session that still runs with a higher one
-        # is told by its own renewal, which fails.
+        # Not ours to judge, but to replace: its session, should it still run, is told by its own renewal, which fails.
         document = LeaseDocument(epoch=0, session="", open=False)
     return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
 
@@ -134,7 +133,7 @@ class Lease:
         for _ in range(_ATTEMPTS):
             before = await self.read()
             document = LeaseDocument(
-                epoch=1 if before is None else before.document.epoch + 1,
+                epoch=self._next_epoch(before),
                 session=self._session,
                 ttl_s=self._ttl_s,
                 who=self._who,
@@ -148,6 +147,13 @@ class Lease:
             f"other sessions take `{self._key}` in bucket `{self._bucket}` again and again",
             hint="stop one `kite dev` of those that are started on this stage at the same time",
         )
+
+    def _next_epoch(self, before: LeaseState | None) -> int:
+        """The bucket forgets a lease a day after its last session. Without one begin above all that ever were, or what
+        a session of last week was heard to say would make this one step down, when somebody says it again."""
+        if before is None or before.document.epoch == 0:
+            return int(self._clock.now().timestamp())
+        return before.document.epoch + 1
 
     async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
         """Renew the lease for as long as it is ours. Returns the lease of who took it over.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import msgspec
 from kit.clock import ManualClock
 from skykite.aws import AwsError
 from skykite.live.lease import Lease, LeaseDocument
+from skykite_lambda import wire
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
@@ -82,3 +84,23 @@ async def test_a_lease_that_can_be_written_by_others_and_not_read_by_us_is_not_a
         await asyncio.sleep(0)
     keeping.cancel()
     assert s3.writes - before <= 3
+
+
+async def test_what_a_session_said_before_the_bucket_forgot_its_lease_ends_no_session_after_it() -> None:
+    s3, key = S3(), bytes(32)
+    former = lease(s3, 1)
+    for number in range(2, 10):  # it was the ninth
+        await former.take()
+        former = lease(s3, number)
+    await former.take()
+    machine = wire.DevMachine(bytes([1] * 16), former.epoch, key, os.urandom, 0.0)
+    machine.take_over(0.0)
+    recorded = [datagram for _, datagram in machine.outgoing()]
+    s3.body = None
+    ours = lease(s3, 10)
+    cast(ManualClock, ours._clock).advance(86_400)
+    await ours.take()
+    next_machine = wire.DevMachine(bytes([10] * 16), ours.epoch, key, os.urandom, 0.0)
+    for datagram in recorded:
+        next_machine.receive(datagram, 1.0)
+    assert next_machine.serving
