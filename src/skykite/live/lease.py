@@ -81,7 +81,7 @@ async def read_lease(aws: AwsSession, bucket: str, key: str) -> LeaseState | Non
         return None
     try:
         document = msgspec.json.decode(found.body, type=LeaseDocument)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         # Not ours to judge, but to replace: its session, should it still run, is told by its own renewal, which fails.
         document = LeaseDocument(epoch=0, session="", open=False)
     return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())

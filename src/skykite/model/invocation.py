@@ -153,6 +153,6 @@ def http_status(outcome: Outcome) -> int:
         return 500
     try:
         status = msgspec.json.decode(outcome.payload, type=_HttpAnswer).statusCode
-    except msgspec.MsgspecError:  # a bare value
+    except (msgspec.MsgspecError, RecursionError):  # a bare value
         return 200
     return status if isinstance(status, int) else 200

@@ -53,7 +53,7 @@ def trigger_of(payload: bytes, *, invoked: bool, names: Mapping[str, str]) -> Tr
         return Trigger(kind="invoke")
     try:
         event = msgspec.json.decode(payload, type=_Event)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return Trigger(kind="event")
     if event.records:
         return Trigger(kind="event", label=_record_label(event.records[0], names))

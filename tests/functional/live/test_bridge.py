@@ -25,7 +25,7 @@ from skykite.model.events import (
     InvocationDropped,
     Notice,
 )
-from skykite.model.invocation import Invocation, Trigger
+from skykite.model.invocation import Invocation, Outcome, Report, Succeeded, Trigger
 from skykite.model.names import FunctionId
 from skykite_lambda import wire
 from skykite_lambda.wire import envelope
@@ -606,3 +606,15 @@ async def until(condition: Any, *, within: float = 10.0) -> None:
     while not condition():
         assert clock.monotonic() < give_up, "it never came to that"
         await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("event", [b'{"requestContext":' * 3000 + b"1" + b"}" * 3000, b"[" * 9000 + b"]" * 9000])
+async def test_an_event_that_is_nested_beyond_measure_is_run_and_disturbs_no_other(event: bytes) -> None:
+    async with running_bridge() as running, asyncio.timeout(10):
+
+        async def without_reading(invocation: Invocation) -> Outcome:
+            return Succeeded(payload=b"%d" % len(invocation.payload), report=Report(duration_ms=1.0))
+
+        running.functions.invoke = without_reading  # type: ignore[method-assign]
+        outcome = await running.stub().invoke(event, remaining_ms=60_000)
+        assert outcome == wire.Returned(b"%d" % len(event))
