@@ -99,10 +99,11 @@ class Transfers:
             # A bug of ours. Nobody else would tell whoever waits; `_done` tells the user.
             self._machine.failed(id, f"{type(error).__name__}: {error}", self._clock.monotonic())
             self.discard(id)
+            self._moved()
             raise
         finally:
             self._wanted.discard(id)
-            self._moved()
+        self._moved()
 
     async def _fetch(self, payloads: Payloads, event: wire.Fetch) -> None:
         try:

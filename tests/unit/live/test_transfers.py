@@ -123,3 +123,13 @@ async def test_a_fault_of_ours_fails_the_invocation_instead_of_leaving_it_withou
     await bench.done()
     assert bench.machine.told == [("failed", bytes(16))]
     assert [str(fault["exception"]) for fault in faults] == ["a bug"]
+
+
+async def test_what_is_ended_with_the_session_moves_nothing_any_more() -> None:
+    bench = Bench()
+    moved: list[bool] = []
+    bench.transfers._moved = lambda: moved.append(True)
+    bench.transfers.want(result(1))
+    await asyncio.sleep(0)
+    await bench.transfers.close()
+    assert moved == []
