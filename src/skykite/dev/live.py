@@ -31,7 +31,7 @@ from skykite.live.sessionpolicy import session_policy
 from skykite.live.templates import LiveStage, live_templates
 from skykite.model.bootstrap import EventApi, bootstrap_bucket
 from skykite.model.events import Endpoint, Notice
-from skykite.model.invocation import Invocation, Outcome
+from skykite.model.invocation import Failed, Invocation, Outcome, Report
 from skykite.model.manifest import Manifest
 from skykite.model.names import FunctionId, StackName
 from skykite.model.project import LiveCredentials
@@ -171,6 +171,14 @@ class LivePlace:
         state = await self._functions.meet(invocation.function)
         if state is not None and not self._credentials.serves(invocation.function):
             self._credentials.serve(_roles(self._functions.states))
+        if not self._credentials.serves(invocation.function):  # nothing runs without credentials of its own
+            return Failed(
+                kind="unavailable",
+                error_type="ResourceNotFoundException",
+                message=f"Function not found: {invocation.function}",
+                report=Report(duration_ms=0.0),
+                request_id=invocation.request_id,
+            )
         credentialed = CredentialedInvoker(
             invoker=self._functions, keeper=self._credentials, clock=surroundings.clock, events=surroundings.events
         )

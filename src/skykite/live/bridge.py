@@ -50,6 +50,7 @@ DropReason = Literal["expired", "cancelled", "undelivered", "rejected"]
 class _Running:
     waiting: Waiting
     task: asyncio.Task[None]
+    unwanted: bool = False  # its outcome: nobody waits for it any more
 
 
 class Bridge:
@@ -333,16 +334,21 @@ class Bridge:
                 )
             )
         except SkykiteError as error:
-            self._answer_failure(waiting, "LiveDevFailed", f"{error.code}: {error.message}")
+            if not self._running[waiting.id].unwanted:
+                self._answer_failure(waiting, "LiveDevFailed", f"{error.code}: {error.message}")
             self._complain(error)
             return
-        self._answer(waiting, outcome)
+        if not self._running[waiting.id].unwanted:
+            self._answer(waiting, outcome)
 
     def _ran(self, id: bytes, task: asyncio.Task[None]) -> None:
         running = self._running.pop(id)
         self._running_bytes -= running.waiting.size
         self._fronts.forget(id)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if not (running.unwanted or self._stopping):  # something within was ended, and not by us
+                self._answer_failure(running.waiting, "LiveDevFailed", "what ran it here was ended")
+        elif (error := task.exception()) is not None:
             # A bug of ours. Whoever waits is told, and so is the user.
             self._answer_failure(running.waiting, "LiveDevFailed", f"{type(error).__name__}: {error}")
             self._loop.call_exception_handler({"message": "an invocation broke the bridge", "exception": error})
@@ -376,6 +382,7 @@ class Bridge:
         running = self._running.get(event.id)
         self._fronts.forget(event.id)
         if running is not None:
+            running.unwanted = True
             running.task.cancel()  # what a worker has begun goes on to its end, as in Lambda
             self._drop(event.head, "cancelled", f"nobody waits for its outcome any more: {event.why}")
         elif self._machine.serving:

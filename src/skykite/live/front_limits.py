@@ -43,7 +43,7 @@ def front_limit(payload: bytes) -> FrontLimit | None:
     """Of the API that sent this event; None if it is none, or waits as long as it takes."""
     try:
         event = msgspec.json.decode(payload, type=_Event)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     context = event.context
     if context.elb is not None or context.api is None or ".lambda-url." in (context.domain or ""):

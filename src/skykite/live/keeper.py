@@ -181,6 +181,8 @@ class CredentialKeeper:
             outcome = await self._source.obtain(held.function)
         except SkykiteError as error:
             outcome = error
+        except Exception as error:  # noqa: BLE001  (a bug of ours concerns this function, and not all of them)
+            outcome = _fault(error)
         self._arrived.append((held, done, outcome))
         self._news.set()
 
@@ -218,7 +220,8 @@ class CredentialKeeper:
     async def _tell(self, new: Mapping[FunctionId, Mapping[str, str]]) -> SkykiteError | None:
         try:
             await self._on_credentials(new)
-        except SkykiteError as error:
+        except Exception as raised:  # noqa: BLE001  (likewise)
+            error = raised if isinstance(raised, SkykiteError) else _fault(raised)
             for function in new:  # to be told again
                 if (held := self._held.get(function)) is not None:
                     held.variables = None
@@ -291,6 +294,10 @@ class CredentialedInvoker:
             request_id=request_id,
             hint=error.hint,
         )
+
+
+def _fault(error: Exception) -> SkykiteError:
+    return SkykiteError("internal", f"this is a bug in Skykite: `{type(error).__name__}: {error}`", blame="skykite")
 
 
 def _stopped() -> SkykiteError:

@@ -81,9 +81,8 @@ async def read_lease(aws: AwsSession, bucket: str, key: str) -> LeaseState | Non
         return None
     try:
         document = msgspec.json.decode(found.body, type=LeaseDocument)
-    except msgspec.MsgspecError:
-        # Not ours to judge, but to replace: the epoch is lost with it, and a session that still runs with a higher one
-        # is told by its own renewal, which fails.
+    except (msgspec.MsgspecError, RecursionError):
+        # Not ours to judge, but to replace: its session, should it still run, is told by its own renewal, which fails.
         document = LeaseDocument(epoch=0, session="", open=False)
     return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
 
@@ -134,7 +133,7 @@ class Lease:
         for _ in range(_ATTEMPTS):
             before = await self.read()
             document = LeaseDocument(
-                epoch=1 if before is None else before.document.epoch + 1,
+                epoch=self._next_epoch(before),
                 session=self._session,
                 ttl_s=self._ttl_s,
                 who=self._who,
@@ -149,13 +148,20 @@ class Lease:
             hint="stop one `kite dev` of those that are started on this stage at the same time",
         )
 
+    def _next_epoch(self, before: LeaseState | None) -> int:
+        """The bucket forgets a lease a day after its last session. Without one begin above all that ever were, or what
+        a session of last week was heard to say would make this one step down, when somebody says it again."""
+        if before is None or before.document.epoch == 0:
+            return int(self._clock.now().timestamp())
+        return before.document.epoch + 1
+
     async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
         """Renew the lease for as long as it is ours. Returns the lease of who took it over.
 
         `on_trouble` is told when the lease has died because it cannot be renewed; it is tried again.
         """
         assert self._document is not None
-        told = False
+        told = deleted = False
         renewed = self._clock.monotonic()
         pause = self._ttl_s / 3
         while True:
@@ -167,7 +173,7 @@ class Lease:
             self._nudged.clear()
             try:
                 if await self._write(self._document, self._etag):
-                    renewed, pause, told = self._clock.monotonic(), self._ttl_s / 3, False
+                    renewed, pause, told, deleted = self._clock.monotonic(), self._ttl_s / 3, False, False
                     continue
                 found = await self.read()
             except SkykiteError as error:
@@ -183,7 +189,9 @@ class Lease:
             else:
                 self.superseded_by = found.document
                 return found.document
-            pause = 0.0
+            # A lease that can neither be seen nor written may be another's: not all who may write it may read it.
+            pause = min(self._ttl_s / 12, 5.0) if deleted else 0.0
+            deleted = found is None
 
     def nudge(self) -> None:
         """Renew now: this machine has slept, or somebody says the stage is theirs."""
@@ -193,7 +201,14 @@ class Lease:
         """Say that nobody serves the stage any more, unless somebody else does."""
         if self._document is None or self.superseded_by is not None:
             return
-        await self._write(msgspec.structs.replace(self._document, open=False), self._etag)
+        for _ in range(_ATTEMPTS):
+            if await self._write(msgspec.structs.replace(self._document, open=False), self._etag):
+                return
+            # A renewal that was under way was faster, unless the stage is another's now.
+            found = await self.read()
+            if found is None or found.document.session != self._session:
+                return
+            self._etag = found.etag
 
     async def _write(self, document: LeaseDocument, etag: str | None) -> bool:
         written = await self._aws.run(

@@ -78,10 +78,11 @@ class Driver:
     def give_back(self, event: Any, outcome: Outcome) -> None:
         """Let the messages of a queue that the last `run` failed on be seen again when the user's queue says so."""
         visibility = self._settings.visibility_s
-        records = [] if visibility is None else failed_records(event, outcome)
+        if visibility is None:
+            return
+        records = failed_records(event, outcome)
         if not records:
             return
-        assert visibility is not None
         left = max(0, int(visibility - (self._clock.elapsed() - self._began)))
         try:
             give_back(self._container.cloud, records, left)

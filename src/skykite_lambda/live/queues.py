@@ -33,7 +33,7 @@ def failed_records(event: Any, outcome: Outcome) -> List[Dict[str, Any]]:
         return []
     try:
         named = {failure["itemIdentifier"] for failure in json.loads(outcome.payload)["batchItemFailures"]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []
     return [record for record in records if record.get("messageId") in named]
 
@@ -68,7 +68,11 @@ def _change(cloud: Cloud, arn: str, messages: List[Dict[str, Any]], seconds: int
 
 
 def _is_message(record: Any) -> bool:
-    return isinstance(record, dict) and record.get("eventSource") == "aws:sqs" and "receiptHandle" in record
+    """Of a queue, as Lambda writes it. Whoever invokes the function may write anything."""
+    if not isinstance(record, dict) or record.get("eventSource") != "aws:sqs":
+        return False
+    texts = [record.get(name) for name in ("receiptHandle", "messageId", "eventSourceARN")]
+    return all(isinstance(text, str) for text in texts) and record["eventSourceARN"].count(":") == 5
 
 
 PASSING = (Unreachable, Garbled, NoCredentials, OSError)

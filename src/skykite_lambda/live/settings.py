@@ -7,6 +7,7 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 VARIABLE = "KITE_LIVE"
 _VERSION = 1
+_LONGEST_VISIBILITY_S = 12 * 60 * 60  # SQS's
 
 
 class Misconfigured(Exception):  # noqa: N818
@@ -61,9 +62,12 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
             region=region,
             visibility_s=given.get("visibility"),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Misconfigured(f"`{VARIABLE}` cannot be read: {type(error).__name__} {error}") from error
     texts = found[:-1]
     if not all(isinstance(value, str) and value for value in texts):
         raise Misconfigured(f"`{VARIABLE}` cannot be read: a value in it is no text")
+    seconds = found.visibility_s
+    if seconds is not None and (type(seconds) is not int or not 0 <= seconds <= _LONGEST_VISIBILITY_S):
+        raise Misconfigured(f"`{VARIABLE}` cannot be read: its `visibility` is no number of seconds")
     return found

@@ -25,7 +25,7 @@ from skykite.model.events import (
     InvocationDropped,
     Notice,
 )
-from skykite.model.invocation import Invocation, Trigger
+from skykite.model.invocation import Invocation, Outcome, Report, Succeeded, Trigger
 from skykite.model.names import FunctionId
 from skykite_lambda import wire
 from skykite_lambda.wire import envelope
@@ -169,6 +169,40 @@ async def test_an_invoker_that_cannot_run_says_why_here_and_there() -> None:
         raised = await running.stub().raised({})
         assert (raised.error_type, raised.message) == ("LiveDevFailed", "runtime-gone: the runtime has gone")
         assert [error.error for error in running.events.of(ErrorRaised)] == ["runtime-gone"]
+
+
+async def test_an_invocation_that_is_ended_within_the_invoker_ends_for_its_caller_too() -> None:
+    async with running_bridge() as running, asyncio.timeout(10):
+
+        async def ended(event: Any, invocation: Invocation) -> Any:
+            raise asyncio.CancelledError
+
+        running.functions.handlers[ECHO] = ended
+        raised = await running.stub().raised({}, remaining_ms=60_000)
+        assert raised.error_type == "LiveDevFailed"
+
+
+async def test_an_outcome_that_comes_though_nobody_waits_for_it_is_not_kept() -> None:
+    async with running_bridge() as running:
+        begun, over = asyncio.Event(), asyncio.Event()
+
+        async def deaf(event: Any, invocation: Invocation) -> Any:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                over.set()
+            return event
+
+        running.functions.handlers[ECHO] = deaf
+        stub = running.stub()
+        stub.begin("first")
+        await begun.wait()
+        running.functions.handlers[ECHO] = Gate()
+        stub.begin("second")
+        await over.wait()
+        await until(lambda: running.bridge.retained["running"] == 1)
+        assert running.bridge.retained["answered"] == 0
 
 
 # Many at once
@@ -572,3 +606,15 @@ async def until(condition: Any, *, within: float = 10.0) -> None:
     while not condition():
         assert clock.monotonic() < give_up, "it never came to that"
         await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("event", [b'{"requestContext":' * 3000 + b"1" + b"}" * 3000, b"[" * 9000 + b"]" * 9000])
+async def test_an_event_that_is_nested_beyond_measure_is_run_and_disturbs_no_other(event: bytes) -> None:
+    async with running_bridge() as running, asyncio.timeout(10):
+
+        async def without_reading(invocation: Invocation) -> Outcome:
+            return Succeeded(payload=b"%d" % len(invocation.payload), report=Report(duration_ms=1.0))
+
+        running.functions.invoke = without_reading  # type: ignore[method-assign]
+        outcome = await running.stub().invoke(event, remaining_ms=60_000)
+        assert outcome == wire.Returned(b"%d" % len(event))

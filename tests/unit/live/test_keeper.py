@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -293,3 +294,30 @@ async def test_whoever_waits_when_the_session_stops_is_told() -> None:
     assert outcome.message == "Skykite was stopped"
     with pytest.raises(SkykiteError, match="live-stopped"):
         await bench.keeper.ready(A)
+
+
+async def test_a_fault_of_ours_fails_one_function_and_the_others_go_on_getting_credentials() -> None:
+    async with running() as bench:
+        obtain = bench.source.obtain
+
+        async def broken(function: FunctionRole) -> Any:
+            if function.id == A:
+                raise RuntimeError("a bug")
+            return await obtain(function)
+
+        bench.source.obtain = broken  # type: ignore[method-assign]
+        bench.keeper.serve([role_of(A), role_of(B)])
+        outcome = await bench.call(A)
+        assert isinstance(outcome, Failed)
+        assert outcome.error_type == "LiveCredentialsUnavailable"
+        assert "a bug" in outcome.message
+        assert isinstance(await bench.call(B), Succeeded)
+
+
+async def test_a_fault_of_ours_in_telling_credentials_does_not_end_them_all() -> None:
+    async with running() as bench:
+        bench.failing.append(RuntimeError("a bug"))  # type: ignore[arg-type]
+        bench.keeper.serve([role_of(A)])
+        assert isinstance(await bench.call(A), Failed)
+        bench.keeper.serve([role_of(A), role_of(B)])
+        assert isinstance(await bench.call(B), Succeeded)
