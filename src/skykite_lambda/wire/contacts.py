@@ -45,7 +45,11 @@ class Contacts:
             if len(self._stamps) > MOST_SESSIONS:
                 del self._stamps[next(iter(self._stamps))]
 
-    def lost(self, session: bytes) -> None:
+    def missed(self, session: bytes) -> None:
+        """It was granted an invocation and said nothing. Until it is heard again, nothing more is granted to it."""
+        self._stamps.pop(session, None)
+
+    def ended(self, session: bytes) -> None:
         """It has said BYE."""
         self._parted = session
         self._stamps.pop(session, None)

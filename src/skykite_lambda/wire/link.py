@@ -273,9 +273,7 @@ class Link:
                 return
         verdict = self._deliver(sender, segment, whole or b"", now)
         if verdict is None:
-            if partial is not None:
-                partial.remove(segment.part)
-            return
+            return  # what is here of it stays; any part of it that comes again will do
         self._discard(sender, peer, segment.message)
         peer.remember(segment.message, verdict, now)
         self._owe(sender, peer, segment.message, verdict, 0, now)

@@ -31,10 +31,6 @@ class Partial:
             self._pieces[segment.part] = segment.data
             self.here |= 1 << segment.part
 
-    def remove(self, part: int) -> None:
-        self._pieces.pop(part, None)
-        self.here &= ~(1 << part)
-
     def whole(self) -> Optional[bytes]:
         """The message, once all is here. Empty if its parts are not as long as was said."""
         if len(self._pieces) < self._parts:

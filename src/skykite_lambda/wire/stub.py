@@ -197,7 +197,7 @@ class StubMachine:
         self._verdict = items.TAKEN
         self._sender = sender
         if isinstance(found, messages.Bye):
-            self._contacts.lost(sender)
+            self._contacts.ended(sender)
             if self._is_owner(sender):
                 self._step("bye", now, found)
         elif isinstance(found, messages.Rehello):
@@ -315,6 +315,7 @@ class StubMachine:
         self._sha256 = hashlib.sha256(self._payload).digest() if self._is_large else b""
         self.outcome = self.wants = None
         self._owner, self._claim = ANYONE, b""
+        self._kept.clear()
         self._began = now
         self._grant_early(now)
         self._deadline = now + max(0.0, self._head.remaining_ms / 1000 - DEADLINE_MARGIN)
@@ -429,6 +430,7 @@ class StubMachine:
         self.outcome = Raised("LiveDevOffline", subject)
 
     def _do_fail_lost(self, now: float, subject: Any) -> None:
+        self._contacts.missed(self._granted if self._owner == ANYONE else self._owner)
         if self._owner == self._granted == ANYONE:
             self.outcome = failures.unanswered()
         else:
@@ -472,7 +474,6 @@ class StubMachine:
         """Nothing of the invocation is sent any more, and no timer of it is left."""
         self._link.forget(self._invite_number)
         self._link.forget(self._grant_number)
-        self._cancel_kept(self._now)
         self._payload = b""
         self.wants = None
         for what in ("window", "deadline", "silence", "invite_over", "outdated_over"):

@@ -261,6 +261,22 @@ def test_a_session_that_may_be_asleep_is_not_replaced() -> None:
     assert network.runs[call.number].dev is old
 
 
+def test_a_session_that_said_nothing_is_not_granted_the_next_one() -> None:
+    """Killed without a word, and nobody knows: one call of a container may be lost, not one after the other."""
+    network = Network()
+    other, killed = network.dev(), network.dev()
+    stub = in_contact(network)
+    stub.machine.hello("Fn", stub.clock())
+    stub.settle()
+    network.run(1.0)
+    killed.crash()
+    first, second = network.call(stub), network.call(stub)
+    network.run_until([first, second])
+    assert first.error == "LiveDevLost"
+    assert second.returned
+    assert network.runs[second.number].dev is other
+
+
 def test_a_laptop_that_knows_how_long_it_slept_does_not_run_what_is_over() -> None:
     network = Network()
     dev = network.dev()
@@ -439,6 +455,35 @@ def test_an_old_stamp_does_not_make_a_session_fresh_again() -> None:
     newest = stub.machine._contacts._stamps[dev.machine.session][1]
     stub.arrives(said[0])
     assert stub.machine._contacts._stamps[dev.machine.session][1] == newest > moment
+
+
+def test_a_claim_is_not_repeated_after_the_answer() -> None:
+    network = Network()
+    network.dev(work=0.2)
+    stub = in_contact(network)
+    network.tamper = lambda sender, address, datagram: (
+        None if any(isinstance(message, messages.Claim) for message in spoken(datagram)) else datagram
+    )
+    said = conversation(network)
+    answer(network, network.call(stub))
+    network.run(20.0)
+    assert said.count("Claim") == 1
+    assert said[-2:] == ["Result", "ack"]
+
+
+def test_a_stranger_of_another_release_does_not_disturb_those_who_understand_each_other() -> None:
+    network = Network()
+    network.dev(work=3.0)
+    stub = in_contact(network)
+    network.dev(protocol=2)
+    until = network.now + 2.0
+    network.tamper = lambda sender, address, datagram: (
+        None
+        if network.now < until and any(isinstance(message, messages.Claim) for message in spoken(datagram))
+        else datagram
+    )
+    call = answer(network, network.call(stub))
+    assert call.returned
 
 
 def test_granting_early_can_be_left_out() -> None:

@@ -243,6 +243,33 @@ def test_acknowledgements_travel_with_what_is_said_anyway() -> None:
     assert alice.messages == [b"answer"]
 
 
+def test_who_repeats_itself_is_told_again_what_it_may_have_missed() -> None:
+    """Its copy shows that the acknowledgement was lost, and what travelled with it."""
+    alice, bob = pair()
+    alice.link.send(BOB, b"question", "tag", 0.0, 9.0)
+    bob.receive(alice.outgoing(0.0))
+    bob.link.send(ALICE, b"answer", None, 0.0, 9.0)
+    bob.outgoing(0.0)  # is lost
+    again = alice.tick(FIRST_RETRY)
+    at_once = [FIRST_RETRY - 0.01, FIRST_RETRY + 0.3]
+    for now, expected in zip(at_once, ([b"answer"], [b"answer"]), strict=True):
+        bob.receive(again, now)
+        alice.receive(bob.outgoing(now), now)
+        assert alice.messages == expected, "it should not wait for its own time to be sent again"
+
+
+def test_nothing_is_begun_that_will_be_declined() -> None:
+    """A session that steps down must not acknowledge half of what the next one needs as a whole."""
+    alice, bob = pair()
+    bob.link.declining = True
+    alice.link.send(ANYONE, NOISE[: 2 * SEGMENT_DATA], "tag", 0.0, 9.0)
+    alice.link.send(ANYONE, b"small", "tag", 0.0, 9.0)
+    alice.link.send(BOB, NOISE[: 2 * SEGMENT_DATA], "tag", 0.0, 9.0)
+    bob.receive(alice.outgoing(0.0))
+    assert sorted(map(len, bob.messages)) == [5, 2 * SEGMENT_DATA]
+    assert bob.link.retained["partial"] == 0
+
+
 def test_the_age_of_a_message_is_that_of_its_first_transmission() -> None:
     alice, bob = pair()
     alice.link.send(BOB, b"x", None, 0.0, 99.0)

@@ -22,7 +22,14 @@ from skykite_lambda.wire import (
     envelope,
     messages,
 )
-from skykite_lambda.wire.limits import CLAIM_HELD, INLINE_PAYLOAD, LARGEST_REQUEST, LARGEST_RESULT, OWNER_SILENCE
+from skykite_lambda.wire.limits import (
+    CLAIM_HELD,
+    CLAIM_WINDOW,
+    INLINE_PAYLOAD,
+    LARGEST_REQUEST,
+    LARGEST_RESULT,
+    OWNER_SILENCE,
+)
 from skykite_lambda.wire.messages import Message
 
 NOISE = random.Random(2).randbytes(LARGEST_RESULT + 1)
@@ -233,6 +240,59 @@ def test_a_container_is_frozen_between_two_calls(seconds: float) -> None:
     network.run(60.0)
     assert len(dev.events(Delivered)) == 2
     assert dev.machine.retained["records"] == 0
+
+
+def test_a_container_that_froze_in_mid_run_reads_what_came_before_it_gives_up() -> None:
+    network = Network()
+    network.dev(work=25.0)
+    stub = network.stub(freezes=False)
+    call = network.call(stub, timeout=60.0)
+    network.run(1.0)
+    stub.sleep(OWNER_SILENCE + 5.0)
+    network.run_until([call])
+    assert call.returned
+
+
+def test_a_container_that_froze_while_it_waited_for_a_claim_reads_it_before_it_gives_up() -> None:
+    network = Network()
+    network.dev()
+    stub = network.stub(freezes=False)
+    network.black_hole(CLAIM_WINDOW + 0.5)
+    call = network.call(stub, timeout=60.0)
+    network.run(CLAIM_WINDOW + 0.4)
+    stub.holding = True
+    network.run(0.2)
+    stub.machine.tick(network.now + 1.0)
+    network.publish(stub, stub.machine.outgoing())
+    stub.sleep(10.0)
+    network.run_until([call])
+    assert call.returned
+
+
+def test_a_heartbeat_that_comes_after_the_answer_does_not_undo_it() -> None:
+    """The acknowledgement is lost, the container is in its next call, and then the heartbeat comes."""
+    network = Network()
+    dev = network.dev(work=2.2)
+    stub = network.stub(freezes=False)
+    held: list[bytes] = []
+
+    def tamper(sender: Party, address: bytes, datagram: bytes) -> bytes | None:
+        if any(isinstance(message, messages.Heartbeat) for message in spoken(datagram)) and not held:
+            held.append(datagram)
+            return None
+        lost = sender is stub and stub.machine.outcome is not None
+        return None if lost else datagram
+
+    network.tamper = tamper
+    first = network.call(stub)
+    network.run_until([first])
+    network.call(stub)
+    network.run(0.2)
+    stub.arrives(held[0])
+    network.tamper = None
+    network.run(30.0)
+    assert not dev.events(Undelivered)
+    assert len(dev.events(Delivered)) == 2
 
 
 def test_the_last_acknowledgement_is_lost_and_the_container_freezes() -> None:
@@ -675,6 +735,24 @@ def test_an_old_stub_meets_a_newer_session() -> None:
     assert call.took < 1.5
     assert dev.events(Rejected) == [Rejected(stub.machine.session, 1)]
     assert not network.runs
+
+
+def test_the_first_rejections_are_lost() -> None:
+    network = Network()
+    network.dev(protocol=2)
+    lost = []
+
+    def tamper(sender: Party, address: bytes, datagram: bytes) -> bytes | None:
+        if isinstance(sender, Dev) and len(lost) < 2:
+            lost.append(datagram)
+            return None
+        return datagram
+
+    network.tamper = tamper
+    call = network.call(network.stub())
+    network.run_until([call])
+    assert len(lost) == 2
+    assert call.error == "LiveStubOutdated"
 
 
 def test_a_newer_stub_meets_an_old_session() -> None:
