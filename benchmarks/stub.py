@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import Target, options, report, targets_table
-from skykite.live.package import SIZE_LIMIT, build_stub_package
+from skykite.model.stub_package import SIZE_LIMIT, build_stub_package
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for `kit`
 

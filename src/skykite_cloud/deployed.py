@@ -7,11 +7,12 @@ dispatched, whatever is deployed meanwhile. Of the code only digests go along; t
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from skykite_cloud.credentials import RoleCredentials
+if TYPE_CHECKING:
+    from skykite_cloud.credentials import RoleCredentials
 
 Record = dict[str, Any]
 
@@ -19,7 +20,7 @@ PLACEHOLDER_HANDLER = "skykite_placeholder.handler"
 """A function with this handler has no code of its own: `skykite.constructs` gives it to those that run on the
 developer's machine."""
 
-_DIGESTS_KEPT = 256
+_REFERENCES_OF_OURS = 3  # to a zip that nobody but us knows any more: in the table, the loop's, the call's
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class DeployedFunctions:
     def __init__(self, lambda_svc: Any, credentials: RoleCredentials) -> None:
         self._lambda = lambda_svc
         self._credentials = credentials
-        self._digests: OrderedDict[int, tuple[bytes, str]] = OrderedDict()
+        self._digests: dict[int, tuple[bytes, str]] = {}
 
     def describe(self, function: Record, config: Record) -> Deployed | None:
         """`None` for what only MiniStack can run: other runtimes than Python, images, durable functions, and functions
@@ -45,7 +46,6 @@ class DeployedFunctions:
         if (
             not code
             or not str(config.get("Runtime", "")).startswith("python")
-            or config.get("PackageType", "Zip") != "Zip"
             or config.get("Handler") == PLACEHOLDER_HANDLER
             or self._lambda._durable_ctx.get()
             or self._lambda._proxy_url_for(config)
@@ -85,10 +85,11 @@ class DeployedFunctions:
         found = self._digests.get(id(data))
         if found is not None and found[0] is data:
             return found[1]
+        for key, (known, _) in list(self._digests.items()):
+            if sys.getrefcount(known) <= _REFERENCES_OF_OURS:
+                self._digests.pop(key, None)
         digest = hashlib.sha256(data).hexdigest()
         self._digests[id(data)] = (data, digest)
-        if len(self._digests) > _DIGESTS_KEPT:
-            self._digests.popitem(last=False)
         return digest
 
 

@@ -138,6 +138,30 @@ async def test_f5_stops_at_breakpoints_past_the_timeout_after_saves_and_in_two_f
         assert "Traceback" not in window.terminal.decode()
 
 
+async def test_a_breakpoint_holds_an_invocation_that_came_over_the_bridge_past_its_timeout(tmp_path: Path) -> None:
+    made = await kite("init", "hello", "--template", "hello", cwd=tmp_path)
+    assert made.code == 0, made.stderr
+    project = tmp_path / "hello"
+    hello = project / "functions/hello.py"
+    (project / "stacks/app.py").write_text(STACK)
+    for name, text in (("hello", HANDLER.format(word="Hello")), ("bye", HANDLER.format(word="Bye")), ("words", WORDS)):
+        (project / f"functions/{name}.py").write_text(text)
+    async with editor(project, environment=clean_environment()) as window:
+        await window.set_breakpoints(hello, 7)
+        await window.run(
+            "kite dev --local", {"args": ["dev", "--local", "--bridge", "--stage", "ann", "--output", "plain"]}
+        )
+        url = await endpoint(window)
+        request = ask(url, "/?name=Ann")
+        stop = await window.stopped()
+        assert await stop.evaluate("event['queryStringParameters']") == "{'name': 'Ann'}"
+        await held_for(3 * TIMEOUT_S)
+        await stop.resume()
+        assert (await request).json()["text"] == "Hello, Ann"
+        await window.press_stop()
+        await window.sees("stopped", 10)
+
+
 def ask(url: str, path: str) -> asyncio.Task[Answer]:
     return asyncio.create_task(fetch("GET", url + path, timeout=60))
 

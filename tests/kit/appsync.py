@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import math
 import queue
 import re
 import ssl
@@ -97,7 +98,7 @@ class Aws:
     refuse_publishes: Refusal | None = None
     silent_from_now: bool = False  # also new connections
     drop: Callable[[str, bytes], bool] = lambda channel, datagram: False
-    hang: Callable[[str], bool] = lambda request: False  # never answer
+    delay: Callable[[str], float] = lambda request: 0.0  # seconds; infinite ones are never answered
     on_datagram: Callable[[bytes], None] | None = None  # called in AWS's thread
 
     connections: list[Connection] = field(default_factory=list)
@@ -162,9 +163,10 @@ class Aws:
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         request = f"{method} {headers['host']}{target.partition('?')[0]}"
         self.requests_seen.append(request)
-        if self.hang(request):
+        if (seconds := self.delay(request)) == math.inf:
             await reader.read()
             return
+        await asyncio.sleep(seconds)
         if headers["host"] == REALTIME_HOST:
             await self._websocket(reader, writer, headers)
             return
@@ -315,8 +317,8 @@ class Aws:
             connection.send({"type": f"{kind}_error", "id": operation, **refusal.errors()})
         elif kind == "subscribe":
             connection.subscriptions[str(operation)] = message["channel"]
-            connection.send({"type": "subscribe_success", "id": operation})
             self.subscribed.put(message["channel"])
+            connection.send({"type": "subscribe_success", "id": operation})
         else:
             self._published(connection, message, refusal or set())
 
@@ -324,6 +326,7 @@ class Aws:
         texts: list[str] = message["events"]
         assert 1 <= len(texts) <= 5
         assert all(len(text.encode()) <= 240 * 1024 for text in texts)
+        assert sum(map(len, texts)) <= 1_200_000
         assert message["channel"] == REQUESTS
         self.batches.append(len(texts))
         self.batch_times.append(time.monotonic())

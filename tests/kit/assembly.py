@@ -10,8 +10,8 @@ from typing import Any
 from kit.cloud import Answers, RealClock, RecordedEvents
 from skykite.aws import AwsSession, StackState
 from skykite.deploy import Build, Deployed, Deployer, RemovedStacks
-from skykite.model.manifest import AssetEntry, Manifest, ResourceEntry, StackEntry
-from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
+from skykite.model.manifest import AssetEntry, FunctionEntry, Manifest, Mode, ResourceEntry, StackEntry
+from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
 
 STAGE = StageName("alice")
 TABLE: Mapping[str, Any] = {
@@ -41,10 +41,11 @@ def template(
 class Workbench:
     """Deploys assemblies of one app and keeps what was said and asked."""
 
-    def __init__(self, *, session: AwsSession, root: Path, app: str) -> None:
+    def __init__(self, *, session: AwsSession, root: Path, app: str, stage: StageName = STAGE) -> None:
         self.session = session
         self.root = root
         self.app = AppName(app)
+        self.stage = stage
         self.assembly = root / "assembly"
         self.assembly.mkdir()
         self.state = root / ".kite"
@@ -52,7 +53,7 @@ class Workbench:
         self.asker = Answers()
 
     def name(self, stack: str) -> StackName:
-        return StackName(f"{STAGE}-{self.app}-{stack}")
+        return StackName(f"{self.stage}-{self.app}-{stack}")
 
     def manifest(
         self,
@@ -60,8 +61,11 @@ class Workbench:
         *,
         dependencies: Mapping[str, Sequence[str]] | None = None,
         assets: Sequence[AssetEntry] = (),
+        mode: Mode = "deploy",
+        live: Sequence[str] = (),
     ) -> Manifest:
-        """Write the templates; the construct path of resource `R` in stack `S` is `S/R`. Assets go to each stack."""
+        """Write the templates; the construct path of resource `R` in stack `S` is `S/R`. Assets go to each stack;
+        stacks named in `live` hold a live function."""
         entries = []
         for stack, document in stacks.items():
             (self.assembly / f"{stack}.template.json").write_text(json.dumps(document))
@@ -85,10 +89,11 @@ class Workbench:
         return Manifest(
             version=1,
             app=self.app,
-            stage=STAGE,
+            stage=self.stage,
             region=self.session.region,
-            mode="deploy",
+            mode=mode,
             stacks=tuple(entries),
+            functions=tuple(_live_function(self.name(stack)) for stack in live),
         )
 
     def deployer(self) -> Deployer:
@@ -109,12 +114,28 @@ class Workbench:
         dependencies: Mapping[str, Sequence[str]] | None = None,
         assets: Sequence[AssetEntry] = (),
         build: Build | None = None,
+        mode: Mode = "deploy",
+        live: Sequence[str] = (),
     ) -> Deployed:
-        manifest = self.manifest(stacks, dependencies=dependencies, assets=assets)
+        manifest = self.manifest(stacks, dependencies=dependencies, assets=assets, mode=mode, live=live)
         return await self.deployer().deploy(manifest, self.assembly, build=build)
 
     async def remove(self) -> RemovedStacks:
-        return await self.deployer().remove(self.app, STAGE)
+        return await self.deployer().remove(self.app, self.stage)
 
     async def stack(self, stack: str) -> StackState | None:
         return await self.session.run(self.session.cloudformation.stack, self.name(stack))
+
+
+def _live_function(stack: StackName) -> FunctionEntry:
+    return FunctionEntry(
+        id=FunctionId(f"{stack}/F"),
+        stack=stack,
+        logical_id=LogicalId("F"),
+        runtime="python3.13",
+        memory_mb=1024,
+        timeout_s=10,
+        architecture="x86_64",
+        live=True,
+        handler="functions/notes.get",
+    )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kit.cloud import RealClock, RecordedEvents
 from skykite.live.bridge import Bridge
@@ -72,6 +74,7 @@ class MemoryStub:
         self.session = os.urandom(16)
         self.machine = wire.StubMachine(self.session, key, os.urandom, self._clock.monotonic())
         self.lease_alive = True
+        self.payload = b""
         self._moved = asyncio.Event()
         network.add_stub(self.session, self._receive)
 
@@ -85,7 +88,7 @@ class MemoryStub:
             self._network.request(datagram)
 
     def begin(self, event: Any, *, function: str = ECHO, request_id: str = "", **head: Any) -> None:
-        payload = event if isinstance(event, bytes) else json.dumps(event).encode()
+        self.payload = payload = event if isinstance(event, bytes) else json.dumps(event).encode()
         fields = {"function": function, "request_id": request_id or str(uuid.uuid4()), "invoked_function_arn": "arn"}
         self.machine.begin(wire.InvocationHead(**{**fields, **head}), payload, self._clock.monotonic())
         self._send()
@@ -93,12 +96,9 @@ class MemoryStub:
     async def outcome(self) -> wire.Outcome:
         """Drive the machine until it knows."""
         while self.machine.outcome is None:
-            if isinstance(self.machine.wants, wire.AskLease):
-                now = self._clock.monotonic()
-                if self.lease_alive:
-                    self.machine.online(now)
-                else:
-                    self.machine.offline("nobody is there", now)
+            if self.machine.wants is not None:
+                await self._fulfil(self.machine.wants)
+                self._send()
                 continue
             at = self.machine.next_timer()
             self._moved.clear()
@@ -110,6 +110,27 @@ class MemoryStub:
                 self._send()
         self._send()
         return self.machine.outcome
+
+    async def _fulfil(self, want: wire.Want) -> None:
+        """What a stub's shell does."""
+        match want:
+            case wire.AskLease():
+                if self.lease_alive:
+                    self.machine.online(self._clock.monotonic())
+                else:
+                    self.machine.offline("nobody is there", self._clock.monotonic())
+            case wire.Upload():
+                status, _ = await asyncio.to_thread(request, "PUT", want.url, self.payload, dict(want.headers))
+                if status == 200:
+                    self.machine.uploaded(self._clock.monotonic())
+                else:
+                    self.machine.transfer_failed(f"{status}", self._clock.monotonic())
+            case wire.Download():
+                status, body = await asyncio.to_thread(request, "GET", want.url)
+                if status == 200:
+                    self.machine.downloaded(body, self._clock.monotonic())
+                else:
+                    self.machine.transfer_failed(f"{status}", self._clock.monotonic())
 
     async def invoke(self, event: Any, **head: Any) -> wire.Outcome:
         self.begin(event, **head)
@@ -128,6 +149,20 @@ class MemoryStub:
     def freeze(self) -> None:
         """Hear nothing any more, as a container that is gone."""
         self._network.remove_stub(self.session)
+
+
+def request(
+    method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    """Of somebody who has nothing but a URL."""
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.netloc, timeout=20)
+    try:
+        connection.request(method, f"{place.path}?{place.query}", body, dict(headers or {}))
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 @dataclass
@@ -156,6 +191,7 @@ async def running_bridge(
     faults: Faults | None = None,
     epoch: int = 1,
     saved: Path | None = None,
+    serving: Sequence[FunctionId] = (ECHO,),
     **options: Any,
 ) -> AsyncIterator[Running]:
     """A bridge with an `ECHO` function. Stopped in the end, if it is not stopped already."""
@@ -172,7 +208,8 @@ async def running_bridge(
         saved=None if saved is None else SavedEvents(saved),
         **options,
     )
-    bridge.serve([ECHO])
+    if serving:
+        bridge.serve(serving)
     await bridge.start()
     try:
         yield Running(bridge, machine, transport, functions, events, network)

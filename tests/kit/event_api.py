@@ -82,6 +82,8 @@ class EventApiServer:
     handshakes_at: list[float] = field(default_factory=list)
     subscribes_at: list[float] = field(default_factory=list)
     posts_at: list[float] = field(default_factory=list)
+    websocket_publishes_at: list[float] = field(default_factory=list)
+    websocket_publishes: deque[No | None] = field(default_factory=deque)  # refusals, each used once
     published: list[Publish] = field(default_factory=list)
     tcp_connections: int = 0
     under_way: int = 0
@@ -280,6 +282,9 @@ class EventApiServer:
             self.subscribes_at.append(now)
             self.keys_seen.append(message["authorization"]["authorization"].split("Credential=")[1].split("/")[0])
             refusal = refusal or (self.subscribes.popleft() if self.subscribes else None)
+        elif kind == "publish":
+            self.websocket_publishes_at.append(now)
+            refusal = refusal or (self.websocket_publishes.popleft() if self.websocket_publishes else None)
         if refusal is not None:
             connection.send({"type": f"{kind}_error", "id": operation, **refusal.errors})
         elif kind == "subscribe":

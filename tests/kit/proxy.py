@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -49,7 +50,9 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @contextmanager
-def running_proxy(routes: Mapping[str, int], password: str | None = None) -> Iterator[Proxy]:
+def running_proxy(
+    routes: Mapping[str, int], password: str | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[Proxy]:
     proxy = Proxy(routes, password)
-    with running_server(proxy.serve) as (proxy.port, _):
+    with running_server(proxy.serve, tls=tls) as (proxy.port, _):
         yield proxy

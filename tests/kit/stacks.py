@@ -54,7 +54,14 @@ def write_project(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def synthesis_of(root: Path, *, mode: Mode = "local", stage: str = "alice", main: str = "stacks/app.py") -> Synthesis:
+def synthesis_of(
+    root: Path,
+    *,
+    mode: Mode = "local",
+    stage: str = "alice",
+    main: str = "stacks/app.py",
+    functions: tuple[str, ...] | None = None,
+) -> Synthesis:
     return Synthesis(
         app=AppName("notes"),
         stage=StageName(stage),
@@ -63,6 +70,7 @@ def synthesis_of(root: Path, *, mode: Mode = "local", stage: str = "alice", main
         project_root=str(root),
         main=main,
         outdir=str(root / ".kite" / stage / "assembly"),
+        functions=functions,
     )
 
 
@@ -99,10 +107,17 @@ def load_cdk() -> None:
         sys.dont_write_bytecode = False
 
 
-def build(root: Path, define: Callable[[Any], None], *, mode: Mode = "deploy", stage: str = "alice") -> Built:
+def build(
+    root: Path,
+    define: Callable[[Any], None],
+    *,
+    mode: Mode = "deploy",
+    stage: str = "alice",
+    functions: tuple[str, ...] | None = None,
+) -> Built:
     """Run `define(app)` in this process."""
     load_cdk()
-    synthesis = synthesis_of(root, mode=mode, stage=stage)
+    synthesis = synthesis_of(root, mode=mode, stage=stage, functions=functions)
     os.environ[SYNTHESIS_VARIABLE] = encode_synthesis(synthesis)
     try:
         from skykite import App

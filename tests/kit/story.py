@@ -108,6 +108,7 @@ def finished(
     init_ms: float | None = None,
     error: InvocationError | None = None,
     bridge_ms: float | None = None,
+    http_status: int | None = None,
 ) -> InvocationFinished:
     return InvocationFinished(
         request_id=id,
@@ -118,6 +119,7 @@ def finished(
         max_memory_mb=41,
         error=error,
         bridge_ms=bridge_ms,
+        http_status=http_status,
     )
 
 

@@ -15,7 +15,7 @@ from skykite.aws import AwsSession
 from skykite.live.appsync import AppSyncTransport, Pace
 from skykite.live.transport import Disconnection
 
-HURRIED = Pace(patience_s=5.0, pulse_s=0.01)
+HURRIED = Pace(patience_s=5.0, pulse_s=0.01, overlap_s=0.05, websocket_publishes=0)
 
 
 @dataclass

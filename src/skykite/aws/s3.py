@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
@@ -83,7 +83,7 @@ class S3:
             body: bytes = answer["Body"].read()
         except BotoCoreError as error:
             raise translate(error, self._caller.described("GetObject")) from error
-        modified: datetime = answer["LastModified"]
+        modified: datetime = answer["LastModified"].astimezone(UTC)
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return StoredObject(
             body=body,
@@ -157,6 +157,17 @@ class S3:
                 transfers.upload(str(file), bucket, key, extra_args={"ContentType": content_type}).result()
         except (BotoCoreError, ClientError) as error:
             raise translate(error, self._caller.described("PutObject")) from error
+
+    def holds_any(self, bucket: str, prefix: str) -> bool:
+        """Whether there is an object whose key begins so, or a version of one that was deleted; not in a bucket that
+        does not exist."""
+        try:
+            page = self._caller.call("ListObjectVersions", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        except AwsError as error:
+            if error.aws_code == "NoSuchBucket":
+                return False
+            raise
+        return bool(page.get("Versions") or page.get("DeleteMarkers"))
 
     def empty(self, bucket: str, *, prefix: str = "", progress: Callable[[int], None] = lambda _: None) -> int:
         """Delete every object whose key begins with `prefix`, and every version of it. Calls `progress` with the count

@@ -8,19 +8,16 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-import click
-import msgspec
+from typing import TYPE_CHECKING
 
 from skykite.cli.clock import SystemClock
 from skykite.cli.console import open_console
 from skykite.cli.environment import load_environment
-from skykite.cli.project import find_project, prepare_state, read_project
+from skykite.cli.loop import run_loop
+from skykite.cli.project import prepare_state, read_project
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError
@@ -35,13 +32,10 @@ if TYPE_CHECKING:
     from skykite.aws import AwsSession
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
-    from skykite.dev.keeping import Keeping
     from skykite.dev.place import Place, Surroundings
     from skykite.dev.session import DevSession
+    from skykite.live.cleanup import LiveRemains
     from skykite.model.manifest import Manifest
-    from skykite.model.project import Project
-
-_T = TypeVar("_T")
 
 
 class SystemIds:
@@ -79,7 +73,7 @@ def run_dev(
     if local and not bridge:
         refuse_kept(workspace.project)
     with open_console(settings) as (events, asker):
-        _run(
+        run_loop(
             lambda stop: _dev_session(
                 workspace, events, asker, local=local, bridge=bridge, port=port, functions=functions
             ).run(stop),
@@ -141,107 +135,6 @@ def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, .
     return found.variables, found.files
 
 
-def run_cloud_start(settings: Settings, *, foreground: bool) -> None:
-    """`kite cloud start`."""
-    from skykite.cli import kept_cloud
-
-    project = find_project(Path.cwd(), explicit=settings.project)
-    prepare_state(project)
-    with open_console(settings) as (events, _):
-
-        async def start(stop: asyncio.Event) -> None:
-            if already := await kept_cloud.running_already(project):
-                events.emit(already)
-                return
-            try:
-                kept_cloud.make_way(project, events)
-                if foreground:
-                    await _keeping(project, events, log=None).run(stop)
-                else:
-                    await _detach(project, events)
-            except SkykiteError as error:
-                # Another one that was started at the same moment may have been faster.
-                if error.code not in ("cloud-kept", "cloud-in-use"):
-                    raise
-                already = await kept_cloud.running_already(project)
-                if already is None:
-                    raise
-                events.emit(already)
-
-        _run(start, stoppable=foreground)
-
-
-async def _detach(project: Project, events: EventSink) -> None:
-    from skykite.cli import kept_cloud
-    from skykite.cloud import ensure_environment, ensure_function_environment
-    from skykite.cloud.files import make_private_directory
-    from skykite.dev.detach import launch_keeper
-
-    began = CLOCK.monotonic()
-    # Here, where there is somebody to see how far it is.
-    await ensure_environment(events, CLOCK)
-    await ensure_function_environment(events, CLOCK)
-    directory = kept_cloud.local_directory(project)
-    make_private_directory(directory)
-    started = await launch_keeper(
-        kept_cloud.keeper_command(project),
-        directory=directory,
-        environment=kept_cloud.keeper_environment(os.environ),
-        events=events,
-    )
-    events.emit(msgspec.structs.replace(started, elapsed_ms=(CLOCK.monotonic() - began) * 1000))
-
-
-def run_keeper(settings: Settings) -> None:
-    """The process that `kite cloud start` leaves behind."""
-    from skykite.cli.keeper_log import DetachedSink, LogStream
-    from skykite.cli.kept_cloud import local_directory
-    from skykite.cli.render import open_renderer
-    from skykite.dev.kept import LOG_FILE
-
-    project = find_project(Path.cwd(), explicit=settings.project)
-    log = local_directory(project) / LOG_FILE
-    stream = LogStream(log, CLOCK)
-    renderer = open_renderer("plain", stdout=stream, stderr=stream, environment=os.environ, clock=CLOCK)
-    sink = DetachedSink(renderer, CLOCK)
-    renderer.start()
-    try:
-        _run(lambda stop: _keeping(project, sink, log=log).run(stop), stoppable=True)
-    except SkykiteError as error:
-        sink.fail(error)
-        raise
-    finally:
-        renderer.stop()
-
-
-def run_cloud_stop(settings: Settings) -> None:
-    """`kite cloud stop`."""
-    from skykite.cli.kept_cloud import stop_kept
-
-    project = find_project(Path.cwd(), explicit=settings.project)
-    with open_console(settings) as (events, _):
-        events.emit(_run(lambda _: stop_kept(project, CLOCK)))
-
-
-def run_cloud_status(settings: Settings) -> int:
-    """`kite cloud status`; the exit code says whether a cloud can be worked with."""
-    from skykite.cli.kept_cloud import look
-
-    project = find_project(Path.cwd(), explicit=settings.project)
-    with open_console(settings) as (events, _):
-        status = _run(lambda _: look(project))
-        events.emit(status)
-    return 0 if status.state in ("kept", "dev") else 1
-
-
-def _keeping(project: Project, events: EventSink, *, log: Path | None) -> Keeping:
-    from skykite.cli.kept_cloud import local_directory
-    from skykite.dev.keeping import Keeping, KeepOptions
-
-    options = KeepOptions(app=project.name, directory=local_directory(project), region=project.region, log=log)
-    return Keeping(options=options, events=events, clock=CLOCK, ids=IDS)
-
-
 def run_deploy(settings: Settings, *, local: bool) -> None:
     """`kite deploy`: synth, bundles, change sets; outputs on stdout."""
     from skykite.dev.lock import hold_stage
@@ -259,28 +152,40 @@ def run_deploy(settings: Settings, *, local: bool) -> None:
             else:
                 await _deploy(workspace, _aws_session(workspace), events, asker)
 
-        _run(deploy)
+        run_loop(deploy)
 
 
-async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
+async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> Manifest:
+    """What is deployed now."""
     from skykite.synth import synthesize
 
-    result = await synthesize(
-        _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
-    )
+    remains = _live_remains(workspace, session, events, command="kite deploy")
+    async with asyncio.TaskGroup() as tasks:
+        holder = tasks.create_task(remains.holder())
+        result = await synthesize(
+            _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
+        )
+    await remains.agree_to_end(holder.result(), asker, doing="deploying")
     deployer = _deployer(workspace, session, events, asker)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_report_findings(result.assembly, events))
-        tasks.create_task(deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events)))
+        deploying = tasks.create_task(
+            deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events))
+        )
+    await remains.clear(expected=deploying.result().was_live)
+    return result.manifest
 
 
 async def _deploy_locally(workspace: Workspace, events: EventSink, asker: Asker) -> None:
     from skykite.cli import kept_cloud
     from skykite.deploy import StageFiles
+    from skykite.dev.interpreter import kept_version_notices
 
     kept = kept_cloud.required(workspace.project)
     outputs = kept_cloud.LocalOutputs(events)
-    await _deploy(workspace, _session_at(kept.address()), outputs, asker)
+    manifest = await _deploy(workspace, _session_at(kept.address()), outputs, asker)
+    for notice in kept_version_notices(entry.runtime for entry in manifest.functions):
+        events.emit(notice)
     await outputs.show(kept, StageFiles(workspace.project.state, workspace.stage))
 
 
@@ -301,7 +206,7 @@ def run_bootstrap(settings: Settings) -> None:
         async def bootstrap(_: asyncio.Event) -> None:
             await _deployer(workspace, _aws_session(workspace), events, asker).bootstrap()
 
-        _run(bootstrap)
+        run_loop(bootstrap)
 
 
 def run_remove(settings: Settings, *, local: bool) -> None:
@@ -329,13 +234,16 @@ def run_remove(settings: Settings, *, local: bool) -> None:
             finally:
                 await cloud.stop()
 
-        _run(remove)
+        run_loop(remove)
 
 
 async def _remove(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
     deployer = _deployer(workspace, session, events, asker)
     manifest = _read_manifest(workspace) if (workspace.assembly / MANIFEST_FILE).is_file() else None
-    await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
+    remains = _live_remains(workspace, session, events, command="kite remove")
+    await remains.agree_to_end(await remains.holder(), asker, doing="removing")
+    removed = await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
+    await remains.clear(expected=removed.was_live)
 
 
 def run_invoke(settings: Settings, *, function: str, event: Path | None, local: bool) -> int:
@@ -351,9 +259,9 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
     address = read_address(workspace.project.state / "local")
     with open_console(settings) as (events, asker):
         if address is not None:
-            return _run(lambda _: _invoke_beside(workspace, address, function, payload))
+            return run_loop(lambda _: _invoke_beside(workspace, address, function, payload))
         if local:
-            return _run(lambda _: _invoke_alone(workspace, _Preparations(events), asker, function, payload))
+            return run_loop(lambda _: _invoke_alone(workspace, _Preparations(events), asker, function, payload))
         manifest = _read_manifest(workspace)
         if manifest.mode == "local":
             raise SkykiteError(
@@ -361,7 +269,7 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
                 f"no `kite dev --local` runs for `{manifest.app}`, and stage `{manifest.stage}` was only run locally",
                 hint="start `kite dev --local` in another terminal, or add --local",
             )
-        return _run(lambda _: _invoke(workspace, _aws_session(workspace), function, payload))
+        return run_loop(lambda _: _invoke(workspace, _aws_session(workspace), function, payload))
 
 
 async def _invoke_beside(workspace: Workspace, address: CloudAddress, function: str, payload: bytes) -> int:
@@ -462,14 +370,9 @@ def _read_manifest(workspace: Workspace) -> Manifest:
 
 
 def _session_at(address: CloudAddress) -> AwsSession:
-    from skykite.aws import AwsSession
+    from skykite.dev.reach import session_at
 
-    return AwsSession(
-        region=address.region,
-        endpoint_url=address.url,
-        access_key_id=address.access_key_id,
-        secret_access_key=address.secret_access_key,
-    )
+    return session_at(address)
 
 
 def _aws_session(workspace: Workspace) -> AwsSession:
@@ -489,6 +392,19 @@ def _deployer(workspace: Workspace, session: AwsSession, events: EventSink, aske
     project = workspace.project
     return Deployer(
         session=session, events=events, clock=CLOCK, asker=asker, project_root=project.root, state=project.state
+    )
+
+
+def _live_remains(workspace: Workspace, session: AwsSession, events: EventSink, *, command: str) -> LiveRemains:
+    from skykite.live.cleanup import LiveRemains
+    from skykite.live.lease import holder_name
+
+    return LiveRemains(
+        aws=session,
+        events=events,
+        app=workspace.project.name,
+        stage=workspace.stage,
+        who=f"`{command}` of {holder_name()}",
     )
 
 
@@ -527,41 +443,3 @@ def _deploy_synthesis(workspace: Workspace) -> Synthesis:
         outdir=str(workspace.assembly),
         live_credentials=project.live_credentials,
     )
-
-
-def _run(main: Callable[[asyncio.Event], Coroutine[object, object, _T]], *, stoppable: bool = False) -> _T:
-    """Run to the end, or until Ctrl-C or SIGTERM.
-
-    A `stoppable` main watches the event it gets and ends by itself; any other is cancelled, and the command ends as
-    interrupted. A second Ctrl-C leaves at once, which leaves no process behind: our children end with their parent.
-    """
-
-    async def supervised() -> _T:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        work = asyncio.ensure_future(main(stop))
-
-        def on_signal() -> None:
-            if stop.is_set():
-                os._exit(130)
-            stop.set()
-            if not stoppable:
-                work.cancel()
-
-        if sys.platform == "win32":
-            signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(on_signal))
-        else:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, on_signal)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            raise click.Abort from None
-
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if sys.platform != "win32":
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(supervised())

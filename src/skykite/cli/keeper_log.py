@@ -51,8 +51,9 @@ class _LogFile(io.RawIOBase):
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # TextIOWrapper writes nothing else
         if self._size > LOG_LIMIT:
+            ours = os.path.sameopenfile(_STDOUT, _STDERR)  # else somebody still listens there
             with open_log(self._file) as fresh:
-                for descriptor in (_STDOUT, _STDERR):
+                for descriptor in (_STDOUT, _STDERR) if ours else (_STDERR,):
                     os.dup2(fresh.fileno(), descriptor)
             self._size = 0
         self._size += len(data)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 RUNTIMES: Final = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 ARCHITECTURES: Final = ("x86_64", "arm64")
 STUB_MEMORY: Final = 512  # MB; with it comes the computing power that connects fast and passes 6 MB on
-STUB_TIMEOUT: Final = 900  # seconds, Lambda's longest: the developer's side keeps the user's own
 DEFAULTS: Final[Mapping[str, Any]] = {
     "runtime": "python3.13",
     "memory_size": 1024,
@@ -149,7 +148,7 @@ class Function(SkykiteConstruct):
                 handler=made.handler or located.deployed_handler,
                 code=made.code,
                 memory_size=max(settings.memory_size, STUB_MEMORY) if stub else settings.memory_size,
-                timeout=aws_cdk.Duration.seconds(STUB_TIMEOUT if stub else settings.timeout),
+                timeout=aws_cdk.Duration.seconds(settings.timeout),
                 architecture=lambda_.Architecture.ARM_64
                 if settings.architecture == "arm64"
                 else lambda_.Architecture.X86_64,

@@ -21,7 +21,7 @@ from skykite.deploy.consent import Consent, describe_removal
 from skykite.deploy.execute import Broken, Done, Skipped, execute
 from skykite.deploy.operation import Applied, Removed, StackFailedError, StackOperator
 from skykite.deploy.planner import abandoned, leaving_exports, plan_deploy, plan_removal
-from skykite.deploy.replacing import consent_to_replace
+from skykite.deploy.replacing import consent_to_replace, developed_stacks
 from skykite.deploy.state import KnownResources, StageFiles, freshness
 from skykite.deploy.templates import (
     MARK,
@@ -31,6 +31,7 @@ from skykite.deploy.templates import (
     decode_template,
     deployed_resources,
     desired_stack,
+    runs_stubs,
 )
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, EventApi, bootstrap_bucket, parse_event_api
@@ -55,19 +56,23 @@ _URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What is deployed now. `changed` is false if there was nothing to do."""
+    """What is deployed now. `changed` is false if there was nothing to do; `was_live` says that functions were stubs
+    before."""
 
     outputs: dict[StackName, dict[str, str]]
     physical: dict[StackName, dict[LogicalId, str]]
     changed: bool
+    was_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemovedStacks:
-    """What `remove` did. `retained` are construct paths of resources that a policy kept, with their physical ids."""
+    """What `remove` did. `retained` are construct paths of resources that a policy kept, with their physical ids;
+    `was_live` says that functions were stubs."""
 
     stacks: tuple[StackName, ...]
     retained: dict[ConstructPath, str]
+    was_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +102,7 @@ class Deployer:
         self._clock = clock
         self._state = state
         self._asker = asker
+        self._agreed = False
         self._consent = Consent(asker)
         self._publisher = AssetPublisher(session=session, events=events, project_root=project_root)
         self._place: Place | None = None
@@ -129,9 +135,7 @@ class Deployer:
         removed = abandoned(desired, actual, app=manifest.app, stage=manifest.stage)
         importers = await self._importers(leaving_exports(desired, actual, removed))
         plan = plan_deploy(desired, actual, removed=removed, importers=importers)
-        notice = await consent_to_replace(manifest, desired, actual, asker=self._asker)
-        if notice is not None:
-            self._events.emit(notice)
+        await self._agree_to_replace(manifest, actual)
         self._say_unchanged(plan)
         states = dict(actual)
         if plan.steps:
@@ -153,7 +157,20 @@ class Deployer:
             )
         )
         self._events.emit(DeployFinished(outputs=outputs, elapsed_ms=elapsed))
-        return Deployed(outputs=outputs, physical=physical, changed=bool(plan.steps))
+        was_live = any(runs_stubs(actual[stack.name]) for stack in desired if stack.name in actual)
+        return Deployed(outputs=outputs, physical=physical, changed=bool(plan.steps), was_live=was_live)
+
+    async def agree_to_replace(self, manifest: Manifest) -> None:
+        """What `deploy` would say and ask about live functions in the place of real ones, beforehand."""
+        await self._agree_to_replace(manifest, await self._stacks())
+
+    async def _agree_to_replace(self, manifest: Manifest, actual: Mapping[StackName, StackState]) -> None:
+        if self._agreed:
+            return
+        notice = await consent_to_replace(manifest, actual, asker=self._asker)
+        self._agreed = True
+        if notice is not None:
+            self._events.emit(notice)
 
     async def remove(self, app: AppName, stage: StageName, *, manifest: Manifest | None = None) -> RemovedStacks:
         """Delete every stack of an app's stage, asking first if data would be lost. With a manifest, its construct
@@ -197,7 +214,9 @@ class Deployer:
                 skipped=not plan.steps,
             )
         )
-        return RemovedStacks(stacks=tuple(step.stack for step in plan.steps), retained=retained)
+        return RemovedStacks(
+            stacks=tuple(step.stack for step in plan.steps), retained=retained, was_live=any(map(runs_stubs, states))
+        )
 
     async def bootstrap(self) -> None:
         """Create or upgrade the bootstrap stack; nothing if it is as it should be."""
@@ -422,7 +441,7 @@ def _read_stacks(manifest: Manifest, assembly: Path, transform: Transform | None
     written = {entry.name: _read(assembly / entry.template) for entry in manifest.stacks}
     if transform is not None:
         written = _transformed(manifest, written, transform)
-    developed = {entry.stack for entry in manifest.functions if entry.live} if manifest.mode != "deploy" else set()
+    developed = developed_stacks(manifest)
     return tuple(
         desired_stack(
             entry,

@@ -1,51 +1,56 @@
 """`kite dev` on a stage that was deployed: its real functions give way to stubs, which is said, or asked first.
 
-In: what the assembly wants and what CloudFormation has. Out: a notice, or a SkykiteError. I/O: one question about
+In: what is to be deployed and what CloudFormation has. Out: a notice, or a SkykiteError. I/O: one question about
 stages that others may rely on, through the `Asker`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from skykite.aws import StackState
 from skykite.deploy.operation import next_move
-from skykite.deploy.templates import DesiredStack, is_developed, runs_deployed_code
+from skykite.deploy.templates import runs_deployed_code
 from skykite.errors import SkykiteError
 from skykite.model.events import Notice
 from skykite.model.manifest import Manifest
-from skykite.model.names import StackName
+from skykite.model.names import StackName, StageName
 from skykite.ports import Asker
 
 QUESTION: Final = "replace-deployed-stage"
-_RELIED_ON: Final = frozenset({"prod", "production"})
+_RELIED_ON: Final = frozenset({"prod", "production", "live"})
 
 
-def replaced_stacks(desired: Sequence[DesiredStack], actual: Mapping[StackName, StackState]) -> tuple[StackName, ...]:
-    """Stacks with real code in their functions, some of which shall now run on this machine. Pure."""
-    return tuple(
-        stack.name
-        for stack in desired
-        if is_developed(stack.mark)
-        and (state := actual.get(stack.name)) is not None
-        and next_move(state) == "update"
-        and runs_deployed_code(state)
+def developed_stacks(manifest: Manifest) -> frozenset[StackName]:
+    """Stacks some of whose functions shall run on a developer's machine. Pure."""
+    if manifest.mode == "deploy":
+        return frozenset()
+    return frozenset(entry.stack for entry in manifest.functions if entry.live)
+
+
+def replaced_stacks(manifest: Manifest, actual: Mapping[StackName, StackState]) -> frozenset[StackName]:
+    """Those of them that have real code in all their functions now. Pure."""
+    return frozenset(
+        name
+        for name in developed_stacks(manifest)
+        if (state := actual.get(name)) is not None and next_move(state) == "update" and runs_deployed_code(state)
     )
 
 
+def is_relied_on(stage: StageName) -> bool:
+    """Whether a word of its name says that others depend on it: `prod`, `prod-eu`, `eu-production`. Pure."""
+    return not _RELIED_ON.isdisjoint(stage.lower().split("-"))
+
+
 async def consent_to_replace(
-    manifest: Manifest,
-    desired: Sequence[DesiredStack],
-    actual: Mapping[StackName, StackState],
-    *,
-    asker: Asker,
+    manifest: Manifest, actual: Mapping[StackName, StackState], *, asker: Asker
 ) -> Notice | None:
     """What to say about it, if anything. Raises `live-replacement-refused`."""
-    if manifest.mode != "live" or not replaced_stacks(desired, actual):
+    if manifest.mode != "live" or not replaced_stacks(manifest, actual):
         return None
     app, stage = manifest.app, manifest.stage
-    if stage in _RELIED_ON and not await asker.confirm(
+    if is_relied_on(stage) and not await asker.confirm(
         QUESTION,
         f"Stage `{stage}` of `{app}` is deployed. While `kite dev` runs, whoever calls its functions runs what is on "
         "this machine; after that they fail, until it is deployed again. Go on?",

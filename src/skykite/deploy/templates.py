@@ -129,14 +129,14 @@ def is_unchanged(desired: DesiredStack, state: StackState) -> bool:
     return True
 
 
-def is_developed(mark: str | None) -> bool:
-    """Whether a stack with this mark has functions that run on a developer's machine."""
-    return mark is not None and "-" in mark
-
-
 def runs_deployed_code(state: StackState) -> bool:
     """Whether the functions of a stack are those of a real deploy, as far as one can tell."""
-    return not is_developed(_mark(state))
+    return "-" not in (_mark(state) or "")
+
+
+def runs_stubs(state: StackState) -> bool:
+    """Whether functions of a stack are stubs that pass their invocations on."""
+    return (_mark(state) or "").startswith("live-")
 
 
 def template_text(desired: DesiredStack, *, kept: Sequence[KeptExport] = ()) -> str:

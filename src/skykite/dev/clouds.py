@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from skykite.dev.place import Surroundings
+from skykite.dev.reach import session_at
 from skykite.errors import SkykiteError
 from skykite.model.events import Event
 
@@ -64,15 +65,8 @@ class KeptEmbeddedCloud:
         self._session: AwsSession | None = None
 
     async def open(self) -> AwsSession:
-        from skykite.aws import AwsSession
-
         address = self._kept.address()
-        self._session = AwsSession(
-            region=address.region,
-            endpoint_url=address.url,
-            access_key_id=address.access_key_id,
-            secret_access_key=address.secret_access_key,
-        )
+        self._session = session_at(address)
         await self._session.run(self._session.warm)
         return self._session
 
@@ -96,7 +90,6 @@ class OwnEmbeddedCloud:
         self._session: AwsSession | None = None
 
     async def open(self) -> AwsSession:
-        from skykite.aws import AwsSession
         from skykite.dev.keeper import Keeper
 
         surroundings = self._surroundings
@@ -109,12 +102,7 @@ class OwnEmbeddedCloud:
             invocations=_Unheard(),
         )
         address = await self._keeper.start()
-        self._session = AwsSession(
-            region=address.region,
-            endpoint_url=address.url,
-            access_key_id=address.access_key_id,
-            secret_access_key=address.secret_access_key,
-        )
+        self._session = session_at(address)
         await self._session.run(self._session.warm)
         return self._session
 

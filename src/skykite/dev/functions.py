@@ -104,8 +104,10 @@ class DevFunctions:
         assert self._aws is not None
         async with self._looking:
             if entry.id not in self._states:
-                self._states[entry.id] = await self._aws.run(self._aws.lambda_.get_configuration, name)
-                await self._configure()
+                state = await self._aws.run(self._aws.lambda_.get_configuration, name)
+                if entry.id not in self._states:  # else a deployment ended meanwhile, and what it left is newer
+                    self._states[entry.id] = state
+                    await self._configure()
 
     async def _physical_name(self, entry: FunctionEntry) -> str | None:
         state = self._states.get(entry.id)

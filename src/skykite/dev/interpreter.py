@@ -51,6 +51,23 @@ def version_notices(version: str | None, runtimes: Iterable[str]) -> tuple[Notic
     )
 
 
+def kept_version_notices(runtimes: Iterable[str]) -> tuple[Notice, ...]:
+    """One line if any deployed function gets another Python in AWS than in a kept cloud, which has `kite`'s own."""
+    own = "python{}.{}".format(*sys.version_info)
+    others = sorted({runtime for runtime in runtimes if runtime.startswith("python") and runtime != own}, key=_numbers)
+    if not others:
+        return ()
+    wanted = " and ".join(map(_spoken, others))
+    return (
+        Notice(
+            notice="runtime-differs",
+            message=f"deployed functions run on {_spoken(own)} here, as `kite` does, and on {wanted} in AWS; "
+            "compiled packages for one do not load in the other",
+            hint=f"install Skykite into an environment of {_spoken(others[0])} for the same one",
+        ),
+    )
+
+
 def _spoken(runtime: str) -> str:
     return runtime.replace("python", "Python ")
 

@@ -31,6 +31,7 @@ from skykite.dev.deployed import DeployedFunctions
 from skykite.dev.deployed_apis import KeptPorts, served_api
 from skykite.dev.failures import first_failure
 from skykite.dev.invokers import LambdaInvoker
+from skykite.dev.reach import session_at
 from skykite.errors import SkykiteError
 from skykite.gateway import Gateway, ServedApi
 from skykite.model.events import ErrorRaised
@@ -190,18 +191,10 @@ class Keeper:
         return runtime
 
     async def _connect(self) -> None:
-        from skykite.aws import AwsSession
-
         if self._aws is not None:  # it knows connections to a cloud that is gone
             self._aws.close()
         address = self.address
-        self._aws = AwsSession(
-            region=address.region,
-            endpoint_url=address.url,
-            access_key_id=address.access_key_id,
-            secret_access_key=address.secret_access_key,
-            threads=_CALLS,
-        )
+        self._aws = session_at(address, threads=_CALLS)
         await self._deployed.forget()
         if self._ports.known:
             await self._serve()

@@ -33,7 +33,7 @@ from skykite.model.events import CloudApi
 LOG_FILE: Final = "keeper.log"
 _LOCK: Final = "keeper.lock"
 _NOTE: Final = "keeper.json"
-_ANSWER_S: Final = 10.0
+_ANSWER_S: Final = 5.0
 _STOP_S: Final = 5.0  # for a clean end; it takes a tenth of that, or two seconds with requests under way
 _END_S: Final = 8.0  # for a cloud whose keeper was killed to save and end by itself
 _STEP_S: Final = 0.02  # the kernel tells nobody when a lock is let go
@@ -92,8 +92,7 @@ class KeptCloud:
                 raise TimeoutError  # noqa: TRY301  (it takes no questions: the same as if it gave no answer)
             await ask_to_stop(self.note.place, patience_s=_STOP_S)
         except (OSError, TimeoutError):
-            found = find_keeper(self.directory)
-            if isinstance(found, KeptCloud) and found.note.since == self.note.since:
+            if self._holds(find_keeper(self.directory)):
                 result = "killed"
                 _kill(self.note.pid)
         if not await _comes_true(self._is_gone):
@@ -103,12 +102,20 @@ class KeptCloud:
                 hint=f"end the process by hand{_and_log(self.note)}",
                 blame="skykite",
             )
-        (self.directory / _NOTE).unlink(missing_ok=True)
+        if isinstance(left := find_keeper(self.directory), DiedKeeper) and left.note.since == self.note.since:
+            forget_died(self.directory)
         return result
 
+    def _holds(self, found: KeptCloud | DiedKeeper | None) -> bool:
+        """Whether it is this keeper that was found alive, and not one that came after it."""
+        return isinstance(found, KeptCloud) and found.note.since == self.note.since
+
     def _is_gone(self) -> bool:
+        found = find_keeper(self.directory)
+        if isinstance(found, KeptCloud) and not self._holds(found):
+            return True
         # Its cloud saves and ends by itself where the keeper was killed.
-        return not (_is_held(self.directory) or is_cloud_held(self.directory) or is_alive(self.note.pid))
+        return not (self._holds(found) or is_cloud_held(self.directory) or is_alive(self.note.pid))
 
     async def _ask(self, question: Literal["status", "apis"], kind: type[_T]) -> _T:
         if self.note.place is None:

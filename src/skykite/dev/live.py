@@ -9,9 +9,12 @@ The bridge is up before a deployment begins, since a deployment may call functio
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from skykite.cloud import translate_urls
 from skykite.dev.clouds import CloudOfLive
@@ -28,7 +31,7 @@ from skykite.live.sessionpolicy import session_policy
 from skykite.live.templates import LiveStage, live_templates
 from skykite.model.bootstrap import EventApi, bootstrap_bucket
 from skykite.model.events import Endpoint, Notice
-from skykite.model.invocation import Invocation, Outcome
+from skykite.model.invocation import Failed, Invocation, Outcome, Report
 from skykite.model.manifest import Manifest
 from skykite.model.names import FunctionId, StackName
 from skykite.model.project import LiveCredentials
@@ -65,6 +68,8 @@ class LivePlace:
         assert self._aws is not None
         assert self._identity is not None
         deployer = self._deployer()
+        if self._bridge is None:  # nothing of Live shall be on a stage before the user has agreed to it
+            await deployer.agree_to_replace(manifest)
         api = await deployer.event_api()
         await self._begin_credentials(manifest, api)
         self._functions.expect(manifest, aws=self._aws, variables=self._variables())
@@ -72,17 +77,38 @@ class LivePlace:
         bridge.serve([entry.id for entry in live_functions(manifest)])
         notices: list[Notice] = []
         stage = LiveStage(
-            app=manifest.app, stage=manifest.stage, region=manifest.region, api=api, developer=self._identity
+            app=manifest.app,
+            stage=manifest.stage,
+            region=manifest.region,
+            api=api,
+            developer=self._identity,
+            credentials=manifest.live_credentials,
         )
 
         def transform(templates: Mapping[StackName, Mapping[str, Any]]) -> Mapping[StackName, Mapping[str, Any]]:
             made = live_templates(templates, live_functions(manifest), stage)
             notices.extend(made.notices)
+            self._keep_templates(manifest, made.templates)
             return made.templates
 
         build = self._surroundings.options.build
         deployed = await deployer.deploy(manifest, assembly, build=build, transform=transform)
         return await self._serve(deployed_part(manifest, deployed.physical), deployed, bridge, notices)
+
+    def templates(self, assembly: Path) -> Path:
+        """Those with what Live adds."""
+        return self._templates if self._templates.is_dir() else assembly
+
+    @property
+    def _templates(self) -> Path:
+        return self._surroundings.state / self._surroundings.options.stage / "live-templates"
+
+    def _keep_templates(self, manifest: Manifest, templates: Mapping[StackName, Mapping[str, Any]]) -> None:
+        shutil.rmtree(self._templates, ignore_errors=True)
+        for entry in manifest.stacks:
+            file = self._templates / entry.template
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(msgspec.json.encode(templates[entry.name]))
 
     def _deployer(self) -> Deployer:
         assert self._aws is not None
@@ -145,6 +171,14 @@ class LivePlace:
         state = await self._functions.meet(invocation.function)
         if state is not None and not self._credentials.serves(invocation.function):
             self._credentials.serve(_roles(self._functions.states))
+        if not self._credentials.serves(invocation.function):  # nothing runs without credentials of its own
+            return Failed(
+                kind="unavailable",
+                error_type="ResourceNotFoundException",
+                message=f"Function not found: {invocation.function}",
+                report=Report(duration_ms=0.0),
+                request_id=invocation.request_id,
+            )
         credentialed = CredentialedInvoker(
             invoker=self._functions, keeper=self._credentials, clock=surroundings.clock, events=surroundings.events
         )

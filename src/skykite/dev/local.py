@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
+from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, cloud_environment, translate_urls
 from skykite.dev.configure import deployed_part, live_functions, resource_names
 from skykite.dev.freshness import FrontGate, GatedInvoker
 from skykite.dev.functions import DevFunctions
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.ports import Ports
+from skykite.dev.reach import session_at
 from skykite.dev.unserved import unserved_notices
 from skykite.gateway import Gateway, ServedApi
 from skykite.model.events import ErrorRaised, Notice
@@ -71,14 +72,7 @@ class LocalPlace:
         """Be reachable."""
         await self._handoff.start()
         self._address = address = await self._cloud.start()
-        from skykite.aws import AwsSession
-
-        self._aws = AwsSession(
-            region=address.region,
-            endpoint_url=address.url,
-            access_key_id=address.access_key_id,
-            secret_access_key=address.secret_access_key,
-        )
+        self._aws = session_at(address)
         await self._aws.run(self._aws.warm)
 
     async def apply(self, manifest: Manifest, assembly: Path) -> Served:
@@ -95,7 +89,7 @@ class LocalPlace:
             project_root=surroundings.project_root,
             state=surroundings.state,
         )
-        self._functions.expect(manifest, aws=self._aws, variables=_credentials(self.address))
+        self._functions.expect(manifest, aws=self._aws, variables=_variables(self.address))
         deployed = await deployer.deploy(manifest, assembly, build=surroundings.options.build)
         return await self._serve(manifest, deployed)
 
@@ -139,6 +133,10 @@ class LocalPlace:
             notices=unserved_notices(manifest),
         )
 
+    def templates(self, assembly: Path) -> Path:
+        """Those of the assembly."""
+        return assembly
+
     async def keep(self) -> None:
         """Start the embedded cloud again when it dies."""
         clock, events = self._surroundings.clock, self._surroundings.events
@@ -168,11 +166,6 @@ class LocalPlace:
             self._aws.close()
 
 
-def _credentials(address: CloudAddress) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": address.url,
-        "AWS_ACCESS_KEY_ID": address.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": address.secret_access_key,
-        "AWS_REGION": address.region,
-        "AWS_DEFAULT_REGION": address.region,
-    }
+def _variables(address: CloudAddress) -> dict[str, str]:
+    """What Lambda would add to a function's environment, for this cloud."""
+    return {name: value for name, value in cloud_environment(address).items() if value}

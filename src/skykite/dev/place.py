@@ -89,6 +89,9 @@ class Place(Protocol):
     async def apply(self, manifest: Manifest, assembly: Path) -> Served:
         """Deploy the assembly, and point everything that invokes functions at what came out. Raises SkykiteError."""
 
+    def templates(self, assembly: Path) -> Path:
+        """The folder of the templates that were deployed last, under the names they have in the assembly."""
+
     async def keep(self) -> None:
         """Stay reachable, until that fails: raises SkykiteError then. Runs beside the session."""
 

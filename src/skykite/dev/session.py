@@ -18,6 +18,7 @@ from pathlib import Path
 
 from skykite.dev.configure import bundled_sources, check_selection, find_interpreter
 from skykite.dev.decide import Interests, decide, relative
+from skykite.dev.failures import first_failure
 from skykite.dev.freshness import FreshnessGate, Mark, PolitelyAsking
 from skykite.dev.interpreter import ask_version, version_notices
 from skykite.dev.lock import hold_stage
@@ -127,7 +128,7 @@ class DevSession:
                 tasks.create_task(self._reload_when_stale())
                 tasks.create_task(self._place.keep())
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise first_failure(group) from group
 
     async def _start(self, started: float) -> None:
         self._environment, self._environment_files = self._options.load_environment()
@@ -187,7 +188,7 @@ class DevSession:
     async def _report_findings(self, assembly: Path) -> None:
         """What AWS would refuse although the embedded cloud may take it. Said, and the session goes on."""
         try:
-            findings = await validate(assembly)
+            findings = await validate(assembly, templates_in=self._place.templates(assembly))
         except SkykiteError as error:
             findings = (error,)
         for finding in findings:
@@ -289,7 +290,7 @@ class DevSession:
                 self._gate.enter("deploying")
                 await self._apply(result, started)
         except (SkykiteError, ExceptionGroup) as raised:
-            error = _first(raised) if isinstance(raised, ExceptionGroup) else raised
+            error = first_failure(raised) if isinstance(raised, ExceptionGroup) else raised
             if not isinstance(error, SkykiteError):
                 raise
             self._events.emit(ErrorRaised.of(error))
@@ -329,16 +330,3 @@ async def _until(stop: asyncio.Event, work: Coroutine[object, object, None]) -> 
         await asyncio.wait({task, waiter})
     if not task.cancelled():
         task.result()
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The exception to show of several that came together: ours before the rest."""
-    leaves: list[BaseException] = []
-    pending: list[BaseException] = [group]
-    while pending:
-        error = pending.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            pending.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    return next((error for error in leaves if isinstance(error, SkykiteError)), leaves[0])

@@ -1,4 +1,4 @@
-"""The transport over AppSync Events: a subscription to the stage's requests, and publishing over HTTP.
+"""The transport over AppSync Events: a subscription to the stage's requests, and publishing, over HTTP or beside it.
 
 In: an Event API, a session that signs, a stage. Out: what `transport.Transport` promises. I/O: through
 `subscription`, `publisher` and `network`.
@@ -23,6 +23,7 @@ from skykite.live.circuit import Circuit
 from skykite.live.http import HttpPool
 from skykite.live.network import Trouble, find_route
 from skykite.live.publisher import AT_ONCE, Counts, Publisher
+from skykite.live.shortcut import PER_SECOND, WebSocketShortcut
 from skykite.live.subscription import SILENCE_S, Subscription, subscribe
 from skykite.live.transport import Disconnection, Listener
 from skykite.model.bootstrap import EventApi
@@ -38,16 +39,22 @@ _DRAIN_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """Seconds. `patience_s`: how long the first connection may take; a new Event API refuses for a while.
-    `renew_s`: the age at which a connection is replaced; the service ends it after a day."""
+    """Seconds, but for `at_once`, requests over HTTP, and `websocket_publishes`, as many a second.
+
+    `patience_s`: how long the first connection may take; a new Event API refuses for a while. `renew_s`: the age at
+    which a connection is replaced; the service ends it after a day. `overlap_s`: for what is on its way over the one
+    that is replaced.
+    """
 
     patience_s: float = 60.0
     silence_s: float = SILENCE_S
     renew_s: float = 23.5 * 3600
+    overlap_s: float = 2.0
     credentials_s: float = 60.0
     doubt_s: float = 10.0
     pulse_s: float = 2.0
     at_once: int = AT_ONCE
+    websocket_publishes: int = PER_SECOND
 
 
 class AppSyncTransport:
@@ -69,6 +76,7 @@ class AppSyncTransport:
         self._publisher: Publisher | None = None
         self._pool: HttpPool | None = None
         self._current: Subscription | None = None
+        self._retiring: set[Subscription] = set()
         self._trouble: Trouble | None = None  # of the subscription
         self._publish_trouble: Trouble | None = None
         self._told: Disconnection | None = None
@@ -88,12 +96,19 @@ class AppSyncTransport:
         await self._aws.run(self._prepare)
         loop = asyncio.get_running_loop()
         self._pool = HttpPool(find_route(self._api.http_host, endpoint_url=self._aws.endpoint_url, tls=self._context))
-        self._publisher = Publisher(
+        shortcut = WebSocketShortcut(
+            current=lambda: self._current,
+            sign=self._sign,
+            on_denied=self._doubt_credentials,
+            per_second=self._pace.websocket_publishes,
+        )
+        shortcut.publisher = self._publisher = Publisher(
             self._pool,
             sign=self._sign,
             host=self._api.http_host,
             on_trouble=self._publishing,
             on_denied=self._doubt_credentials,
+            shortcut=shortcut,
             at_once=self._pace.at_once,
         )
         self._first = loop.create_future()
@@ -128,9 +143,9 @@ class AppSyncTransport:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._current is not None:
-            self._current.close()
-            self._current = None
+        for subscription in (*self._retiring, *([self._current] if self._current else [])):
+            subscription.close()
+        self._current = None
         if self._publisher is not None:
             if self._up:
                 await self._publisher.drain(_DRAIN_S)
@@ -210,8 +225,7 @@ class AppSyncTransport:
                     self._lost(trouble)
                 await self._pause(until=self._circuit.retry_at)
                 continue
-            if self._current is not None:
-                self._current.close()
+            self._retire(self._current)
             self._current, self._trouble = opened, None
             self._tell()
             if self._first is not None and not self._first.done():
@@ -226,6 +240,18 @@ class AppSyncTransport:
                 if now - began < _PROVEN_S:
                     self._circuit.failed(ended, started=now, now=now)
                     await self._pause(until=self._circuit.retry_at)
+
+    def _retire(self, subscription: Subscription | None) -> None:
+        """Its successor is subscribed; what both receive, the wire layer takes once."""
+        if subscription is None:
+            return
+        self._retiring.add(subscription)
+
+        def leave() -> None:
+            self._retiring.discard(subscription)
+            subscription.close()
+
+        asyncio.get_running_loop().call_later(self._pace.overlap_s, leave)
 
     async def _subscribe(self) -> Subscription:
         try:

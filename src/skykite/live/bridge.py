@@ -18,7 +18,7 @@ from skykite.errors import SkykiteError
 from skykite.live.fronts import Fronts
 from skykite.live.lease import Lease
 from skykite.live.payloads import Payloads
-from skykite.live.queue import FairQueue, Waiting
+from skykite.live.queue import IN_MEMORY, FairQueue, Waiting
 from skykite.live.saved_events import SavedEvents
 from skykite.live.transfers import Transfers
 from skykite.live.transport import Disconnection, Transport
@@ -50,6 +50,7 @@ DropReason = Literal["expired", "cancelled", "undelivered", "rejected"]
 class _Running:
     waiting: Waiting
     task: asyncio.Task[None]
+    unwanted: bool = False  # its outcome: nobody waits for it any more
 
 
 class Bridge:
@@ -71,6 +72,7 @@ class Bridge:
         lease: Lease | None = None,
         saved: SavedEvents | None = None,
         at_once: int = AT_ONCE,
+        in_memory: int = IN_MEMORY,
     ) -> None:
         self._transport = transport
         self._machine = machine
@@ -80,9 +82,9 @@ class Bridge:
         self._lease = lease
         self._at_once = at_once
         self._loop = asyncio.get_running_loop()
-        self._functions: frozenset[FunctionId] = frozenset()
+        self._functions: frozenset[FunctionId] | None = None  # until it is known, invocations wait
         self._names: Mapping[str, str] = {}
-        self._queue = FairQueue()
+        self._queue = FairQueue(in_memory=in_memory)
         self._running: dict[bytes, _Running] = {}
         self._running_bytes = 0
         self._answered: dict[bytes, wire.InvocationHead] = {}  # outcome on its way
@@ -118,10 +120,12 @@ class Bridge:
         }
 
     def serve(self, functions: Collection[FunctionId], *, names: Mapping[str, str] | None = None) -> None:
-        """These functions, and no others, are run from now on. `names` says what to call other resources of the app,
-        by physical name, where they trigger a function."""
+        """These functions, and no others, are run from now on; until the first call, invocations wait. `names` says
+        what to call other resources of the app, by physical name, where they trigger a function."""
         self._functions = frozenset(functions)
         self._names = dict(names or {})
+        self._dispatch()
+        self._pump()
 
     async def start(self) -> None:
         """Connect, and tell other sessions of this stage to step down. Raises SkykiteError if that is impossible."""
@@ -136,9 +140,12 @@ class Bridge:
         try:
             if keeping is not None:
                 await asyncio.wait({over, keeping}, return_when=asyncio.FIRST_COMPLETED)
+                if not keeping.done():  # nothing was left to finish; the lease says in a moment who took over
+                    await asyncio.wait({keeping}, timeout=_WHO_S)
                 if keeping.done():
                     keeping.result()
             await over
+            self._tell_taken_over("another session")
         finally:
             for task in (over, keeping):
                 if task is not None:
@@ -268,12 +275,6 @@ class Bridge:
     # Invocations
 
     def _invoke(self, event: wire.Invoke) -> None:
-        function = FunctionId(event.head.function)
-        if function not in self._functions:
-            text = f"`{function}` is not among the functions that the running `kite dev` runs; deploy the stage again"
-            self._machine.raised(event.id, "LiveFunctionUnknown", text, (), self._now())
-            self._drop(event.head, "rejected", "this session does not run that function")
-            return
         waiting = Waiting(
             id=event.id,
             head=event.head,
@@ -292,6 +293,8 @@ class Bridge:
 
     def _dispatch(self) -> None:
         """Start what there is room for."""
+        if self._functions is None:
+            return
         while (waiting := self._queue.peek()) is not None and len(self._running) < self._at_once:
             if self._running and self._running_bytes + waiting.size > AT_ONCE_BYTES:
                 return
@@ -301,10 +304,19 @@ class Bridge:
                 self._queue.remove(waiting.id)
                 self._answer_failure(waiting, "LiveQueueFull", f"a waiting event cannot be read again: {error}")
                 continue
+            if waiting.function not in self._functions:
+                self._reject(waiting)
+                continue
             task = self._loop.create_task(self._run(waiting), name=f"bridge {waiting.head.request_id}")
             self._running[waiting.id] = _Running(waiting=waiting, task=task)
             self._running_bytes += waiting.size
             task.add_done_callback(partial(self._ran, waiting.id))
+
+    def _reject(self, waiting: Waiting) -> None:
+        name = waiting.function
+        text = f"`{name}` is not among the functions that the running `kite dev` runs; deploy the stage again"
+        self._answer_failure(waiting, "LiveFunctionUnknown", text)
+        self._drop(waiting.head, "rejected", "this session does not run that function")
 
     async def _run(self, waiting: Waiting) -> None:
         assert waiting.payload is not None
@@ -322,16 +334,21 @@ class Bridge:
                 )
             )
         except SkykiteError as error:
-            self._answer_failure(waiting, "LiveDevFailed", f"{error.code}: {error.message}")
+            if not self._running[waiting.id].unwanted:
+                self._answer_failure(waiting, "LiveDevFailed", f"{error.code}: {error.message}")
             self._complain(error)
             return
-        self._answer(waiting, outcome)
+        if not self._running[waiting.id].unwanted:
+            self._answer(waiting, outcome)
 
     def _ran(self, id: bytes, task: asyncio.Task[None]) -> None:
         running = self._running.pop(id)
         self._running_bytes -= running.waiting.size
         self._fronts.forget(id)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if not (running.unwanted or self._stopping):  # something within was ended, and not by us
+                self._answer_failure(running.waiting, "LiveDevFailed", "what ran it here was ended")
+        elif (error := task.exception()) is not None:
             # A bug of ours. Whoever waits is told, and so is the user.
             self._answer_failure(running.waiting, "LiveDevFailed", f"{type(error).__name__}: {error}")
             self._loop.call_exception_handler({"message": "an invocation broke the bridge", "exception": error})
@@ -365,6 +382,7 @@ class Bridge:
         running = self._running.get(event.id)
         self._fronts.forget(event.id)
         if running is not None:
+            running.unwanted = True
             running.task.cancel()  # what a worker has begun goes on to its end, as in Lambda
             self._drop(event.head, "cancelled", f"nobody waits for its outcome any more: {event.why}")
         elif self._machine.serving:

@@ -8,7 +8,7 @@ Function URLs and load balancers wait as long as the function may take.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -29,13 +29,13 @@ WEBSOCKET_API: Final = FrontLimit(name="WebSocket API", seconds=29.0, answer="an
 
 class _Context(msgspec.Struct):
     domain: str | None = msgspec.field(default=None, name="domainName")
-    elb: msgspec.Raw | None = None
+    elb: Any = None
     connection: str | None = msgspec.field(default=None, name="connectionId")
     api: str | None = msgspec.field(default=None, name="apiId")
 
 
 class _Event(msgspec.Struct):
-    version: msgspec.Raw | None = None  # of the format; REST APIs leave it out
+    version: Any = None  # of the format; REST APIs leave it out
     context: _Context = msgspec.field(default_factory=_Context, name="requestContext")
 
 
@@ -43,7 +43,7 @@ def front_limit(payload: bytes) -> FrontLimit | None:
     """Of the API that sent this event; None if it is none, or waits as long as it takes."""
     try:
         event = msgspec.json.decode(payload, type=_Event)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     context = event.context
     if context.elb is not None or context.api is None or ".lambda-url." in (context.domain or ""):

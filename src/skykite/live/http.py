@@ -61,6 +61,7 @@ class HttpPool:
         except _StaleError:
             raise Trouble("unreachable", f"`{self._route.host}` closed the connection without an answer") from None
         except TimeoutError as error:
+            self.drop_idle()  # what is wrong with one connection is wrong with those that are kept, too
             raise Trouble("unreachable", f"`{self._route.host}` did not answer for {self._limit_s:.0f} s") from error
         except OSError as error:
             raise trouble_of(error, self._route) from error

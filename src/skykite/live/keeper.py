@@ -122,6 +122,13 @@ class CredentialKeeper:
         held = self._held.get(function)
         return (held and held.variables) or {}
 
+    def renew_ahead(self) -> None:
+        """Begin to renew what is used and will soon be too short for an invocation. Called every `pulse_s`."""
+        now = self._clock.now()
+        for held in self._held.values():
+            if held.to_renew_ahead(now):
+                self._fetch(held)
+
     async def ready(self, function: FunctionId) -> None:
         """Return once the function has credentials that are long enough for an invocation. At once for one that is not
         served here. Raises the SkykiteError for which it has none."""
@@ -153,10 +160,7 @@ class CredentialKeeper:
                 started.set()
                 while True:
                     await asyncio.sleep(self._pulse_s)
-                    now = self._clock.now()
-                    for held in self._held.values():
-                        if held.to_renew_ahead(now):
-                            self._fetch(held)
+                    self.renew_ahead()
         finally:
             self._tasks = None
             for done, held in list(self._waited_for.items()):
@@ -177,6 +181,8 @@ class CredentialKeeper:
             outcome = await self._source.obtain(held.function)
         except SkykiteError as error:
             outcome = error
+        except Exception as error:  # noqa: BLE001  (a bug of ours concerns this function, and not all of them)
+            outcome = _fault(error)
         self._arrived.append((held, done, outcome))
         self._news.set()
 
@@ -214,7 +220,8 @@ class CredentialKeeper:
     async def _tell(self, new: Mapping[FunctionId, Mapping[str, str]]) -> SkykiteError | None:
         try:
             await self._on_credentials(new)
-        except SkykiteError as error:
+        except Exception as raised:  # noqa: BLE001  (likewise)
+            error = raised if isinstance(raised, SkykiteError) else _fault(raised)
             for function in new:  # to be told again
                 if (held := self._held.get(function)) is not None:
                     held.variables = None
@@ -287,6 +294,10 @@ class CredentialedInvoker:
             request_id=request_id,
             hint=error.hint,
         )
+
+
+def _fault(error: Exception) -> SkykiteError:
+    return SkykiteError("internal", f"this is a bug in Skykite: `{type(error).__name__}: {error}`", blame="skykite")
 
 
 def _stopped() -> SkykiteError:

@@ -1,7 +1,7 @@
 """Who serves a stage: an object in the bootstrap bucket that the dev session renews and that stubs read.
 
 In: the bucket, who we are. Out: an epoch that grows with every session, and word of having been superseded.
-I/O: S3, through `aws`.
+I/O: S3, through `aws`; who is logged in, and this machine's name.
 
 Each write is conditional on what was read or written before, so of two sessions that take the lease at once one
 fails, reads again and takes the next epoch. Whether a lease is alive is judged by S3's clock alone: a lease that was
@@ -11,6 +11,8 @@ not written for `ttl_s` is dead, whatever the clocks of laptops and containers s
 from __future__ import annotations
 
 import asyncio
+import getpass
+import platform
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,6 +60,33 @@ class LeaseState:
         return self.document.open and self.age_s <= self.document.ttl_s
 
 
+def holder_name() -> str:
+    """Who we are to others who work on the same stage: `alice@laptop`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # no name in the environment, and none in the system's list of users
+        user = "somebody"
+    return f"{user}@{platform.node() or 'somewhere'}"
+
+
+async def read_lease(aws: AwsSession, bucket: str, key: str) -> LeaseState | None:
+    """The lease as it is now; `None` if nobody was ever there. Raises AwsError."""
+    try:
+        found = await aws.run(aws.s3.get, bucket, key, limit=_LIMIT)
+    except AwsError as error:
+        if error.code == "aws-access-denied":  # what S3 says of a missing object to who may not list the bucket
+            return None
+        raise
+    if found is None:
+        return None
+    try:
+        document = msgspec.json.decode(found.body, type=LeaseDocument)
+    except (msgspec.MsgspecError, RecursionError):
+        # Not ours to judge, but to replace: its session, should it still run, is told by its own renewal, which fails.
+        document = LeaseDocument(epoch=0, session="", open=False)
+    return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
+
+
 class Lease:
     """One session's hold on one stage: `take`, then `keep` until it ends, then `release`."""
 
@@ -94,21 +123,7 @@ class Lease:
 
     async def read(self) -> LeaseState | None:
         """The lease as it is now; `None` if nobody was ever there."""
-        try:
-            found = await self._aws.run(self._aws.s3.get, self._bucket, self._key, limit=_LIMIT)
-        except AwsError as error:
-            if error.code == "aws-access-denied":  # what S3 says of a missing object to who may not list the bucket
-                return None
-            raise
-        if found is None:
-            return None
-        try:
-            document = msgspec.json.decode(found.body, type=LeaseDocument)
-        except msgspec.MsgspecError:
-            # Not ours to judge, but to replace: the epoch is lost with it, and a session that still runs with a
-            # higher one is told by its own renewal, which fails.
-            document = LeaseDocument(epoch=0, session="", open=False)
-        return LeaseState(document=document, etag=found.etag, age_s=(found.served - found.modified).total_seconds())
+        return await read_lease(self._aws, self._bucket, self._key)
 
     async def take(self) -> LeaseState | None:
         """Make the stage ours. Returns the lease it was taken from if its session is still alive.
@@ -118,7 +133,7 @@ class Lease:
         for _ in range(_ATTEMPTS):
             before = await self.read()
             document = LeaseDocument(
-                epoch=1 if before is None else before.document.epoch + 1,
+                epoch=self._next_epoch(before),
                 session=self._session,
                 ttl_s=self._ttl_s,
                 who=self._who,
@@ -133,25 +148,32 @@ class Lease:
             hint="stop one `kite dev` of those that are started on this stage at the same time",
         )
 
+    def _next_epoch(self, before: LeaseState | None) -> int:
+        """The bucket forgets a lease a day after its last session. Without one begin above all that ever were, or what
+        a session of last week was heard to say would make this one step down, when somebody says it again."""
+        if before is None or before.document.epoch == 0:
+            return int(self._clock.now().timestamp())
+        return before.document.epoch + 1
+
     async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
         """Renew the lease for as long as it is ours. Returns the lease of who took it over.
 
         `on_trouble` is told when the lease has died because it cannot be renewed; it is tried again.
         """
         assert self._document is not None
-        told = False
+        told = deleted = False
         renewed = self._clock.monotonic()
         pause = self._ttl_s / 3
         while True:
-            self._nudged.clear()
             try:
                 async with asyncio.timeout(pause):
                     await self._nudged.wait()
             except TimeoutError:
                 pass
+            self._nudged.clear()
             try:
                 if await self._write(self._document, self._etag):
-                    renewed, pause, told = self._clock.monotonic(), self._ttl_s / 3, False
+                    renewed, pause, told, deleted = self._clock.monotonic(), self._ttl_s / 3, False, False
                     continue
                 found = await self.read()
             except SkykiteError as error:
@@ -167,7 +189,9 @@ class Lease:
             else:
                 self.superseded_by = found.document
                 return found.document
-            pause = 0.0
+            # A lease that can neither be seen nor written may be another's: not all who may write it may read it.
+            pause = min(self._ttl_s / 12, 5.0) if deleted else 0.0
+            deleted = found is None
 
     def nudge(self) -> None:
         """Renew now: this machine has slept, or somebody says the stage is theirs."""
@@ -177,7 +201,14 @@ class Lease:
         """Say that nobody serves the stage any more, unless somebody else does."""
         if self._document is None or self.superseded_by is not None:
             return
-        await self._write(msgspec.structs.replace(self._document, open=False), self._etag)
+        for _ in range(_ATTEMPTS):
+            if await self._write(msgspec.structs.replace(self._document, open=False), self._etag):
+                return
+            # A renewal that was under way was faster, unless the stage is another's now.
+            found = await self.read()
+            if found is None or found.document.session != self._session:
+                return
+            self._etag = found.etag
 
     async def _write(self, document: LeaseDocument, etag: str | None) -> bool:
         written = await self._aws.run(

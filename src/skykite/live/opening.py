@@ -5,16 +5,14 @@ In: where and as whom. Out: a `Bridge` that holds its stage's lease and is not c
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
 from pathlib import Path
 
 from skykite.aws import AwsSession
 from skykite.live.appsync import AppSyncTransport
 from skykite.live.bridge import Bridge
 from skykite.live.key import obtain_stage_key
-from skykite.live.lease import Lease
+from skykite.live.lease import Lease, holder_name
 from skykite.live.payloads import Payloads
 from skykite.live.saved_events import SavedEvents
 from skykite.model.bootstrap import EventApi
@@ -49,7 +47,7 @@ async def open_bridge(
         bucket=bucket,
         key=lease_key(app, stage),
         session=session,
-        who=_who(),
+        who=holder_name(),
         pid=os.getpid(),
         clock=clock,
     )
@@ -76,11 +74,3 @@ async def open_bridge(
         lease=lease,
         saved=SavedEvents(state / "events"),
     )
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError, ImportError):  # no name in the environment, and none in the system's list of users
-        user = "somebody"
-    return f"{user}@{platform.node() or 'somewhere'}"

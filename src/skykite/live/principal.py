@@ -14,6 +14,8 @@ from typing import Any, Final
 from skykite.aws import Identity
 
 TRUST_SID: Final = "SkykiteLive"
+_ACTIONS: Final = ("sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession")
+"""The others are asked for when the developer's own session carries a source identity or tags that are passed on."""
 
 
 def trust_statement(identity: Identity) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def trust_statement(identity: Identity) -> dict[str, Any]:
         "Sid": TRUST_SID,
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:{identity.partition}:iam::{identity.account}:root"},
-        "Action": "sts:AssumeRole",
+        "Action": list(_ACTIONS),
         "Condition": {"ArnLike": {"aws:PrincipalArn": arns[0] if len(arns) == 1 else arns}},
     }
 

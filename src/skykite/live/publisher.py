@@ -1,8 +1,8 @@
-"""Publishes datagrams to AppSync Events over HTTP, which knows no limit of 25 a second as a WebSocket does.
+"""Publishes datagrams to AppSync Events: over HTTP, which knows no limit of 25 a second as a WebSocket does.
 
 In: datagrams for channels. Out: requests with up to five, as many at a time as the `Circuit` lets through, every
 channel in its turn. What cannot be sent within seconds is dropped: by then the wire layer has sent it again.
-I/O: `HttpPool`.
+A `shortcut`, where it may be taken, costs less: that is how a few small ones at a time go. I/O: `HttpPool`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from skykite.errors import SkykiteError
 from skykite.live.circuit import Circuit
@@ -29,9 +29,20 @@ _MOST_WAITING: Final = 64 * 1024 * 1024  # bytes
 _ENVELOPE: Final = 512  # bytes: the channel, and what is around the events
 
 
+class Shortcut(Protocol):
+    """Another way for datagrams. What became of them it tells by `confirm`, or by having them published again."""
+
+    def is_open(self) -> bool:
+        """Whether it may be taken now."""
+
+    def take(self, channel: str, datagrams: Sequence[bytes]) -> bool:
+        """Send them that way; False if they are not for it."""
+
+
 @dataclass(slots=True)
 class Counts:
-    """Of datagrams. `lost` were refused one by one, or in a request that failed; `dropped` were never sent."""
+    """Of datagrams. `lost` were refused one by one, or in a request that failed; `dropped` were never sent.
+    `requests` counts those over HTTP."""
 
     sent: int = 0
     lost: int = 0
@@ -51,6 +62,7 @@ class Publisher:
         host: str,
         on_trouble: Callable[[Trouble | None], None],
         on_denied: Callable[[], None],
+        shortcut: Shortcut,
         at_once: int = AT_ONCE,
     ) -> None:
         self._pool = pool
@@ -58,6 +70,7 @@ class Publisher:
         self._host = host
         self._on_trouble = on_trouble
         self._on_denied = on_denied
+        self._shortcut = shortcut
         self._told = False
         self._loop = asyncio.get_running_loop()
         self._circuit = Circuit(at_once, os.urandom)
@@ -65,12 +78,15 @@ class Publisher:
         self._bytes = 0
         self._under_way: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.counts = Counts()
 
     def publish(self, channel: str, datagrams: Sequence[bytes]) -> None:
         """Send as soon as possible. Never waits."""
+        if self._closed:
+            return
         now = self._loop.time()
         for datagram in datagrams:
             if _encoded_size(datagram) > messages.EVENT_LIMIT:
@@ -86,6 +102,14 @@ class Publisher:
         self._circuit.hurry(self._loop.time())
         self._pump()
 
+    def confirm(self, *, sent: int = 0, lost: int = 0) -> None:
+        """Of what went by the shortcut. That it is taken there means that nothing is wrong with our permissions."""
+        self.counts.sent += sent
+        self.counts.lost += lost
+        if sent and self._told:
+            self._well_again(self._loop.time())
+            self._pump()
+
     async def drain(self, limit_s: float) -> None:
         """Return when everything is sent, or dropped, or the time is up."""
         try:
@@ -96,6 +120,7 @@ class Publisher:
 
     async def close(self) -> None:
         """Drop what waits and end what is under way."""
+        self._closed = True
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -106,9 +131,18 @@ class Publisher:
     # One request after the other
 
     def _pump(self) -> None:
-        while self._waiting and self._circuit.room(self._loop.time(), len(self._under_way)):
+        while self._waiting:
+            room = self._circuit.room(self._loop.time(), len(self._under_way))
+            if not room and not self._shortcut.is_open():
+                break
             channel = next(iter(self._waiting))
-            datagrams = self._take(channel)
+            taken = self._take(channel)
+            datagrams = [datagram for _, datagram in taken]
+            if self._shortcut.take(channel, datagrams):
+                continue
+            if not room:
+                self._put_back(channel, taken)
+                break
             task = self._loop.create_task(self._send(channel, datagrams), name="publish")
             self._under_way.add(task)
             task.add_done_callback(self._sent)
@@ -118,19 +152,25 @@ class Publisher:
             self._idle.set()
         self._arm()
 
-    def _take(self, channel: str) -> list[bytes]:
+    def _take(self, channel: str) -> list[tuple[float, bytes]]:
         """Up to five; the channel goes to the end of the line if it has more."""
         queue = self._waiting.pop(channel)
-        taken: list[bytes] = []
+        taken: list[tuple[float, bytes]] = []
         room = messages.PUBLISH_LIMIT - _ENVELOPE
         while queue and len(taken) < messages.EVENTS_AT_ONCE and (size := _encoded_size(queue[0][1]) + 3) <= room:
-            _, datagram = queue.popleft()
-            taken.append(datagram)
+            taken.append(queue.popleft())
             room -= size
-            self._bytes -= len(datagram)
+            self._bytes -= len(taken[-1][1])
         if queue:
             self._waiting[channel] = queue
         return taken
+
+    def _put_back(self, channel: str, taken: Sequence[tuple[float, bytes]]) -> None:
+        """To the beginning of the line."""
+        queue = self._waiting.pop(channel, deque())
+        queue.extendleft(reversed(taken))
+        self._bytes += sum(len(datagram) for _, datagram in taken)
+        self._waiting = {channel: queue, **self._waiting}
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -179,14 +219,17 @@ class Publisher:
             failed = _failed_events(answer.body)
             self.counts.sent += len(datagrams) - failed
             self.counts.lost += failed
-            if self._circuit.succeeded(started=started, now=self._loop.time()) and self._told:
-                self._told = False
-                self._on_trouble(None)
+            self._well_again(started)
             return
         problem = problem_in(answer.body)
         text = problem.text if problem else answer.headers.get("x-amzn-errortype", "")
         message = f"`{self._host}` does not take what is published: {answer.status} {text}".rstrip()
         self._failed(Trouble(reason_of(answer.status, problem), message), len(datagrams), started)
+
+    def _well_again(self, started: float) -> None:
+        if self._circuit.succeeded(started=started, now=self._loop.time()) and self._told:
+            self._told = False
+            self._on_trouble(None)
 
     def _failed(self, trouble: Trouble, count: int, started: float) -> None:
         now = self._loop.time()

@@ -12,7 +12,7 @@ def problem_in(body: bytes) -> messages.Problem | None:
     """The error that the body of an HTTP response is about."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict) or "errors" not in document:
         return None

@@ -1,10 +1,10 @@
-"""One WebSocket to AppSync Events, subscribed to one channel.
+"""One WebSocket to AppSync Events, subscribed to one channel; it may publish, too.
 
 In: a route, a signer, a channel. Out: datagrams as they come, and in the end why it is over. I/O: the connection.
 
 https://docs.aws.amazon.com/appsync/latest/eventapi/event-api-websocket-protocol.html
 The service says `ka` once a minute; a connection that says nothing for longer is taken for dead, long before the five
-minutes that the service itself would grant.
+minutes that the service itself would grant. One that does not answer what is published on it is so within seconds.
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
 ATTEMPT_LIMIT_S: Final = 15.0
 SILENCE_S: Final = 75.0
+ANSWER_S: Final = 5.0  # within which what is published is answered
 _MESSAGE_LIMIT: Final = 2 * 1024 * 1024  # bytes; five events of 240 KB are the most there may be in one
 _SUBSCRIPTION: Final = "requests"
+
+
+Answered = Callable[["messages.Published | messages.Problem | None"], None]
+"""Hears what became of something published; None if the connection ended first."""
 
 
 class Sign(Protocol):
@@ -90,6 +95,8 @@ class Subscription(asyncio.Protocol):
         self._moved: asyncio.Future[None] | None = None
         self._heard = self._loop.time()
         self._watchdog: asyncio.TimerHandle | None = None
+        self._publishing: dict[str, tuple[float, Answered]] = {}  # the oldest first
+        self._published = 0
         self._closed = False
         self.ended: asyncio.Future[Trouble] = self._loop.create_future()
 
@@ -108,6 +115,17 @@ class Subscription(asyncio.Protocol):
         if self._websocket.state is State.OPEN:
             self._websocket.send_text(text.encode())
             self._flush()
+
+    def publish(self, body: str, signed: Mapping[str, str], answered: Answered) -> None:
+        """Say it at once. `body` is what was signed."""
+        self._published += 1
+        operation = f"publish-{self._published}"
+        now = self._loop.time()
+        self._publishing[operation] = (now, answered)
+        headers = json.dumps(dict(signed), separators=(",", ":"))
+        self.say(f'{{"type":"publish","id":"{operation}",{body[1:-1]},"authorization":{headers}}}')
+        if self._watchdog is None or self._watchdog.when() > now + ANSWER_S:
+            self._watch()
 
     def close(self) -> None:
         """Take leave."""
@@ -199,6 +217,9 @@ class Subscription(asyncio.Protocol):
                 self._move("acknowledged")
             case messages.Subscribed():
                 self._move("subscribed")
+            case messages.Published() | messages.Problem() if message.id in self._publishing:
+                _, answered = self._publishing.pop(message.id)
+                answered(message)
             case messages.Problem() if message.kind != "broadcast_error":  # which is a loss like any other
                 what = "subscription" if message.kind == "subscribe_error" else "connection"
                 self._end(Trouble(reason_of(0, message), f"`{self._host}` refuses the {what}: {message.text}"))
@@ -214,6 +235,9 @@ class Subscription(asyncio.Protocol):
         if not self.ended.done():
             self.ended.set_result(trouble)
         self._wake()
+        publishing, self._publishing = self._publishing, {}
+        for _, answered in publishing.values():
+            answered(None)
 
     def _wake(self) -> None:
         if self._moved is not None and not self._moved.done():
@@ -230,12 +254,17 @@ class Subscription(asyncio.Protocol):
         """End it when nothing was heard for too long."""
         if self._watchdog is not None:
             self._watchdog.cancel()
-        due = self._heard + self._silence_s
-        if self._loop.time() >= due:
-            self._end(Trouble("silent", f"nothing was heard from `{self._host}` for {self._silence_s:.0f} s"))
-            self.abort()
+        silent = self._heard + self._silence_s
+        unanswered = next(iter(self._publishing.values()))[0] + ANSWER_S if self._publishing else silent
+        if self._loop.time() < min(silent, unanswered):
+            self._watchdog = self._loop.call_at(min(silent, unanswered), self._watch)
             return
-        self._watchdog = self._loop.call_at(due, self._watch)
+        if unanswered < silent:
+            message = f"`{self._host}` did not answer for {ANSWER_S:.0f} s"
+        else:
+            message = f"nothing was heard from `{self._host}` for {self._silence_s:.0f} s"
+        self._end(Trouble("silent", message))
+        self.abort()
 
 
 def _header(signed: Mapping[str, str]) -> str:

@@ -2,9 +2,11 @@
 
 In: templates whose live functions have the stub's code, and the stage. Out: other templates, and notices. Pure.
 
-Added to each live function: the variable that tells its stub where it belongs. To its role: what the stub needs and no
-more, and the developer among those who may assume it. A queue of the app that feeds one hides its messages for as long
-as a stub may take, since Lambda takes no mapping otherwise. `kite deploy` deploys the templates without any of it.
+Added to each live function: the variable that tells its stub where it belongs, and the longest time Lambda gives, since
+the function's own is kept where it runs. To its role: what the stub needs and no more, and the developer among those
+who may assume it, unless functions run with the developer's own credentials. A queue of the app that feeds one hides
+its messages for as long as a stub may take: Lambda takes no mapping otherwise. `kite deploy` deploys the templates
+without any of it.
 """
 
 from __future__ import annotations
@@ -23,25 +25,28 @@ from skykite.model.events import Notice
 from skykite.model.live import STUB_VARIABLE, lease_key, stage_key_name, stub_settings, visibility_told
 from skykite.model.manifest import FunctionEntry
 from skykite.model.names import AppName, StackName, StageName
+from skykite.model.project import LiveCredentials
 from skykite.model.references import Address, Expression, Templates
 
 POLICY_NAME: Final = "SkykiteLive"
 _VARIABLES_LIMIT: Final = 4096  # bytes, as Lambda counts them: all of them as one JSON object
 _QUEUE_VISIBILITY: Final = 30  # seconds, SQS's default
-_STUB_TIMEOUT: Final = 900  # seconds, as `constructs` gives it to stubs
+_STUB_TIMEOUT: Final = 900  # seconds, Lambda's longest
 
 Template = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveStage:
-    """What the stubs of a stage have in common. `developer` is who runs `kite dev`."""
+    """What the stubs of a stage have in common. `developer` is who runs `kite dev`, with the `credentials` of each
+    function's role, or else with their own: then no role needs to trust them."""
 
     app: AppName
     stage: StageName
     region: str
     api: EventApi
     developer: Identity
+    credentials: LiveCredentials = "role"
 
     @property
     def bucket(self) -> str:
@@ -118,8 +123,8 @@ class _Opener:
         _check_size(variables, entry)
         self._open_role(address, entry)
         if why_not is None:
+            properties["Timeout"] = _STUB_TIMEOUT
             return None
-        properties["Timeout"] = entry.timeout_s
         return Notice(
             notice="live-timeout-kept",
             message=f"`{entry.id}` is fed by a queue {why_not}: its stub keeps the function's own timeout of "
@@ -166,7 +171,8 @@ class _Opener:
                 hint=f"set live=False for it{_at(entry)}, or write the policies as lists",
             )
         _put(policies, "PolicyName", {"PolicyName": POLICY_NAME, "PolicyDocument": stub_policy(self._stage)})
-        _put(statements, "Sid", trust_statement(self._stage.developer))
+        if self._stage.credentials == "role":
+            _put(statements, "Sid", trust_statement(self._stage.developer))
 
     def _named(self, expression: Expression, type: str) -> Address | None:
         """The resource of that type which a value is about."""

@@ -15,6 +15,9 @@ from skykite.ports import Clock
 from skykite_lambda import wire
 
 _FETCHES_AT_ONCE: Final = 4
+_STORES_AT_ONCE: Final = 4
+"""Fewer together than the session has threads: on a thin line large payloads must not keep the lease from being
+renewed."""
 
 
 class Transfers:
@@ -39,7 +42,9 @@ class Transfers:
         self._complain = complain
         self._waiting: dict[bytes, wire.Fetch] = {}
         self._fetching = 0
+        self._storing = asyncio.Semaphore(_STORES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._wanted: set[bytes] = set()  # by invocations that are not over
 
     def __len__(self) -> int:
         """Of what is wanted and not done."""
@@ -50,6 +55,7 @@ class Transfers:
         if payloads is None:
             self._machine.failed(event.id, "there is no bucket for it", self._clock.monotonic())
             return
+        self._wanted.add(event.id)
         match event:
             case wire.Fetch():
                 self._waiting[event.id] = event
@@ -69,6 +75,7 @@ class Transfers:
     def discard(self, id: bytes) -> None:
         """The invocation is over: delete what there is of it."""
         self._waiting.pop(id, None)
+        self._wanted.discard(id)  # what is still to begin does not
         if self._payloads is not None and self._payloads.has(id):
             self._spawn(self._payloads.discard(id))
 
@@ -88,6 +95,14 @@ class Transfers:
             self._machine.failed(id, error.message, self._clock.monotonic())
             self.discard(id)
             self._complain(error)
+        except Exception as error:
+            # A bug of ours. Nobody else would tell whoever waits; `_done` tells the user.
+            self._machine.failed(id, f"{type(error).__name__}: {error}", self._clock.monotonic())
+            self.discard(id)
+            self._moved()
+            raise
+        finally:
+            self._wanted.discard(id)
         self._moved()
 
     async def _fetch(self, payloads: Payloads, event: wire.Fetch) -> None:
@@ -98,11 +113,16 @@ class Transfers:
         self._machine.fetched(event.id, data, self._clock.monotonic())
 
     async def _offer(self, payloads: Payloads, event: wire.NeedUploadUrl) -> None:
+        if event.id not in self._wanted:
+            return
         url, headers = await payloads.upload_url(event.id, event.size)
         self._machine.upload_url(event.id, url, headers, self._clock.monotonic())
 
     async def _store(self, payloads: Payloads, event: wire.NeedDownloadUrl) -> None:
-        url = await payloads.store(event.id, event.payload)
+        async with self._storing:
+            if event.id not in self._wanted:
+                return
+            url = await payloads.store(event.id, event.payload)
         self._machine.download_url(event.id, url, self._clock.monotonic())
 
     def _spawn(self, work: Awaitable[None]) -> None:

@@ -113,7 +113,8 @@ class InvocationError(msgspec.Struct, frozen=True, kw_only=True):
 
 class InvocationFinished(msgspec.Struct, frozen=True, kw_only=True):
     """A function is done with an event. All its `invocation.log` events came before. `bridge_ms` is what the way from
-    the cloud to here and back costs on top of `duration_ms`; null for what did not come over the bridge."""
+    the cloud to here and back costs on top of `duration_ms`; null for what did not come over the bridge. `http_status`
+    is what an API in the cloud answers with; null for what is no request to one or did not come over the bridge."""
 
     code: ClassVar = "invocation.finished"
     request_id: RequestId
@@ -124,6 +125,7 @@ class InvocationFinished(msgspec.Struct, frozen=True, kw_only=True):
     max_memory_mb: int | None
     error: InvocationError | None = None
     bridge_ms: float | None = None
+    http_status: int | None = None
 
 
 class HttpFinished(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -64,7 +64,7 @@ class FunctionConfig:
     runtime: str
     memory_mb: int
     timeout_s: float
-    environment: dict[str, str]  # as deployed, plus what stands in for the role: region, credentials, endpoint
+    environment: dict[str, str] = field(repr=False)  # as deployed, and for the role: region, credentials, endpoint
     region: str
     source: str | None = None  # where the user defined it: `stacks/notes.py:12`
     frozen: bool = False  # the files below `import_root` never change: nothing is checked, and Python may cache them
@@ -136,3 +136,23 @@ class Failed:
 
 
 Outcome = Succeeded | Failed
+
+
+class _HttpAnswer(msgspec.Struct):
+    """The part of a proxy integration's answer that names its status."""
+
+    statusCode: int | str | None = None  # noqa: N815  (AWS's name)
+
+
+def http_status(outcome: Outcome) -> int:
+    """What API Gateway answers a caller with who waits for this outcome.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+    if isinstance(outcome, Failed):
+        return 500
+    try:
+        status = msgspec.json.decode(outcome.payload, type=_HttpAnswer).statusCode
+    except (msgspec.MsgspecError, RecursionError):  # a bare value
+        return 200
+    return status if isinstance(status, int) else 200

@@ -35,14 +35,19 @@ def replies_prefix(app: str, stage: str) -> str:
     return f"/{REPLIES_NAMESPACE}/{stage_channel(app, stage)}"
 
 
+def stage_prefix(app: str, stage: str) -> str:
+    """What all objects of a stage have in common, with the slash that follows."""
+    return f"{LIVE_PREFIX}{stage_channel(app, stage)}/"
+
+
 def lease_key(app: str, stage: str) -> str:
     """The object in the bootstrap bucket that says who serves a stage."""
-    return f"{LIVE_PREFIX}{stage_channel(app, stage)}/lease.json"
+    return f"{stage_prefix(app, stage)}lease.json"
 
 
 def payload_prefix(app: str, stage: str) -> str:
     """What the objects of payloads too large for messages have in common, with the slash that follows."""
-    return f"{LIVE_PREFIX}{stage_channel(app, stage)}/payload/"
+    return f"{stage_prefix(app, stage)}payload/"
 
 
 def stage_key_name(app: str, stage: str) -> str:

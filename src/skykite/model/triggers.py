@@ -49,11 +49,20 @@ class _Event(msgspec.Struct):
 def trigger_of(payload: bytes, *, invoked: bool, names: Mapping[str, str]) -> Trigger:
     """What to call the cause of an invocation. `invoked` says that somebody called Lambda's Invoke with this payload,
     so its shape proves nothing. `names` says what to call a resource of that physical name."""
+    found = _trigger_of(payload, invoked, names)
+    if found.label.isprintable():
+        return found
+    # Whoever sends a request or an event chooses this text, and it is shown in a terminal.
+    label = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in found.label)
+    return Trigger(kind=found.kind, label=label)
+
+
+def _trigger_of(payload: bytes, invoked: bool, names: Mapping[str, str]) -> Trigger:
     if invoked:
         return Trigger(kind="invoke")
     try:
         event = msgspec.json.decode(payload, type=_Event)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return Trigger(kind="event")
     if event.records:
         return Trigger(kind="event", label=_record_label(event.records[0], names))

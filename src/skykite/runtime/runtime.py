@@ -30,7 +30,7 @@ from skykite.model.events import (
     InvocationStarted,
     Notice,
 )
-from skykite.model.invocation import PAYLOAD_LIMIT, Failed, FunctionConfig, Invocation, Outcome, Report
+from skykite.model.invocation import PAYLOAD_LIMIT, Failed, FunctionConfig, Invocation, Outcome, Report, http_status
 from skykite.model.names import FunctionId
 from skykite.ports import Clock, EventSink
 from skykite.runtime.clock import Allowance
@@ -658,6 +658,7 @@ class Runtime:
             error = InvocationError(
                 type=outcome.error_type, message=outcome.message, trace=outcome.trace or (), hint=outcome.hint
             )
+        in_cloud = call.invocation.bridge_ms is not None and call.invocation.trigger.kind == "http"
         self._events.emit(
             InvocationFinished(
                 request_id=call.invocation.request_id,
@@ -668,6 +669,7 @@ class Runtime:
                 max_memory_mb=outcome.report.max_memory_mb,
                 error=error,
                 bridge_ms=call.invocation.bridge_ms,
+                http_status=http_status(outcome) if in_cloud else None,
             )
         )
         if not call.outcome.done():

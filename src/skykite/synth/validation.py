@@ -32,15 +32,16 @@ class Finding:
     link: str | None
 
 
-async def validate(assembly: Path) -> tuple[SkykiteError, ...]:
-    """Errors in the order of the templates. Warnings and advice are left out."""
+async def validate(assembly: Path, *, templates_in: Path | None = None) -> tuple[SkykiteError, ...]:
+    """Errors in the order of the templates, which may also lie elsewhere than in the assembly, under the same names.
+    Warnings and advice are left out."""
     manifest = decode_manifest((assembly / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
     templates = [stack.template for stack in manifest.stacks]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "skykite.synth.validation",
-        str(assembly),
+        str(templates_in or assembly),
         *templates,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

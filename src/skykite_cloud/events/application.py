@@ -69,7 +69,7 @@ class Events:
             return 413, Refusal(413, "RequestEntityTooLargeException", "The request is too large")
         try:
             given = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             given = None
         if not isinstance(given, dict):
             refusal = bad_request("Unable to parse request body")

@@ -37,7 +37,9 @@ class Callers:
         refusal = self._authorize(api, operation, namespace, headers, body)
         if refusal is not None:
             where = namespace.arn if namespace else api.arn
-            logger.warning("%s at %s refused: %s", operation, where, refusal.reason or refusal.message)
+            # The first line: what should have been signed comes after it, with the session's token.
+            reason = (refusal.reason or refusal.message).partition("\n")[0]
+            logger.warning("%s at %s refused: %s", operation, where, reason)
         return refusal
 
     def _authorize(

@@ -109,11 +109,20 @@ def _check(channel: object, events: object) -> Path | Refusal:
         return bad_request("Missing channel")
     if not events and isinstance(events, list | None):
         return bad_request("Missing events")
-    if not isinstance(events, list) or not all(isinstance(event, str) for event in events):
+    if not isinstance(events, list) or not all(isinstance(event, str) and _is_utf8(event) for event in events):
         return Refusal(400, "SerializationException", "Expected list of strings")
     if len(events) > limits.EVENTS_A_PUBLISH:
         return bad_request(f"Input exceeded {limits.EVENTS_A_PUBLISH} event limit")
     return parse_channel(channel, wildcard=False) or bad_request("Invalid Channel Format")
+
+
+def _is_utf8(text: str) -> bool:
+    """Not half of a surrogate pair, which JSON can say."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _problem(event: str) -> str | None:
@@ -122,6 +131,6 @@ def _problem(event: str) -> str | None:
         return f"The event is larger than {limits.EVENT_BYTES // 1024} KB"
     try:
         json.loads(event)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "The event is not valid JSON"
     return None

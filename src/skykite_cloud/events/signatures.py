@@ -137,7 +137,10 @@ def _wrong_time(date: str, amz_date: str, now: float) -> str | None:
         return "Date must be in ISO-8601 'basic format'. See http://en.wikipedia.org/wiki/ISO_8601"
     if amz_date[:8] != date:
         return "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP. "
-    signed_at = _seconds(amz_date)
+    try:
+        signed_at = _seconds(amz_date)
+    except ValueError:  # the thirteenth month
+        return "Date must be in ISO-8601 'basic format'. See http://en.wikipedia.org/wiki/ISO_8601"
     if signed_at < now - CLOCK_SKEW_S:
         limit = f"{_stamp(now - CLOCK_SKEW_S)} ({_stamp(now)} - {CLOCK_SKEW_S // 60} min.)"
         return f"Signature expired: {amz_date} is now earlier than {limit}"

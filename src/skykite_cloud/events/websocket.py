@@ -83,7 +83,7 @@ class Connection:
         try:
             padded = encoded + "=" * (-len(encoded) % 4)
             given = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True) or b"{}")
-        except (binascii.Error, ValueError):
+        except (binascii.Error, ValueError, RecursionError):
             return Refusal(400, "BadRequestException", "The authorization in the subprotocol is not base64url of JSON")
         return self._hub.connect(self._api, _headers(given), CONNECT_BODY)
 
@@ -115,7 +115,7 @@ class Connection:
     def _receive(self, text: str | None) -> None:
         try:
             message = json.loads(text or "")
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
             self._say({"type": "error", "errors": Refusal(400, "InvalidInputError", "Message is not JSON").errors})

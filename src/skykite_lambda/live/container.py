@@ -64,6 +64,10 @@ class Container:
         self._looked = clock.elapsed()
 
     @property
+    def cloud(self) -> Cloud:
+        return self._cloud
+
+    @property
     def network(self) -> Network:
         return self._cloud.network
 

@@ -6,7 +6,7 @@ I/O: through `container` and `payloads`. One thread waits here, on the line and 
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from ..wire.outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Upload
 from ..wire.stub import StubMachine
@@ -16,24 +16,29 @@ from .errands import Finished
 from .events import NoLine
 from .key import NoKey
 from .payloads import download, upload
+from .queues import PASSING, failed_records, give_back
 from .settings import Settings
 
 OWN_ERRORS = frozenset(
     (
         "LiveDeadline",
         "LiveDenied",
+        "LiveDevFailed",
         "LiveDevLost",
         "LiveDevOffline",
+        "LiveFunctionUnknown",
         "LiveMisconfigured",
         "LiveNoKey",
         "LivePayloadLost",
+        "LiveQueueFull",
         "LiveStubOutdated",
         "LiveUnreachable",
     )
 )
 """Error types that are the bridge's and not the function's."""
 
-_CONTACT_S = 10.0  # a dev session heard so lately is still there
+_CONTACT_S = 10.0  # a dev session heard so lately is probably still there
+_SILENCE_S = 0.4  # and if it does not answer for so long, whether it is has to be asked again
 _LEASE_S = 1.0  # a lease read so lately, as while the container started, need not be read again
 _MARGIN_S = 1.0  # before Lambda's own time-out, to be able to say why
 _TRANSFER_S = 120.0
@@ -55,6 +60,8 @@ class Driver:
         self._greeted = False
         self._doubts_key = False
         self._invocations = 0
+        self._began = 0.0
+        self._ask_at: Optional[float] = None  # whether anybody is there, unless a claim comes before
         self._transfer = ""  # the errand of this invocation, so that a late one of another is not taken for it
 
     def warm_up(self, patience: float) -> None:
@@ -68,10 +75,25 @@ class Driver:
             self._advance()
         self._advance()
 
+    def give_back(self, event: Any, outcome: Outcome) -> None:
+        """Let the messages of a queue that the last `run` failed on be seen again when the user's queue says so."""
+        visibility = self._settings.visibility_s
+        if visibility is None:
+            return
+        records = failed_records(event, outcome)
+        if not records:
+            return
+        left = max(0, int(visibility - (self._clock.elapsed() - self._began)))
+        try:
+            give_back(self._container.cloud, records, left)
+        except PASSING as error:
+            print(f"{len(records)} messages stay hidden for up to 15 minutes: {error}")
+
     def run(self, head: InvocationHead, payload: bytes) -> Outcome:
         """`head.remaining_ms` is as of now, `waited_ms` is filled in here."""
+        self._began = self._clock.elapsed()
         try:
-            return self._run(head, payload, self._clock.elapsed())
+            return self._run(head, payload, self._began)
         finally:
             self._container.rest()
 
@@ -100,6 +122,7 @@ class Driver:
                     left = max(0, int((until + _MARGIN_S - now) * 1000))
                     waited = int((now - began) * 1000)
                     machine.begin(head._replace(remaining_ms=left, waited_ms=waited), payload, now)
+                    self._ask_at = now + _SILENCE_S
             if machine is not None:
                 asked_at = self._serve(machine, payload, asked_at, now)
                 if self._publish(machine, now):
@@ -111,7 +134,7 @@ class Driver:
                 if isinstance(refused, NoLine) and refused.denied and machine.state == "inviting":
                     return self._explained(refused)
                 container.persist()  # the machine knows how long it is worth while
-            container.wait(until if machine is None else machine.next_timer())
+            container.wait(until if machine is None else self._next_timer(machine))
 
     def _advance(self) -> None:
         """Let the machine have what has come."""
@@ -144,7 +167,10 @@ class Driver:
     def _serve(self, machine: StubMachine, payload: bytes, asked_at: Optional[float], now: float) -> Optional[float]:
         """Do what the machine wants. Returns since when the lease is wanted, if it still is."""
         container, wanted, lease = self._container, machine.wants, self._container.lease
-        if isinstance(wanted, AskLease) and asked_at is None:
+        silent = machine.state == "inviting" and self._ask_at is not None and now >= self._ask_at
+        if silent or machine.state != "inviting":
+            self._ask_at = None
+        if (silent or isinstance(wanted, AskLease)) and asked_at is None:
             asked_at = now
             container.fetch(LEASE)
         if asked_at is not None and lease is not None and container.lease_at >= asked_at:
@@ -159,6 +185,10 @@ class Driver:
         if timer is not None and timer <= now:
             machine.tick(now)
         return asked_at
+
+    def _next_timer(self, machine: StubMachine) -> Optional[float]:
+        timers = [timer for timer in (machine.next_timer(), self._ask_at) if timer is not None]
+        return min(timers) if timers else None
 
     def _errand(self, wanted: object, payload: bytes) -> Callable[[], Optional[bytes]]:
         network, clock = self._container.network, self._clock

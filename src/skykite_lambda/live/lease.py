@@ -56,8 +56,10 @@ def judge(answer: Response) -> Lease:
         document = json.loads(answer.body)
         is_open, ttl_s = document["open"] is True, float(document["ttl_s"])
         who, epoch = str(document.get("who", "")), int(document.get("epoch", 0))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return Lease(None, "the lease cannot be read: it is no JSON of ours")
+    if not 0 <= ttl_s < float("inf"):  # which is true of no NaN
+        return Lease(None, "the lease cannot be read: it would last for ever")
     if now is None or written is None:
         return Lease(None, "the lease cannot be read: the answer has no dates")
     if not is_open:

@@ -26,6 +26,7 @@ HEADERS = {
     "content-encoding": "amz-1.0",
     "content-type": "application/json; charset=UTF-8",
 }
+_LONGEST_TIMEOUT_MS = 86_400_000
 _DENIED = ("unauthorized", "not authorized", "denied", "forbidden", "signature", "expired", "security token")
 _THROTTLED = ("throttl", "toomany", "too many", "limitexceeded", "limit exceeded", "rate exceeded")
 
@@ -145,7 +146,9 @@ def parse(text: str) -> Optional[Message]:
         return Subscribed(operation)
     if kind == "connection_ack":
         timeout = message.get("connectionTimeoutMs")
-        return Acknowledged(timeout / 1000 if isinstance(timeout, (int, float)) and timeout > 0 else 300.0)
+        if isinstance(timeout, (int, float)) and timeout is not True and 0 < timeout <= _LONGEST_TIMEOUT_MS:
+            return Acknowledged(timeout / 1000)
+        return Acknowledged(300.0)
     if isinstance(kind, str) and (kind == "error" or kind.endswith("_error")):
         return _problem(kind, operation, message.get("errors"))
     return None

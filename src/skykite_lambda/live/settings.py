@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Optional
 
 VARIABLE = "KITE_LIVE"
 _VERSION = 1
+_LONGEST_VISIBILITY_S = 12 * 60 * 60  # SQS's
 
 
 class Misconfigured(Exception):  # noqa: N818
@@ -25,6 +26,9 @@ class Settings(NamedTuple):
     app: str
     stage: str
     region: str
+    visibility_s: Optional[int] = (
+        None  # for which a message that the function fails on is hidden, if a queue was changed
+    )
 
     def host_of(self, service: str) -> str:
         """Where a service of AWS answers in the function's region."""
@@ -56,9 +60,14 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
             app=given["app"],
             stage=given["stage"],
             region=region,
+            visibility_s=given.get("visibility"),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Misconfigured(f"`{VARIABLE}` cannot be read: {type(error).__name__} {error}") from error
-    if not all(isinstance(value, str) and value for value in found):
+    texts = found[:-1]
+    if not all(isinstance(value, str) and value for value in texts):
         raise Misconfigured(f"`{VARIABLE}` cannot be read: a value in it is no text")
+    seconds = found.visibility_s
+    if seconds is not None and (type(seconds) is not int or not 0 <= seconds <= _LONGEST_VISIBILITY_S):
+        raise Misconfigured(f"`{VARIABLE}` cannot be read: its `visibility` is no number of seconds")
     return found

@@ -44,6 +44,8 @@ class Stub:
 
     def handle(self, event: Any, context: Any) -> Any:
         outcome = self._outcome(event, context)
+        if self._driver is not None:
+            self._driver.give_back(event, outcome)
         if not isinstance(outcome, Raised):
             return outcome.payload  # as it is: runtimes pass bytes on
         if outcome.error_type in OWN_ERRORS and not outcome.trace:

@@ -23,6 +23,7 @@ class Heard(NamedTuple):
 class Contacts:
     def __init__(self, now: float) -> None:
         self.latest: Optional[float] = None  # when a valid frame of any session came
+        self._parted: Optional[bytes] = None  # said BYE last: what it still repeats is no sign of life
         self._stamps: Dict[bytes, Tuple[int, int, float]] = {}  # session → epoch, moment, when it came
         self._now = self._paused_at = self._doubt_until = now
 
@@ -35,7 +36,8 @@ class Contacts:
     def heard(self, session: bytes, stamp: Optional[Stamp], now: float) -> None:
         """No stamp: it does not serve the stage any more."""
         at = self._paused_at if now < self._doubt_until else now
-        self.latest = at if self.latest is None else max(self.latest, at)
+        if session != self._parted or stamp is not None:
+            self.latest = at if self.latest is None else max(self.latest, at)
         known = self._stamps.pop(session, None)
         if stamp is not None:
             is_news = known is None or stamp.moment > known[1]
@@ -49,6 +51,7 @@ class Contacts:
 
     def ended(self, session: bytes) -> None:
         """It has said BYE."""
+        self._parted = session
         self._stamps.pop(session, None)
         if not self._stamps:
             self.latest = None

@@ -468,7 +468,15 @@ def test_a_connection_has_at_most_100_subscriptions_each_with_its_own_id(owner: 
         assert again["errors"][0]["errorType"] == "DuplicatedOperationError"
 
 
-@pytest.mark.parametrize("message", ["", "no json", "[]", '{"type":"nothing"}', "{}"])
+def test_half_a_character_cannot_be_published(owner: EventsClient) -> None:
+    body = f'{{"channel":"{REQUESTS}","events":["\\ud800"]}}'
+    assert owner.post(body, owner.sign(body))[0] == 400
+    with owner.connect() as socket:
+        assert ask(socket, f'{{"type":"publish","id":"p",{body[1:]}')["type"] == "publish_error"
+        assert ask(socket, '{"type":"connection_init"}')["type"] == "connection_ack"
+
+
+@pytest.mark.parametrize("message", ["", "no json", "[]", '{"type":"nothing"}', "{}", "[" * 50_000])
 def test_a_message_that_means_nothing_is_answered_and_the_connection_goes_on(owner: EventsClient, message: str) -> None:
     with owner.connect() as socket:
         assert ask(socket, message)["type"] == "error"

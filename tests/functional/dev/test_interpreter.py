@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from skykite.dev.interpreter import ask_version, version_notices
+from skykite.dev.interpreter import ask_version, kept_version_notices, version_notices
 from skykite.model.events import Notice
 
 
@@ -34,3 +34,15 @@ def test_only_another_minor_version_is_worth_a_line() -> None:
             "for the same one, `uv venv --python 3.9` or set `runtime`",
         ),
     )
+
+
+def test_a_kept_cloud_that_has_another_python_says_so_once_for_all_functions() -> None:
+    own = "{}.{}".format(*sys.version_info)
+    (notice,) = kept_version_notices(["python3.9", f"python{own}", "nodejs22.x", "python3.9", "python3.8"])
+
+    assert notice.message == (
+        f"deployed functions run on Python {own} here, as `kite` does, and on Python 3.8 and Python 3.9 in AWS; "
+        "compiled packages for one do not load in the other"
+    )
+    assert notice.hint == "install Skykite into an environment of Python 3.8 for the same one"
+    assert kept_version_notices([f"python{own}", "nodejs22.x"]) == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ import pytest
 from kit.embedded_cloud import ACCOUNT, REGION, deploy, empty_zip, eventually
 from kit.http import request
 from kit.keeper import RunningKeeper
+from skykite.dev.ports import Ports
 from skykite.model.events import InvocationFinished, InvocationLog
+from skykite.model.names import ConstructPath
 
 WHERE = """
 import boto3, os, sys
@@ -230,9 +233,9 @@ def test_http_apis_are_served_by_the_gateway_as_they_are_deployed(own: RunningKe
     own.client("s3").put_object(Bucket="code", Key="code.zip", Body=code)
     assert own.apis() == ()
 
-    stack = deploy(own, "shop", _shop(role, "GET /orders"), Outputs={"Id": {"Value": {"Ref": "Api"}}})
-
-    (api,) = eventually(own.apis)
+    with socket.create_server(("127.0.0.1", Ports(None).port_of(ConstructPath("taken")))):
+        stack = deploy(own, "shop", _shop(role, "GET /orders"), Outputs={"Id": {"Value": {"Ref": "Api"}}})
+        (api,) = eventually(own.apis)
     assert (api.id, api.name) == (stack["OutputValues"]["Id"], "shop")
     assert request("GET", f"{api.url}/orders").text == "GET /orders"
     assert request("GET", f"{api.url}/guarded").status == 501
@@ -297,6 +300,11 @@ def test_functions_are_told_the_urls_that_work_here(own: RunningKeeper) -> None:
     own.client("lambda").update_function_configuration(FunctionName=name, Environment={"Variables": {"API": told}})
 
     assert own.invoke(name) == f"{api.url}/orders"
+
+    own.client("apigatewayv2").delete_api(ApiId=api.id)
+
+    assert own.apis() == ()
+    assert own.invoke(name) == told
 
 
 def _shop(role: str, route: str) -> dict[str, Any]:

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
 from kit.appsync import REGION
+from kit.cloud import running_cloud, session_at
 from kit.event_api import EventApiServer, event_api
+from skykite.aws import AwsSession
+
+BUCKET = "live-bucket"
 
 
 @pytest.fixture
 async def service() -> AsyncIterator[EventApiServer]:
     async with event_api() as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def cloud_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsSession]:
+    """The embedded cloud, with a bucket that keeps versions."""
+    with running_cloud(tmp_path_factory.mktemp("cloud")) as address:
+        session = session_at(address)
+        client = session.s3._caller.client()
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        yield session
+        session.close()
+
+
+@pytest.fixture
+def nowhere() -> Iterator[AwsSession]:
+    """A cloud that does not answer."""
+    session = AwsSession(
+        region="eu-west-1", endpoint_url="http://127.0.0.1:1", access_key_id="AKIDEXAMPLE", secret_access_key="secret"
+    )
+    yield session
+    session.close()
 
 
 @pytest.fixture(scope="session")

@@ -64,10 +64,10 @@ async def test_what_is_no_datagram_is_passed_over(service: EventApiServer) -> No
 async def test_datagrams_for_one_stub_that_wait_go_out_together_within_the_limits(service: EventApiServer) -> None:
     async with connected(service, at_once=1) as (transport, _):
         small = [bytes([number]) for number in range(12)]
-        large = [os.urandom(DATAGRAM_LIMIT) for _ in range(6)]  # 240 KB each as text: four fit into 1.2 MB
+        large = [os.urandom(DATAGRAM_LIMIT) for _ in range(9)]  # 240 KB each as text: four fit into 1.2 MB
         transport.publish(STUB, small + large)
-        await service.until(lambda: sum(len(one.datagrams) for one in service.published) == 18)
-        assert [len(one.datagrams) for one in service.published] == [5, 5, 5, 3]
+        await service.until(lambda: sum(len(one.datagrams) for one in service.published) == 21)
+        assert [len(one.datagrams) for one in service.published] == [5, 5, 5, 4, 2]
         assert [one for publish in service.published for one in publish.datagrams] == small + large
 
 
@@ -147,7 +147,16 @@ async def test_a_connection_is_replaced_before_the_service_closes_it_and_nothing
             await asyncio.sleep(0)
         await heard.until(lambda: len(set(heard.datagrams)) == sent)
         assert heard.states == ["connected"]
-        await service.until(lambda: len(service.connections) <= 2)  # the old ones are closed
+        await service.until(lambda: len(service.connections) <= 3)  # then the old one is closed
+
+
+async def test_what_is_on_its_way_over_a_connection_that_was_replaced_still_arrives(service: EventApiServer) -> None:
+    async with connected(service, renew_s=0.05, overlap_s=30) as (_, heard):
+        first = service.connections[0]
+        await service.until(lambda: len(service.subscribes_at) == 4)
+        first.send({"type": "data", "id": "requests", "event": '"YQ"'})
+        await heard.until(lambda: heard.datagrams == [b"a"])
+    await service.until(lambda: not service.connections)
 
 
 async def test_a_half_open_connection_is_noticed_by_its_silence(service: EventApiServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ from kit.stacks import EventLog, SystemClock, error_text, synthesis_of, write_pr
 from kit.templates import template_errors
 from skykite.errors import SkykiteError
 from skykite.model.events import Notice, StepFinished, StepProgress
+from skykite.model.manifest import Mode
 from skykite.synth import SynthError, SynthResult, synthesize, validate
 
 STACK = """\
@@ -45,9 +47,17 @@ def project(tmp_path: Path) -> Path:
     return write_project(tmp_path, {"stacks/app.py": MAIN, "stacks/notes.py": STACK})
 
 
-async def run(root: Path, log: EventLog | None = None, main: str = "stacks/app.py", **variables: str) -> SynthResult:
+async def run(
+    root: Path,
+    log: EventLog | None = None,
+    main: str = "stacks/app.py",
+    *,
+    mode: Mode = "local",
+    functions: tuple[str, ...] | None = None,
+    **variables: str,
+) -> SynthResult:
     return await synthesize(
-        synthesis_of(root, main=main),
+        synthesis_of(root, main=main, mode=mode, functions=functions),
         environment={**ENVIRONMENT, **variables},
         events=log or EventLog(),
         clock=SystemClock(),
@@ -92,6 +102,18 @@ async def test_a_project_becomes_an_assembly_and_is_then_skipped_until_something
     assert (await run(project)).skipped
     shutil.rmtree(changed.assembly)
     assert not (await run(project)).skipped, "the assembly is gone and nobody noticed"
+
+
+async def test_another_mode_or_another_selection_of_live_functions_is_a_change(project: Path) -> None:
+    handlers = set()
+    for options in ({"mode": "local"}, {"mode": "live"}, {"mode": "live", "functions": ()}, {"mode": "deploy"}):
+        fresh = await run(project, **options)
+        assert not fresh.skipped, options
+        assert (await run(project, **options)).skipped, options
+        (template,) = (fresh.assembly / stack.template for stack in fresh.manifest.stacks)
+        resources = json.loads(template.read_text())["Resources"].values()
+        handlers |= {one["Properties"]["Handler"] for one in resources if one["Type"] == "AWS::Lambda::Function"}
+    assert handlers == {"skykite_placeholder.handler", "kite_stub/live/stub.handler", "functions/notes.get"}
 
 
 async def test_saving_twice_in_a_second_is_never_one_save_behind(project: Path) -> None:

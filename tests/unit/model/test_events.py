@@ -41,6 +41,7 @@ def test_what_is_inside_an_event_is_encoded_too() -> None:
         "max_memory_mb": 40,
         "error": None,
         "bridge_ms": None,
+        "http_status": None,
     }
 
 

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
 from skykite.errors import SkykiteError
-from skykite.model.invocation import Failed, FailureKind, Report, parse_handler
+from skykite.model.invocation import (
+    Failed,
+    FailureKind,
+    FunctionConfig,
+    Report,
+    Succeeded,
+    http_status,
+    parse_handler,
+)
 from skykite.model.names import RequestId
 
 
@@ -50,3 +59,13 @@ def test_the_error_document_of_a_raising_handler_is_lambdas() -> None:
 @pytest.mark.parametrize("kind", ["timeout", "exit", "too-large", "unavailable"])
 def test_the_error_document_of_lambda_itself_has_no_trace(kind: FailureKind) -> None:
     assert json.loads(failed(kind).payload) == {"errorMessage": "'id'", "errorType": "KeyError"}
+
+
+def test_an_answer_that_is_nested_beyond_measure_has_a_status_all_the_same() -> None:
+    payload = b'{"statusCode":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    assert http_status(Succeeded(payload=payload, report=Report(duration_ms=1.0))) == 200
+
+
+def test_what_a_function_is_configured_with_holds_secrets_and_is_in_no_message() -> None:
+    shown = {field.name for field in dataclasses.fields(FunctionConfig) if field.repr}
+    assert "environment" not in shown

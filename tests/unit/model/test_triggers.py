@@ -79,3 +79,15 @@ def test_a_resource_of_the_app_goes_by_its_construct_path() -> None:
     trigger = trigger_of(payload, invoked=False, names={"jobs-4711": "JobsStack/Jobs"})
 
     assert trigger == Trigger(kind="event", label="sqs JobsStack/Jobs")
+
+
+def test_what_a_stranger_calls_does_not_reach_the_terminal_as_it_is() -> None:
+    event = {"httpMethod": "GET", "path": "/a\x1b]0;owned\x07\n  GET /b 200\x9b2J", "requestContext": {}}
+    found = trigger_of(json.dumps(event).encode(), invoked=False, names={})
+    assert found.label == r"GET /a\x1b]0;owned\x07\x0a  GET /b 200\x9b2J"
+    event = {"detail-type": "\x1b[2J", "source": "a"}
+    assert trigger_of(json.dumps(event).encode(), invoked=False, names={}).label == r"events \x1b[2J"
+
+
+def test_an_event_that_is_nested_beyond_measure_is_an_event() -> None:
+    assert trigger_of(b'{"requestContext":' * 50_000, invoked=False, names={}).kind == "event"

@@ -31,7 +31,7 @@ def start(settings: Settings, foreground: bool, detached: bool) -> None:
     `kite deploy --local` deploys to it as to AWS: functions run from their deployed code, whatever is saved meanwhile.
     It runs until `kite cloud stop`, also when the terminal is closed. `kite cloud env` points an AWS CLI at it.
     """
-    from skykite.cli.compose import run_cloud_start, run_keeper
+    from skykite.cli.keep import run_cloud_start, run_keeper
 
     if detached:
         run_keeper(settings)
@@ -43,7 +43,7 @@ def start(settings: Settings, foreground: bool, detached: bool) -> None:
 @pass_settings
 def stop(settings: Settings) -> None:
     """Stop the embedded cloud that `kite cloud start` keeps. Its data stays for the next time."""
-    from skykite.cli.compose import run_cloud_stop
+    from skykite.cli.keep import run_cloud_stop
 
     run_cloud_stop(settings)
 
@@ -55,7 +55,7 @@ def status(settings: Settings) -> None:
 
     Exits with 1 if none does.
     """
-    from skykite.cli.compose import run_cloud_status
+    from skykite.cli.keep import run_cloud_status
 
     click.get_current_context().exit(run_cloud_status(settings))
 

@@ -54,6 +54,7 @@ class _Head:
     took: str = ""
     bridge: str = ""
     init: str = ""
+    request: str = ""  # of what came over the bridge: its logs are in the cloud as well, under this id
 
 
 class Invocations:
@@ -105,7 +106,7 @@ class Invocations:
             label=event.path,
             function=event.function or "",
             status=str(event.status),
-            tone="bad" if event.status >= 500 else "warn" if event.status >= 400 else "good",
+            tone=_tone(event.status),
             took=duration(event.duration_ms),
             init=_init(request.finished if request else None, total_ms=event.duration_ms),
         )
@@ -178,16 +179,17 @@ class Invocations:
 
     def _function_head(self, request: _Request, event: InvocationFinished) -> _Head:
         method, label = _caption(request.trigger)
-        failed = event.error is not None
+        failed, status = event.error is not None, event.http_status
         return _Head(
             method=method,
             label=label,
             function=event.function,
-            status="failed" if failed else "ok",
-            tone="bad" if failed else "good",
+            status=str(status) if status is not None else "failed" if failed else "ok",
+            tone=_tone(status) if status is not None else "bad" if failed else "good",
             took=duration(event.duration_ms),
             bridge="" if event.bridge_ms is None else f"+{duration(event.bridge_ms)} bridge",
             init=_init(event, total_ms=None),
+            request="" if event.bridge_ms is None else f"request {event.request_id}",
         )
 
     def _head(self, head: _Head, id: RequestId | None = None) -> list[Line]:
@@ -208,11 +210,12 @@ class Invocations:
         if head.bridge:
             spans.append(Span("  " + head.bridge, "dim"))
         whole = Line(tuple(spans))
-        if not head.init:
+        rest = "  ".join(part for part in (head.init, head.request) if part)
+        if not rest:
             return [whole]
-        if self.width is None or len(whole.text) + len("  ") + len(head.init) <= self.width:
-            return [Line((*spans, Span("  " + head.init, "dim")))]
-        return [whole, line(_INDENT, Span(head.init, "dim"))]
+        if self.width is None or len(whole.text) + len("  ") + len(rest) <= self.width:
+            return [Line((*spans, Span("  " + rest, "dim")))]
+        return [whole, line(_INDENT, Span(rest, "dim"))]
 
     def _fitted(self, label: str, function: str, room: int) -> tuple[str, str]:
         """In columns that depend on nothing but the terminal's width, so that what follows lines up. A path that is
@@ -239,6 +242,10 @@ class Invocations:
             return text
         kept = length - len(self._symbols.cut)
         return text[:kept] + self._symbols.cut if keep == "start" else self._symbols.cut + text[-kept:]
+
+
+def _tone(status: int) -> Tone:
+    return "bad" if status >= 500 else "warn" if status >= 400 else "good"
 
 
 def _short(id: RequestId) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import pytest
 from kit.appsync import Aws, Refusal, running_aws
 from kit.dev_session import DevSession, echo, serving
 from kit.live import PushedClock
+from kit.proxy import running_proxy
 from skykite_lambda.faults import Fault
 from skykite_lambda.live.stub import Stub
 from skykite_lambda.wire import Cancelled, Delivered, InvocationHead, Invoke, Raised
@@ -152,6 +155,14 @@ def test_an_error_of_the_function_is_raised_as_it_was(aws: Aws, start: Start) ->
         assert failure(stub, HTTP_EVENT).kind == "notes.NotFound"  # not for us to answer
 
 
+def test_an_error_of_the_function_that_is_called_as_one_of_ours_is_still_the_functions(aws: Aws, start: Start) -> None:
+    async def fail(head: InvocationHead, payload: bytes) -> Raised:
+        return Raised("LiveDevLost", "mine", ('  File "a.py", line 1\n',))
+
+    with serving(aws, fail):
+        assert failure(start(), HTTP_EVENT).message == "mine"
+
+
 def test_a_request_that_is_too_large_is_lambdas_error(aws: Aws, dev: DevSession, stub: Stub) -> None:
     assert failure(stub, "x" * 6 * 1024 * 1024).kind == "RequestTooLarge"
 
@@ -173,7 +184,7 @@ def test_with_nobody_connected_the_invocation_fails_at_once(
     answer = stub.handle(HTTP_EVENT, Context())
     assert answer["statusCode"] == 503
     assert json.loads(answer["body"]) == {"error": "LiveDevOffline", "message": OFFLINE}
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 2  # to wait for a claim takes three
 
 
 def test_nobody_connected_is_said_though_there_is_no_key_and_no_line(
@@ -181,6 +192,7 @@ def test_nobody_connected_is_said_though_there_is_no_key_and_no_line(
 ) -> None:
     aws.key = None
     aws.refuse_handshakes = Refusal("Forbidden", http=403)
+    aws.delay = lambda request: 0.3 if "s3." in request else 0.0
     stub = Stub(environment, clock, os.urandom)
     started = time.monotonic()
     assert failure(stub).kind == "LiveDevOffline"
@@ -349,6 +361,7 @@ def test_a_freeze_in_mid_publish_costs_nothing_but_time(
         for connection in aws.connections:
             connection.silent = True
         freeze(aws, clock, seconds)
+        aws.write_lease()  # as a session that goes on does all the time
         return True
 
     assert stub.handle(1, Context()) == b"1"
@@ -378,18 +391,15 @@ def test_what_hung_when_the_container_was_frozen_is_begun_anew(
     """A container may be started well before its first invocation, and be frozen in the middle of it."""
     frozen = threading.Event()
 
-    def hang() -> bool:
-        if frozen.is_set():
-            return False
+    def delay(request: str) -> float:
+        if frozen.is_set() or {"line": "realtime", "key": "ssm.", "lease": "s3."}[hanging] not in request:
+            return 0.0
         frozen.set()
         freeze(aws, clock, 600)
         aws.write_lease()
-        return True
+        return math.inf
 
-    if hanging == "line":
-        aws.hang = lambda request: "realtime" in request and hang()
-    else:
-        aws.hang = lambda request: {"key": "ssm.", "lease": "s3."}[hanging] in request and hang()
+    aws.delay = delay
     with serving(aws):
         started = time.monotonic()
         assert start().handle(1, Context()) == b"1"
@@ -453,6 +463,32 @@ def test_a_clock_that_is_ten_minutes_off_is_noticed_and_put_right(
     assert failure(stub).kind == "LiveDevOffline"
 
 
+def test_everything_goes_through_a_proxy_that_wants_a_password(
+    aws_tls: ssl.SSLContext, authority_file: str, clock: PushedClock
+) -> None:
+    with running_aws(aws_tls) as aws, serving(aws), running_proxy({"*": aws.port}, "alice:s:e/c@ret") as proxy:
+        environment = {**aws.environment(), "AWS_CA_BUNDLE": authority_file}
+        environment["HTTPS_PROXY"] = f"http://alice:s%3Ae%2Fc%40ret@127.0.0.1:{proxy.port}"
+        del environment["AWS_ENDPOINT_URL"]
+        stub = Stub(environment, clock, os.urandom)
+        stub.warm_up()
+        assert stub.handle(1, Context()) == b"1"
+        services = {place.split(".")[0 if "appsync" not in place else 1] for place in proxy.asked}
+        assert services == {"ssm", "s3", "appsync-realtime-api"}
+        assert proxy.refused == 0
+
+
+def test_a_proxy_that_refuses_is_named_in_the_error(environment: dict[str, str], clock: PushedClock) -> None:
+    del environment["AWS_ENDPOINT_URL"]
+    with running_proxy({}, "alice:secret") as proxy:
+        environment["HTTPS_PROXY"] = f"http://alice:wrong@127.0.0.1:{proxy.port}"
+        raised = failure(Stub(environment, clock, os.urandom), seconds=2.5)
+    assert raised.kind in ("LiveUnreachable", "LiveNoKey")  # whichever was first
+    assert f"`127.0.0.1:{proxy.port}`" in raised.message
+    assert "407 Proxy Authentication Required; user and password belong into HTTPS_PROXY" in raised.message
+    assert "wrong" not in raised.message
+
+
 @pytest.mark.parametrize("every", [2, 3])
 def test_messages_that_get_lost_in_both_directions_arrive_in_the_end(aws: Aws, start: Start, every: int) -> None:
     count = 0
@@ -489,10 +525,10 @@ def test_lambdas_own_time_out_is_told_before_it_strikes(aws: Aws, start: Start) 
         assert dev.wait_for(Cancelled).started
 
 
-def test_a_late_upload_of_one_invocation_is_not_taken_for_another(aws: Aws, dev: DevSession, stub: Stub) -> None:
-    assert stub.handle("x" * 2_000_000, Context())[:2] == b'"x'
-    assert stub.handle("y" * 2_000_000, Context())[:2] == b'"y'
-    assert len([name for name in aws.objects if name.startswith("request-")]) == 2
+def test_a_late_upload_of_one_invocation_is_not_taken_for_anothers(aws: Aws, dev: DevSession, stub: Stub) -> None:
+    aws.delay = lambda request: 2.0 if request.startswith("PUT") else 0.0
+    assert failure(stub, "x" * 2_000_000, seconds=1.5).kind == "LiveDeadline"
+    assert stub.handle("y" * 2_000_000, Context()) == b'"' + b"y" * 2_000_000 + b'"'
 
 
 def test_nothing_is_kept_from_an_invocation_that_was_given_up(aws: Aws, start: Start) -> None:

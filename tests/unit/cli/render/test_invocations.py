@@ -53,10 +53,9 @@ def test_a_request_that_came_over_the_bridge_is_answered_in_the_cloud_and_shown_
     told = invocations()
     told.started(started(request(1), GET, http("GET", "/a")), 0)
     told.log(log(request(1), GET, "one\n"), 0)
-    assert texts(told.finished(finished(request(1), GET, http("GET", "/a"), bridge_ms=41.8), 0.1)) == [
-        "GET    /a  NotesStack/Api/GET --notes--{id}  ok  12 ms  +42 ms bridge",
-        "    one",
-    ]
+    shown = told.finished(finished(request(1), GET, http("GET", "/a"), bridge_ms=41.8, http_status=404), 0.1)
+    head = "GET    /a  NotesStack/Api/GET --notes--{id}  404  12 ms  +42 ms bridge"
+    assert texts(shown) == [f"{head}  request {request(1)}", "    one"]
     assert not told.waiting
 
 
