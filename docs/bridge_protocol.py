@@ -26,7 +26,7 @@ the network below may lose, double, delay and reorder what it is given.
 3. **Sessions**: each container is a session, and so is each run of `kite dev`. They exchange the messages below; what
    either side does about an invocation is a table.
 
-Why it is like that: [decision 5](../decisions/0005-the-bridge-protocol.md).
+Why it is like that: [decision 8](../decisions/0008-the-bridge-protocol.md).
 """
 _MESSAGES: Final = """\
 Numbers are big-endian. `text` and `bytes` have their length before them (u32), "several" their number (u32), "or

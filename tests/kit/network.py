@@ -195,11 +195,10 @@ class Stub(Party):
 
     def call(self, call: Call) -> None:
         self.waiting.append(call)
-        if self.current is None:
-            self._next()
+        self._next()
 
     def _next(self) -> None:
-        if not self.waiting or not self.alive:
+        if self.current is not None or not self.waiting or not self.alive:
             return
         self.current = call = self.waiting.pop(0)
         self.asleep_until = None

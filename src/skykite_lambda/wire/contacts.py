@@ -35,9 +35,10 @@ class Contacts:
 
     def heard(self, session: bytes, stamp: Optional[Stamp], now: float) -> None:
         """No stamp: it does not serve the stage any more."""
+        if session == self._parted:
+            return
         at = self._paused_at if now < self._doubt_until else now
-        if session != self._parted or stamp is not None:
-            self.latest = at if self.latest is None else max(self.latest, at)
+        self.latest = at if self.latest is None else max(self.latest, at)
         known = self._stamps.pop(session, None)
         if stamp is not None:
             is_news = known is None or stamp.moment > known[1]

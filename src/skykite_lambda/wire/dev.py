@@ -23,6 +23,7 @@ from .limits import (
     LARGEST_REQUEST,
     LARGEST_RESULT,
     LARGEST_TEXT,
+    MOST_CANCELLED_EARLY,
     MOST_ENDED,
     MOST_HELD,
     MOST_LINES,
@@ -76,6 +77,7 @@ class DevMachine:
         self.epoch = epoch
         self._records: Dict[bytes, Record] = {}
         self._held = 0  # bytes of requests
+        self._cancelled_early = 0
         self._events: List[reports.Event] = []
         self._says = envelope.DEV
         self._protocol = protocol
@@ -379,8 +381,10 @@ class DevMachine:
     def _step_from(self, sender: bytes, id: bytes, happening: str, now: float, subject: Any = None) -> None:
         """Only the stub that invited has a say."""
         record = self._records.get(id)
-        if record is None and happening == "cancel" and len(self._records) < MOST_RECORDS:
-            record = self._records[id] = Record(id, sender, self._memory.moment(now), now)  # overtook its INVOKE
+        if record is None and happening == "cancel" and self._cancelled_early < MOST_CANCELLED_EARLY:
+            record = self._records[id] = Record(id, sender, self._memory.moment(now), now)
+            record.came = False  # it overtook its INVOKE
+            self._cancelled_early += 1
         if record is not None and record.source == sender:
             self._step(id, happening, now, subject)
 
@@ -488,6 +492,7 @@ class DevMachine:
     def _do_forget(self, record: Record, now: float, what: Any) -> None:
         del self._records[record.id]
         self._memory.forget(record.source, record.moment)
+        self._cancelled_early -= not record.came
 
     def _answer(self, record: Record, message: messages.Message) -> None:
         self._link.forget(record.claim_number)  # an answer says as much

@@ -23,6 +23,7 @@ MOST_PARTIALS = 8  # messages of one peer that are partly here
 MOST_BUFFERED = 64 * 1024 * 1024  # bytes of messages that are partly here, all peers together
 MOST_HELD = 256 * 1024 * 1024  # bytes of requests that wait for their GRANT, all peers together
 MOST_RECORDS = 20_000  # invocations a dev session knows of, those that ended lately included
+MOST_CANCELLED_EARLY = 1_000  # of them those that were cancelled before they came
 MOST_NOTES = 16  # unreliable messages to one peer between two calls of `outgoing`
 
 # The link.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Dict
 
-from .limits import MOST_PEERS
+from .limits import MOST_PEERS, REMEMBER_PEER
 
 
 class Memory:
@@ -36,8 +36,11 @@ class Memory:
         """An invocation that came from it at that moment is not known any more."""
         last = self._forgotten.pop(stub, self._forgotten_at_most)
         self._forgotten[stub] = max(came, last)
-        while len(self._forgotten) > MOST_PEERS:
+        old = self._latest - int(REMEMBER_PEER * 1e6)
+        while self._forgotten:
             longest_ago = next(iter(self._forgotten))
+            if len(self._forgotten) <= MOST_PEERS and self._forgotten[longest_ago] >= old:
+                return
             self._forgotten_at_most = max(self._forgotten_at_most, self._forgotten.pop(longest_ago))
 
     def reaches(self, stub: bytes, moment: int) -> bool:

@@ -19,6 +19,7 @@ class Record:
         "answer_number",
         "answered_at",
         "beat_at",
+        "came",
         "claim",
         "claim_at",
         "claim_number",
@@ -61,6 +62,7 @@ class Record:
         self.late: Optional[float] = None  # granted with INVOKE: there and back, before it began
         self.claim_at: Optional[float] = None  # granted with INVOKE: when to say that it runs
         self.stored = False  # the result is in S3
+        self.came = True  # or else only its CANCEL did
 
     @property
     def is_large(self) -> bool:

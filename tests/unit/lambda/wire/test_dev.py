@@ -6,7 +6,8 @@ import pytest
 
 from kit.network import Dev, Network, Stub, spoken
 from skykite_lambda.wire import Cancelled, Delivered, Invoke, dev, messages
-from skykite_lambda.wire.limits import LARGEST_TEXT, MOST_LINES, RESULT_HELD
+from skykite_lambda.wire.envelope import STUB
+from skykite_lambda.wire.limits import LARGEST_TEXT, MOST_CANCELLED_EARLY, MOST_LINES, RESULT_HELD
 from skykite_lambda.wire.messages import Message
 
 
@@ -75,6 +76,30 @@ def test_more_invocations_than_it_can_remember_wait(network: Network, monkeypatc
     network.run(60.0)
     assert calls[-1].outcome is not None
     assert len(session.events(Invoke)) == 5
+
+
+def test_a_call_that_is_cancelled_before_it_comes_is_not_run(network: Network) -> None:
+    session, stub = network.dev(), network.stub(freezes=False)
+    say(network, stub, session, messages.Cancel(b"i" * 16, "over"))
+    invoke = messages.Invoke(b"i" * 16, "Fn", "r", "a", None, None, None, 9000, 0, None, 4, b"", b"four")
+    said: list[Message] = []
+    network.tap = lambda sender, address, datagram: said.extend(spoken(datagram))
+    say(network, stub, session, invoke)
+    assert said == [invoke], "nobody claims it"
+
+
+def test_cancelling_what_never_comes_does_not_take_the_room_of_what_does(network: Network) -> None:
+    session, stub = network.dev(), network.stub(freezes=False)
+    session.machine.heard(stub.machine.session, STUB, None, network.now)
+    for number in range(MOST_CANCELLED_EARLY + 100):
+        cancel = messages.encode(messages.Cancel(number.to_bytes(16, "big"), "over"))
+        session.machine.taken(stub.machine.session, cancel, 0.0, network.now, note=True)
+    assert session.machine.retained["records"] == MOST_CANCELLED_EARLY
+    session.settle()
+    network.run(60.0)
+    assert session.machine.retained["records"] == 0
+    say(network, stub, session, messages.Cancel(b"i" * 16, "over"))
+    assert session.machine.retained["records"] == 1
 
 
 @pytest.mark.parametrize(

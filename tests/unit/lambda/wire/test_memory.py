@@ -35,6 +35,20 @@ def test_memory_is_never_thought_longer_than_it_is(forgotten: list[tuple[int, in
         memory.MOST_PEERS = most
 
 
+def test_stubs_that_were_silent_for_long_are_not_listed_any_more() -> None:
+    it = Memory(0.0)
+    it.forget(b"a", it.moment(1.0))
+    it.forget(b"b", it.moment(2000.0))
+    assert len(it) == 1
+    assert not it.reaches(b"a", 1_000_000)
+    assert it.reaches(b"a", 1_000_001)
+    it.forget(b"b", it.moment(2001.0))
+    it.moment(9000.0)
+    it.forget(b"b", 3_000_000_000)
+    assert len(it) == 0
+    assert not it.reaches(b"b", 3_000_000_000)
+
+
 def test_moments_are_microseconds_and_each_is_later() -> None:
     it = Memory(5.0)
     assert it.moment(6.0) == 1_000_000

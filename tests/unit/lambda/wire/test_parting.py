@@ -55,6 +55,18 @@ def test_what_the_session_repeats_after_its_bye_is_no_sign_of_life() -> None:
     assert stub.contact is None
 
 
+def test_what_it_said_before_its_bye_and_comes_after_it_is_none_either() -> None:
+    dev, stub = served_stub()
+    stub.hello("F", 0.05)
+    to_dev(stub, dev, 0.05)
+    late = [datagram for _, datagram in dev.outgoing()]
+    dev.bye("stopped", 0.06)
+    to_stub(dev, stub, 0.06)
+    for datagram in late:
+        stub.receive(datagram, 0.07)
+    assert stub.contact is None
+
+
 def test_the_next_session_is_one() -> None:
     dev, stub = served_stub()
     dev.bye("stopped", 0.05)
