@@ -114,6 +114,9 @@ class Lease:
         self._document: LeaseDocument | None = None
         self._nudged = asyncio.Event()
         self.superseded_by: LeaseDocument | None = None
+        self.before: LeaseDocument | None = None  # whom the stage was taken from, whether or not it was still served
+        self.on_renewed: Callable[[float], None] = lambda until: None  # told until when, by our clock, it is ours
+        self.until = 0.0
 
     @property
     def epoch(self) -> int:
@@ -140,6 +143,7 @@ class Lease:
                 pid=self._pid,
             )
             if await self._write(document, None if before is None else before.etag):
+                self.before = None if before is None else before.document
                 return before if before is not None and before.alive else None
             await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311  (only not to meet again)
         raise SkykiteError(
@@ -211,6 +215,7 @@ class Lease:
             self._etag = found.etag
 
     async def _write(self, document: LeaseDocument, etag: str | None) -> bool:
+        began = self._clock.monotonic()
         written = await self._aws.run(
             self._aws.s3.replace,
             self._bucket,
@@ -222,4 +227,6 @@ class Lease:
         if written is None:
             return False
         self._etag, self._document = written, document
+        self.until = began + self._ttl_s
+        self.on_renewed(self.until)
         return True

@@ -6,13 +6,14 @@ In: where and as whom. Out: a `Bridge` that holds its stage's lease and is not c
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from skykite.aws import AwsSession
 from skykite.live.appsync import AppSyncTransport
 from skykite.live.bridge import Bridge
 from skykite.live.key import obtain_stage_key
-from skykite.live.lease import Lease, holder_name
+from skykite.live.lease import Lease, LeaseDocument, holder_name
 from skykite.live.payloads import Payloads
 from skykite.live.saved_events import SavedEvents
 from skykite.model.bootstrap import EventApi
@@ -52,7 +53,14 @@ async def open_bridge(
         clock=clock,
     )
     former = await lease.take()
-    if former is not None:
+    now = clock.monotonic()
+    machine = DevMachine(session, lease.epoch, key, os.urandom, now)
+    machine.renewed(lease.until, now)
+    lease.on_renewed = lambda until: machine.renewed(until, clock.monotonic())
+    ended = lease.before is not None and _has_ended(lease.before)
+    if ended and lease.before is not None:
+        machine.ended(bytes.fromhex(lease.before.session), now)
+    if former is not None and not ended:
         events.emit(
             Notice(
                 notice="live-took-over",
@@ -61,7 +69,7 @@ async def open_bridge(
         )
     return Bridge(
         transport=AppSyncTransport(aws=aws, api=api, app=app, stage=stage, clock=clock),
-        machine=DevMachine(session, lease.epoch, key, os.urandom, clock.monotonic()),
+        machine=machine,
         invoker=invoker,
         events=events,
         clock=clock,
@@ -74,3 +82,23 @@ async def open_bridge(
         lease=lease,
         saved=SavedEvents(state / "events"),
     )
+
+
+def _has_ended(document: LeaseDocument) -> bool:
+    """Whether the session of a lease certainly runs nothing any more: it said so, or was a process of this machine and
+    ours, and is none now. A lease that ran out proves nothing; its owner may sleep."""
+    if len(document.session) != 2 * _SESSION_BYTES or not all(
+        digit in "0123456789abcdef" for digit in document.session
+    ):
+        return False
+    if not document.open:
+        return True
+    if document.who != holder_name() or document.pid <= 0 or sys.platform == "win32":
+        return False
+    try:
+        os.kill(document.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
