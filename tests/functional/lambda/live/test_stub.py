@@ -310,6 +310,19 @@ def test_a_function_without_permission_says_so_without_a_hot_loop(
     assert aws.handshakes_seen <= 2
 
 
+def test_an_http_caller_does_not_read_what_aws_said_of_our_role_and_the_log_has_it(
+    aws: Aws, environment: dict[str, str], clock: PushedClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    denied = "role arn:aws:iam::123456789012:role/Secret is not authorized"
+    aws.refuse_handshakes = Refusal("UnauthorizedException", denied, kind="connection_error")
+    aws.write_lease()
+    answer = Stub(environment, clock, os.urandom).handle(HTTP_EVENT, Context())
+    assert answer["statusCode"] == 503
+    assert json.loads(answer["body"])["error"] == "LiveDenied"
+    assert "123456789012" not in answer["body"]
+    assert denied in capsys.readouterr().out
+
+
 def test_a_function_that_may_connect_and_not_publish_says_so_without_a_hot_loop(
     aws: Aws, stub: Stub, clock: PushedClock
 ) -> None:
