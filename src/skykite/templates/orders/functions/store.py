@@ -10,5 +10,5 @@ def save(order):
     table.put_item(Item=order)
 
 
-def find(id):
-    return table.get_item(Key={"id": id}).get("Item")
+def find(order):
+    return table.get_item(Key={"id": order}).get("Item")

@@ -5,7 +5,7 @@ import json
 from functions import store
 
 
-class Declined(Exception):
+class DeclinedError(Exception):
     """The bank does not want to."""
 
 
@@ -16,7 +16,7 @@ def charge(event, context):
         order = json.loads(record["body"])
         try:
             pay(order)
-        except Declined as error:
+        except DeclinedError as error:
             print(f"order {order['id']} is not paid: {error}")
             failures.append({"itemIdentifier": record["messageId"]})
         else:
@@ -36,4 +36,4 @@ def give_up(event, context):
 def pay(order):
     """Where a payment provider would be asked."""
     if order["card"] == "declined":
-        raise Declined("the card was declined")
+        raise DeclinedError("the card was declined")

@@ -10,14 +10,14 @@ def create(order):
     table.put_item(Item={**order, "steps": {}})
 
 
-def find(id):
-    return table.get_item(Key={"id": id}).get("Item")
+def find(order):
+    return table.get_item(Key={"id": order}).get("Item")
 
 
-def note(id, step, result):
+def note(order, step, result):
     """A message may come twice: noting the same again changes nothing."""
     table.update_item(
-        Key={"id": id},
+        Key={"id": order},
         UpdateExpression="SET steps.#step = :result",
         ExpressionAttributeNames={"#step": step},
         ExpressionAttributeValues={":result": result},

@@ -8,9 +8,9 @@ from functions import store
 
 def begin(event, context):
     """`POST /pictures`: an id, and where to `PUT` the picture."""
-    id = str(uuid.uuid4())
-    store.note(id, status="awaited")
-    return answer(201, {"id": id, "upload": store.upload_link(id)})
+    picture = str(uuid.uuid4())
+    store.note(picture, status="awaited")
+    return answer(201, {"id": picture, "upload": store.upload_link(picture)})
 
 
 def get(event, context):

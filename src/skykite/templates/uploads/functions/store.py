@@ -10,12 +10,12 @@ BUCKET = resource.Files.name
 LINKS_LAST = 15 * 60  # seconds
 
 
-def upload_link(id):
-    return link("put_object", f"uploads/{id}")
+def upload_link(picture):
+    return link("put_object", f"uploads/{picture}")
 
 
-def thumbnail_link(id):
-    return link("get_object", f"thumbnails/{id}.png")
+def thumbnail_link(picture):
+    return link("get_object", f"thumbnails/{picture}.png")
 
 
 def link(operation, key):
@@ -27,13 +27,13 @@ def read(key):
     return s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
 
 
-def write_thumbnail(id, data):
-    s3.put_object(Bucket=BUCKET, Key=f"thumbnails/{id}.png", Body=data, ContentType="image/png")
+def write_thumbnail(picture, data):
+    s3.put_object(Bucket=BUCKET, Key=f"thumbnails/{picture}.png", Body=data, ContentType="image/png")
 
 
-def note(id, **facts):
-    table.put_item(Item={"id": id, **facts})
+def note(picture, **facts):
+    table.put_item(Item={"id": picture, **facts})
 
 
-def find(id):
-    return table.get_item(Key={"id": id}).get("Item")
+def find(picture):
+    return table.get_item(Key={"id": picture}).get("Item")

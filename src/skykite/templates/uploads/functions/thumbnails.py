@@ -14,15 +14,15 @@ Image.MAX_IMAGE_PIXELS = 50_000_000  # a small file can hold a picture that take
 def make(event, context):
     for record in event["Records"]:
         key = unquote_plus(record["s3"]["object"]["key"])
-        id = key.rpartition("/")[2]
+        picture = key.rpartition("/")[2]
         try:
             data, size = thumbnail(store.read(key))
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
             print(f"{key} is refused: {error}")
-            store.note(id, status="refused")
+            store.note(picture, status="refused")
             continue
-        store.write_thumbnail(id, data)
-        store.note(id, status="ready", width=size[0], height=size[1])
+        store.write_thumbnail(picture, data)
+        store.note(picture, status="ready", width=size[0], height=size[1])
         print(f"{key}: {size[0]} × {size[1]}")
 
 
