@@ -24,7 +24,7 @@ from typing import Any, Protocol, TypeVar
 import boto3
 from botocore.config import Config
 
-from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer
+from skykite.cloud import CloudAddress, Denied, EmbeddedCloud, HandoffServer
 from skykite.errors import SkykiteError
 from skykite.model.events import Event
 from skykite.model.invocation import Failed, Invocation, Outcome, Report, Succeeded
@@ -95,8 +95,9 @@ class Functions:
 class RunningCloud:
     """Start with `start`, stop with `stop`; `kill` is SIGKILL."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, iam: bool = True) -> None:
         self.directory = directory
+        self.denied: list[Denied] = []
         self.functions = Functions()
         self.recorder = Recorder()
         self.address: CloudAddress | None = None
@@ -112,6 +113,8 @@ class RunningCloud:
             events=self.recorder,
             clock=RealClock(),
             ids=RealIds(),
+            iam=iam,
+            on_denied=self.denied.append,
         )
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -155,6 +158,18 @@ class RunningCloud:
             "config": Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, read_timeout=30),
         }
         return boto3.client(service, **{**given, **options})
+
+    def client_of(self, role: str, service: str, *, function: str = "worker", **options: Any) -> Any:
+        """boto3 as a function with this role has it."""
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+        given = self.run(self.cloud.role_credentials(function=function, arn=arn, role=role))
+        return self.client(
+            service,
+            aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=given["AWS_SESSION_TOKEN"],
+            **options,
+        )
 
     def function(self, name: str, handler: Handler | None, **options: Any) -> str:
         """Make a Lambda function that runs `handler` by hand-off (`None`: nobody runs it). Returns its ARN."""
