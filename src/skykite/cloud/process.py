@@ -190,7 +190,9 @@ class EmbeddedCloud:
 
     async def role_credentials(self, *, function: str, arn: str, role: str) -> Mapping[str, str]:
         """The environment variables with which a function is its role. The same as long as both are; they end with
-        the cloud, and are good again once they were asked for anew."""
+        the cloud, and are good again once they were asked for anew. Raises `cloud-died`."""
+        if self._reading is None or self._reading.done():
+            raise self._gone()
         request = self._ids.token()
         answer: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
         self._credentials[request] = answer

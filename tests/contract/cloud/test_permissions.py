@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
-import time
 import uuid
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, deploy, eventually
+from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, deploy
 
 Statement = dict[str, Any]
 Call = Callable[[Any], Any]
@@ -141,12 +138,14 @@ CALLS: dict[str, tuple[str, Callable[[dict[str, str]], Call], str, Callable[[dic
     ),
     "dynamodb-index": (
         "dynamodb",
-        lambda _: lambda c: c.query(
-            TableName="notes",
-            IndexName="by-author",
-            KeyConditionExpression="#b = :b",
-            ExpressionAttributeNames={"#b": "by"},
-            ExpressionAttributeValues={":b": {"S": "me"}},
+        lambda _: (
+            lambda c: c.query(
+                TableName="notes",
+                IndexName="by-author",
+                KeyConditionExpression="#b = :b",
+                ExpressionAttributeNames={"#b": "by"},
+                ExpressionAttributeValues={":b": {"S": "me"}},
+            )
         ),
         "dynamodb:Query",
         lambda _: arn("dynamodb", "table/notes/index/by-author"),
@@ -195,8 +194,8 @@ CALLS: dict[str, tuple[str, Callable[[dict[str, str]], Call], str, Callable[[dic
     ),
     "sns-batch": (
         "sns",
-        lambda t: lambda c: c.publish_batch(
-            TopicArn=t["topic"], PublishBatchRequestEntries=[{"Id": "1", "Message": "1"}]
+        lambda t: (
+            lambda c: c.publish_batch(TopicArn=t["topic"], PublishBatchRequestEntries=[{"Id": "1", "Message": "1"}])
         ),
         "sns:Publish",
         lambda _: arn("sns", "placed"),
@@ -227,8 +226,8 @@ CALLS: dict[str, tuple[str, Callable[[dict[str, str]], Call], str, Callable[[dic
     ),
     "s3-part": (
         "s3",
-        lambda t: lambda c: c.upload_part(
-            Bucket="photos", Key="big", UploadId=t["upload"], PartNumber=1, Body=b"1" * 10
+        lambda t: (
+            lambda c: c.upload_part(Bucket="photos", Key="big", UploadId=t["upload"], PartNumber=1, Body=b"1" * 10)
         ),
         "s3:PutObject",
         lambda _: "arn:aws:s3:::photos/big",
@@ -247,16 +246,14 @@ CALLS: dict[str, tuple[str, Callable[[dict[str, str]], Call], str, Callable[[dic
     ),
     "lambda-version": (
         "lambda",
-        lambda _: lambda c: c.invoke(
-            FunctionName=arn("lambda", "function:worker"), Qualifier="$LATEST", Payload=b"{}"
-        ),
+        lambda _: lambda c: c.invoke(FunctionName=arn("lambda", "function:worker"), Qualifier="$LATEST", Payload=b"{}"),
         "lambda:InvokeFunction",
         lambda _: arn("lambda", "function:worker:$LATEST"),
     ),
     "events-put": (
         "events",
-        lambda _: lambda c: c.put_events(
-            Entries=[{"Source": "s", "DetailType": "d", "Detail": "{}", "EventBusName": "shop"}]
+        lambda _: (
+            lambda c: c.put_events(Entries=[{"Source": "s", "DetailType": "d", "Detail": "{}", "EventBusName": "shop"}])
         ),
         "events:PutEvents",
         lambda _: arn("events", "event-bus/shop"),
@@ -351,7 +348,9 @@ def test_a_call_needs_its_action_on_its_resource_and_nothing_else(
     call = make(things)
     nothing = make_role(cloud)
     granted = make_role(cloud, allow(action, resource(things)))
-    elsewhere = make_role(cloud, allow(action, "arn:aws:s3:::elsewhere") if resource(things) != "*" else allow("s3:None"))
+    elsewhere = make_role(
+        cloud, allow(action, "arn:aws:s3:::elsewhere") if resource(things) != "*" else allow("s3:None")
+    )
     except_it = make_role(cloud, {"Effect": "Allow", "NotAction": action, "Resource": "*"})
 
     for role in (nothing, elsewhere, except_it):
