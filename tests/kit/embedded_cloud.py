@@ -172,11 +172,14 @@ class RunningCloud:
         )
 
     def function(self, name: str, handler: Handler | None, **options: Any) -> str:
-        """Make a Lambda function that runs `handler` by hand-off (`None`: nobody runs it). Returns its ARN."""
+        """Make a Lambda function that runs `handler` by hand-off (`None`: nobody runs it). Returns its ARN. Without a
+        `Role` among the options it may do everything."""
         if handler is not None:
             self.functions.handlers[name] = handler
             known = {one: FunctionId(one) for one in self.functions.handlers}
             self.handoff.register(known)
+        if "Role" not in options:
+            make_mighty(self, ROLE.rpartition("/")[2])
         given = {
             "FunctionName": name,
             "Runtime": "python3.12",
@@ -186,6 +189,16 @@ class RunningCloud:
         }
         arn: str = self.client("lambda").create_function(**{**given, **options})["FunctionArn"]
         return arn
+
+
+def make_mighty(cloud: HasClients, role: str) -> None:
+    """Have a role of this name that may do everything."""
+    iam, everything = cloud.client("iam"), {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    try:
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    except iam.exceptions.EntityAlreadyExistsException:
+        return
+    iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=json.dumps({"Statement": [everything]}))
 
 
 def empty_zip(**files: str) -> bytes:

@@ -48,7 +48,7 @@ def queue_checks(request: Request, operation: str, data: Mapping[str, Any]) -> l
     if name:
         return [Check(action=action, resource=named(request, name, "sqs", "", _QUEUE))]
     source = text(data, "SourceArn") or None
-    return [Check(action=action, resource="*" if operation == "ListQueues" else source)]
+    return [Check(action=action, resource=request.arn("sqs", "") if operation == "ListQueues" else source)]
 
 
 def topic_checks(request: Request, operation: str, data: Mapping[str, Any]) -> list[Check]:
