@@ -10,18 +10,39 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
 if TYPE_CHECKING:
-    from aws_cdk import Duration, RemovalPolicy
+    from aws_cdk import Duration, RemovalPolicy, Size
+    from aws_cdk import aws_ec2 as ec2
     from aws_cdk import aws_lambda as lambda_
+    from aws_cdk import aws_logs as logs
     from aws_cdk.aws_iam import PolicyStatement
     from constructs import IConstruct
+
+    from skykite.constructs.function import Function
 
 Runtime = Literal["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
 Architecture = Literal["x86_64", "arm64"]
 FieldType = Literal["string", "number", "binary"]
 StreamView = Literal["new-image", "old-image", "new-and-old-images", "keys-only"]
+LogRetention = Literal[
+    "one_day", "three_days", "five_days", "one_week", "two_weeks", "one_month", "two_months", "three_months",
+    "four_months", "five_months", "six_months", "one_year", "thirteen_months", "eighteen_months", "two_years",
+    "three_years", "five_years", "six_years", "seven_years", "eight_years", "nine_years", "ten_years", "infinite",
+]  # fmt: skip
 Permission = Union[str, "PolicyStatement", "IConstruct", tuple["IConstruct", str]]
 Permissions = Literal["*"] | Sequence[Permission]
 """`"*"`, or a list of: an action (`"s3:GetObject"`), a construct, `(construct, "grant_read_data")`, a statement."""
+
+
+# By keywords, since `from` is one of them.
+CopiedFileProps = TypedDict("CopiedFileProps", {"from": str, "to": str}, total=False)
+"""A file or folder of the project, `from` the folder of kite.toml on, and where in the function's zip it goes."""
+
+
+class HookProps(TypedDict, total=False):
+    """Commands of the shell, run in the folder of kite.toml; see `Function`."""
+
+    before_build: str | Sequence[str]
+    after_build: str | Sequence[str]
 
 
 class FunctionProps(TypedDict, total=False):
@@ -36,16 +57,38 @@ class FunctionProps(TypedDict, total=False):
     architecture: Architecture  # default "x86_64"
     live: bool  # default True; False keeps the function deployed while developing
     description: str
+    layers: Sequence[str | lambda_.ILayerVersion]  # ARNs or CDK layers, at most 5
+    vpc: ec2.IVpc
+    vpc_subnets: ec2.SubnetSelection | Mapping[str, Any]
+    security_groups: Sequence[ec2.ISecurityGroup]
+    ephemeral_storage: int | Size  # MB of /tmp, 512–10240; default 512
+    reserved_concurrency: int
+    provisioned_concurrency: int
+    on_success: IConstruct  # a queue, topic, event bus or function
+    on_failure: IConstruct
+    dead_letter_queue: bool | IConstruct  # True makes a queue
+    retry_attempts: int  # 0–2; default 2
+    max_event_age: int | Duration  # seconds, 60–21600; default 21600
+    tracing: Literal["active", "pass_through", "disabled"]  # default "disabled"
+    log_retention: LogRetention | logs.RetentionDays  # default "one_month", "one_year" in production
+    log_format: Literal["text", "json"]  # default "text"
+    copy_files: Sequence[str | CopiedFileProps]
+    hooks: HookProps
 
 
-class RouteFunctionProps(FunctionProps, total=False):
-    """A route's function as a dict: its props and its handler."""
+class ConsumerFunctionProps(FunctionProps, total=False):
+    """What runs for a route, a message, an event, as a dict: a `Function`'s props and its handler."""
 
     handler: str
 
 
-class ApiDefaults(TypedDict, total=False):
-    """What all functions of an `Api` share; see `Api` for how it merges."""
+Consumer = Union[str, ConsumerFunctionProps, "Function", "lambda_.IFunction"]
+"""What runs: a handler, a dict with its `handler`, a `Function`, a CDK Lambda function."""
+
+
+class FunctionDefaults(TypedDict, total=False):
+    """What all functions that a construct makes share. `environment` merges, `permissions` and `link` add up, anything
+    else of a function's own replaces the default."""
 
     function: FunctionProps
 
@@ -61,14 +104,11 @@ class CorsProps(TypedDict, total=False):
     max_age: int | Duration  # seconds
 
 
-Route = Union[str, RouteFunctionProps, "lambda_.IFunction", "IConstruct"]
-
-
 class ApiProps(TypedDict, total=False):
     """What an `Api` takes."""
 
-    routes: Mapping[str, Route]
-    defaults: ApiDefaults
+    routes: Mapping[str, Consumer]
+    defaults: FunctionDefaults
     cors: bool | CorsProps  # default True: any origin
     description: str
 
@@ -135,6 +175,14 @@ def check_type(name: str, value: object, kind: type | tuple[type, ...], words: s
     """`words` says what is wanted: “a string”. A bool is never taken for a number."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
         raise PropProblem("prop-type", f"was given {name}={shown(value)}, which is not {words}")
+
+
+def read_flag(name: str, value: object, *, default: bool) -> bool:
+    """True or False, or the default where nothing was given."""
+    if value is None:
+        return default
+    check_type(name, value, bool, "True or False")
+    return bool(value)
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
