@@ -8,6 +8,9 @@ from skykite_cloud.triggers import mappingrules
 from skykite_cloud.triggers.asynchronous import Asynchronous
 from skykite_cloud.triggers.engine import Engine, Tell
 from skykite_cloud.triggers.mappings import Mappings
+from skykite_cloud.triggers.notifications import Notifications
+from skykite_cloud.triggers.rules import Targets
+from skykite_cloud.triggers.topics import Topics
 
 
 def make_triggers(*, changed: Callable[[], None], tell: Tell) -> Engine:
@@ -16,6 +19,9 @@ def make_triggers(*, changed: Callable[[], None], tell: Tell) -> Engine:
     engine.install()
     asynchronous = Asynchronous(engine)
     asynchronous.install()
+    Topics(engine, asynchronous).install()
+    Targets(engine, asynchronous).install()
+    Notifications(engine).install()
     mappings = Mappings(engine)
     mappings.install()
     mappingrules.install()

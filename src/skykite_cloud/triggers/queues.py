@@ -116,7 +116,6 @@ def send(
     attributes: dict[str, Any] | None = None,
     group: str | None = None,
     deduplication: str | None = None,
-    trace_header: str | None = None,
 ) -> None:
     """As a service sends. Raises `UndeliverableError`."""
     sqs = _sqs()
@@ -125,15 +124,11 @@ def send(
         raise UndeliverableError(
             "AWS.SimpleQueueService.NonExistentQueue", f"The specified queue {arn} does not exist."
         )
-    if queue["is_fifo"] and deduplication is None:
-        deduplication = str(uuid.uuid4()) if queue["attributes"].get("ContentBasedDeduplication") != "true" else None
     data: dict[str, Any] = {"QueueUrl": queue["url"], "MessageBody": body, "MessageAttributes": attributes or {}}
     if group is not None:
         data["MessageGroupId"] = group
     if deduplication is not None:
         data["MessageDeduplicationId"] = deduplication
-    if trace_header is not None:
-        data["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": trace_header}}
     _, _, _, region, account, _ = arn.split(":", 5)
     with request_scope(account, region):
         try:
