@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
 from skykite.dev.configure import deployed_part, live_functions, resource_names
 from skykite.dev.freshness import FrontGate, GatedInvoker
+from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.permissions import MissingPermissions, not_enforced
@@ -98,7 +99,7 @@ class LocalPlace:
             project_root=surroundings.project_root,
             state=surroundings.state,
         )
-        self._functions.expect(manifest, aws=self._aws, variables=_variables(self.address))
+        self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
         deployed = await deployer.deploy(manifest, assembly, build=surroundings.options.build)
         return await self._serve(manifest, deployed)
 
@@ -139,7 +140,7 @@ class LocalPlace:
             },
             live=tuple(entry.id for entry in live),
             runtimes=tuple(config.runtime for config in configs),
-            notices=unserved_notices(manifest),
+            notices=(*unserved_notices(manifest), *absent_notices(manifest)),
         )
 
     async def _issue(self, state: FunctionState) -> Mapping[str, str]:
