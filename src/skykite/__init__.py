@@ -12,16 +12,21 @@ if TYPE_CHECKING:
     from skykite.constructs.api import Api
     from skykite.constructs.app import App
     from skykite.constructs.function import Function
+    from skykite.constructs.linkable import Linkable
+    from skykite.constructs.secret import Parameter, Secret
     from skykite.constructs.stack import Stack
     from skykite.constructs.table import Table
     from skykite.errors import SkykiteError
 
-__all__ = ["Api", "App", "Function", "SkykiteError", "Stack", "Table"]
+__all__ = ["Api", "App", "Function", "Linkable", "Parameter", "Secret", "SkykiteError", "Stack", "Table"]
 
 _HOMES = {
     "Api": "skykite.constructs.api",
     "App": "skykite.constructs.app",
     "Function": "skykite.constructs.function",
+    "Linkable": "skykite.constructs.linkable",
+    "Parameter": "skykite.constructs.secret",
+    "Secret": "skykite.constructs.secret",
     "SkykiteError": "skykite.errors",
     "Stack": "skykite.constructs.stack",
     "Table": "skykite.constructs.table",

@@ -131,6 +131,10 @@ class Tracker:
         self._install_loader()
         self._install_finder()
 
+    def note(self, path: str) -> None:
+        """Take a file for one that was read, wherever it lies, and whether or not it is there."""
+        self._reads(path)
+
     def is_users(self, path: str) -> bool:
         """Whether this absolute path is the user's: source that can change, not an installed package."""
         for root in self._roots:

@@ -16,10 +16,18 @@ from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.blame import find_user_line
 from skykite.constructs.code import code_of, code_of_live
 from skykite.constructs.handlers import locate
-from skykite.constructs.links import link_variable, link_variables
+from skykite.constructs.links import declare_links, link_variable
 from skykite.constructs.permissions import grant
 from skykite.constructs.program import DeclaredFunction
-from skykite.constructs.props import FunctionProps, PropProblem, check_choice, check_known, check_type, shown
+from skykite.constructs.props import (
+    FunctionProps,
+    PropProblem,
+    check_choice,
+    check_known,
+    check_permissions,
+    check_type,
+    shown,
+)
 from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import BundleEntry
 from skykite.model.names import FunctionId
@@ -126,7 +134,7 @@ class Function(SkykiteConstruct):
                     "handler-missing", "has no handler", hint='add handler="path/to/file.function" to its arguments'
                 )
             located = locate(handler, program.root, change=self._change_handler)
-            linked = link_variables(settings.link)
+            linked = declare_links(program, self.path, settings.link)
             bundle = BundleEntry(
                 import_root=located.import_root,
                 runtime=settings.runtime,
@@ -218,7 +226,7 @@ class Function(SkykiteConstruct):
     def add_link(self, *resources: IConstruct) -> None:
         """Link more resources, for instance one that is made after the function."""
         with self._checking():
-            for name, value in link_variables(resources).items():
+            for name, value in declare_links(self._kite_program, self.path, resources).items():
                 self._function.add_environment(name, aws_cdk.Stack.of(self).to_json_string(value))
             for resource in resources:
                 grant(self, resource)
@@ -250,12 +258,7 @@ def read_function_props(given: Mapping[str, Any], *, within: str = "") -> Functi
             hint="keep large values in Parameter Store or in a file beside the handler",
         )
     permissions = props.get("permissions", ())
-    if permissions != "*" and (isinstance(permissions, str) or not isinstance(permissions, Sequence)):
-        raise PropProblem(
-            "prop-type",
-            f"was given permissions={shown(permissions)}, which is not a list",
-            hint=f"write permissions=[{permissions!r}]" if isinstance(permissions, str) else 'give a list, or "*"',
-        )
+    check_permissions(permissions)
     link = props.get("link", ())
     if isinstance(link, str) or not isinstance(link, Sequence):
         raise PropProblem("prop-type", f"was given link={shown(link)}, which is not a list of constructs")

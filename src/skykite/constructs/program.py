@@ -38,6 +38,29 @@ class DeclaredFunction:
     location: SourceLocation | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredLink:
+    """One resource that one function is linked to. `attributes` are what its code sees of it, with their types."""
+
+    name: str
+    type: str
+    path: ConstructPath
+    attributes: dict[str, str]
+    function: FunctionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredSecret:
+    """A `Secret`, or a `Parameter` with its default. Several constructs of one name are one secret: `path` is that of
+    the first, `paths` are those of all."""
+
+    name: str
+    path: ConstructPath
+    paths: frozenset[ConstructPath]
+    default: str | None
+    location: SourceLocation | None
+
+
 @dataclass(slots=True, kw_only=True)
 class Program:
     """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack;
@@ -52,6 +75,8 @@ class Program:
     live_credentials: LiveCredentials = "role"
     sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
     place: UserLine | None = None
+    links: list[DeclaredLink] = field(default_factory=list)
+    secrets: dict[str, DeclaredSecret] = field(default_factory=dict)
 
     @contextmanager
     def at(self, place: UserLine | None) -> Iterator[None]:
@@ -93,4 +118,13 @@ def program_of(scope: Any) -> Program:
     return program
 
 
-__all__ = ["DeclaredFunction", "FunctionEntry", "Program", "Source", "program_of", "remember_program"]
+__all__ = [
+    "DeclaredFunction",
+    "DeclaredLink",
+    "DeclaredSecret",
+    "FunctionEntry",
+    "Program",
+    "Source",
+    "program_of",
+    "remember_program",
+]

@@ -29,6 +29,7 @@ from skykite.synth.kernel import packages_to_unpack
 from skykite.synth.node import find_node
 from skykite.synth.process_group import OWN_GROUP
 from skykite.synth.report import Report, ReportedError, decode_report
+from skykite.synth.types import write_types
 
 _OUTPUT_LIMIT: Final = 10 * 1024 * 1024  # bytes
 _OUTPUT_SHOWN: Final = 200  # lines
@@ -73,6 +74,7 @@ async def synthesize(
     started = clock.monotonic()
     events.emit(StepStarted(step="synth", message="reading the stacks"))
     result = _skip(synthesis, environment) or await _run(synthesis, environment, events)
+    write_types(result.manifest, Path(synthesis.project_root), events)
     count = len(result.manifest.stacks)
     stacks = "1 stack" if count == 1 else f"{count} stacks"
     events.emit(
