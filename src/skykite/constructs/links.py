@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from skykite.constructs.base import SkykiteConstruct, path_of
-from skykite.constructs.program import DeclaredLink, Program
+from skykite.constructs.declared import DeclaredLink
 from skykite.constructs.props import PropProblem, shown
 from skykite.model.names import ConstructPath, FunctionId
+
+if TYPE_CHECKING:
+    from skykite.constructs.program import Program
 
 LINK_PREFIX: Final = "KITE_RESOURCE_"
 
@@ -58,7 +60,7 @@ def declare_links(program: Program, function: ConstructPath, resources: Sequence
             DeclaredLink(
                 name=name,
                 type=str(properties.get("type") or type(resource).__name__),
-                path=resource.path if isinstance(resource, SkykiteConstruct) else path_of(resource),
+                path=ConstructPath(resource.path if hasattr(resource, "_kite_program") else resource.node.path),
                 attributes=_attributes(resource, properties),
                 function=FunctionId(function),
             )

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, cast
 
+from skykite.constructs.declared import DeclaredLink
 from skykite.constructs.http_apis import read_http_apis
-from skykite.constructs.program import DeclaredLink, Program
+from skykite.constructs.program import Program
 from skykite.errors import SkykiteError
 from skykite.model.manifest import (
     MANIFEST_FILE,

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from skykite.constructs.blame import UserLine, refuse
-from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
+from skykite.constructs.declared import DeclaredLink, DeclaredSecret
+from skykite.constructs.function_props import merge_function_props
+from skykite.model.manifest import BundleEntry, CopiedFile, FunctionEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
 from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
@@ -35,37 +37,17 @@ class DeclaredFunction:
     runtime: str
     memory_mb: int
     timeout_s: int
-    location: SourceLocation | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredLink:
-    """One resource that one function is linked to. `attributes` are what its code sees of it, with their types."""
-
-    name: str
-    type: str
-    path: ConstructPath
-    attributes: dict[str, str]
-    function: FunctionId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredSecret:
-    """A `Secret`, or a `Parameter` with its default. Several constructs of one name are one secret: `path` is that of
-    the first, `paths` are those of all."""
-
-    name: str
-    path: ConstructPath
-    paths: frozenset[ConstructPath]
-    default: str | None
+    copied: tuple[CopiedFile, ...]
     location: SourceLocation | None
 
 
 @dataclass(slots=True, kw_only=True)
 class Program:
     """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack;
-    `sources`, by handler, what its answer means to what calls it, and what that is; `place` the user's line that errors
-    show, where another than that of the call says more."""
+    `sources`, by handler, what its answer means to what calls it, and what that is; `names` whose a physical name is,
+    by kind and name; `place` the user's line that errors show, where another than that of the call says more;
+    `defaults`, by the path of a stack and empty for the app, what all functions in there are made with; `ran` the
+    commands of hooks that were run."""
 
     synthesis: Synthesis
     functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
@@ -74,9 +56,12 @@ class Program:
     hashes: dict[BundleEntry, str] = field(default_factory=dict)
     live_credentials: LiveCredentials = "role"
     sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
     place: UserLine | None = None
     links: list[DeclaredLink] = field(default_factory=list)
     secrets: dict[str, DeclaredSecret] = field(default_factory=dict)
+    defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
 
     @contextmanager
     def at(self, place: UserLine | None) -> Iterator[None]:
@@ -90,6 +75,14 @@ class Program:
     @property
     def root(self) -> Path:
         return Path(self.synthesis.project_root)
+
+    def defaults_of(self, path: ConstructPath) -> dict[str, Any]:
+        """What a function at this path is made with unless it says otherwise: the app's under its stack's."""
+        merged: dict[str, Any] = {}
+        for place, props in sorted(self.defaults.items()):
+            if not place or path.startswith(f"{place}/"):
+                merged = merge_function_props(merged, props)
+        return merged
 
     def makes_live(self, path: ConstructPath, handler: str) -> bool:
         """Whether a function that may be live is."""
@@ -120,8 +113,6 @@ def program_of(scope: Any) -> Program:
 
 __all__ = [
     "DeclaredFunction",
-    "DeclaredLink",
-    "DeclaredSecret",
     "FunctionEntry",
     "Program",
     "Source",

@@ -15,7 +15,7 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.blame import find_user_line
-from skykite.constructs.program import DeclaredSecret
+from skykite.constructs.declared import DeclaredSecret
 from skykite.constructs.props import PropProblem, check_type
 from skykite.model.names import ConstructPath
 from skykite.model.secrets import Kind, is_secret_name, reads_fallback, secret_parameter
