@@ -87,7 +87,7 @@ class _Worker:
         if hasattr(time, "tzset"):
             time.tzset()
         root = config["import_root"]
-        os.chdir(root)
+        os.chdir(config.get("task_root", root))
         extra = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
         sys.path[:0] = [root, *(path for path in extra if path not in sys.path)]
         sys.argv = [""]
@@ -95,9 +95,10 @@ class _Worker:
         if config["debugger"] is not None:
             self._attach_debugger(config["debugger"])
         self.tracker.install(watch=not config.get("frozen", False))
+        self.tracker.depend_on(config.get("copied", []))
         stamp = environment.get(STAMP_VARIABLE)
         if stamp:
-            VALUES.on_read = partial(self.tracker.note, stamp)
+            VALUES.on_read = partial(self.tracker.depend_on, [stamp])
         importlib.invalidate_caches()
         return load_handler(config["handler"], root, config["project_root"])
 

@@ -42,9 +42,25 @@ def link_variable(name: str) -> str:
 
 
 def declare_links(program: Program, function: ConstructPath, resources: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    """Variables by name, values not yet JSON; and the program remembers who is linked to what. Raises PropProblem."""
+    """`link_variables`, and the program remembers who is linked to what."""
+    variables = link_variables(resources)
+    for name, resource in {_name_of(resource): resource for resource in resources}.items():
+        properties = variables[link_variable(name)]
+        program.links.append(
+            DeclaredLink(
+                name=name,
+                type=str(properties.get("type") or type(resource).__name__),
+                path=ConstructPath(resource.path if hasattr(resource, "_kite_program") else resource.node.path),
+                attributes=_attributes(resource, properties),
+                function=FunctionId(function),
+            )
+        )
+    return variables
+
+
+def link_variables(resources: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """Variables by name, values not yet JSON. Raises PropProblem."""
     variables: dict[str, dict[str, Any]] = {}
-    links: list[DeclaredLink] = []
     seen: dict[str, Any] = {}
     for resource in resources:
         name = _name_of(resource)
@@ -54,18 +70,7 @@ def declare_links(program: Program, function: ConstructPath, resources: Sequence
                 f"is linked to two resources named `{name}`: `{seen[name].node.path}` and `{resource.node.path}`",
                 hint="give one of them another id",
             )
-        properties = link_properties(resource)
-        variables[link_variable(name)] = properties
-        links.append(
-            DeclaredLink(
-                name=name,
-                type=str(properties.get("type") or type(resource).__name__),
-                path=ConstructPath(resource.path if hasattr(resource, "_kite_program") else resource.node.path),
-                attributes=_attributes(resource, properties),
-                function=FunctionId(function),
-            )
-        )
-    program.links.extend(links)
+        variables[link_variable(name)] = link_properties(resource)
     return variables
 
 
