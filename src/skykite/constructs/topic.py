@@ -57,7 +57,7 @@ class Topic(SkykiteConstruct):
     ```python
     Topic(self, "Placed", subscribers={
         "receipt": "functions/receipt.send",
-        "stock": {"queue": stock, "filter_policy": {"kind": ["goods"]}},
+        "stock": {"queue": Queue(self, "Stock"), "filter_policy": {"kind": ["goods"]}},
     })
     ```
 
