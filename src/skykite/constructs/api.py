@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
@@ -13,27 +12,23 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
-from skykite.constructs.blame import UserLine, find_user_line, read_user_source
-from skykite.constructs.function import Function, merge_function_props
-from skykite.constructs.links import has_attribute
+from skykite.constructs.consumers import cdk_function, make_function, read_defaults
+from skykite.constructs.given_keys import GivenKeys
 from skykite.constructs.props import (
-    ApiDefaults,
     ApiProps,
     CorsProps,
-    FunctionProps,
     PropProblem,
-    RouteFunctionProps,
     check_choice,
     check_known,
     check_strings,
     check_type,
-    shown,
 )
-from skykite.constructs.route_lines import NOWHERE, RouteLines, read_route_lines
 from skykite.constructs.routes import RouteKey, check_different, parse_route, written_twice
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
+
+    from skykite.constructs.function import Function
 
 _CORS_METHODS: Final = ("*", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _ANY_ORIGIN: Final[CorsProps] = {"allow_origins": ["*"], "allow_methods": ["*"], "allow_headers": ["*"]}
@@ -69,14 +64,14 @@ class Api(SkykiteConstruct):
 
     def __init__(self, scope: Construct, id: str, **props: Unpack[ApiProps]) -> None:
         super().__init__(scope, id, kind="api")
-        self._call = find_user_line(self._kite_program.root)
         given = cast("dict[str, Any]", props)
         with self._checking():
             check_known(given, tuple(ApiProps.__annotations__))
-            defaults = _read_defaults(given.get("defaults") or {})
-            routes = given.get("routes") or {}
-            check_type("routes", routes, Mapping, "a dict of route keys to functions")
-        keys = self._read_routes(routes)
+            defaults = read_defaults(given.get("defaults"))
+            routes = GivenKeys(
+                self._kite_program, "routes", given.get("routes") or {}, words="a dict of route keys to functions"
+            )
+        parsed = self._parse(routes)
         with self._checking():
             cors = read_cors(given.get("cors", True))
             description = given.get("description")
@@ -93,17 +88,14 @@ class Api(SkykiteConstruct):
         self._integrations: dict[str, HttpLambdaIntegration] = {}
         self._functions: dict[str, Function | lambda_.IFunction] = {}
         self._routes: dict[str, apigateway.HttpRoute] = {}
-        for key, (text, value) in zip(keys, routes.items(), strict=True):
-            with self._at(text):
+        for key, (text, value) in zip(parsed, routes.items(), strict=True):
+            with routes.at(text), self._checking():
                 self._add_route(key, value, defaults)
 
     @property
     def cdk(self) -> ApiCdk:
         """The CDK objects behind it."""
-        functions = {
-            key: function.cdk.function if isinstance(function, Function) else function
-            for key, function in self._functions.items()
-        }
+        functions = {key: cdk_function(function) for key, function in self._functions.items()}
         return ApiCdk(http_api=self._http_api, functions=functions, routes=dict(self._routes))
 
     @property
@@ -134,82 +126,34 @@ class Api(SkykiteConstruct):
     def grant_to(self, grantee: Any) -> None:
         """Nothing to allow: its routes are public, and `link` gives the URL."""
 
-    def _read_routes(self, routes: Mapping[Any, Any]) -> list[RouteKey]:
-        self._written = self._read_lines(routes)
+    def _parse(self, routes: GivenKeys) -> list[RouteKey]:
         keys: list[RouteKey] = []
         for text in routes:
-            with self._at(text), self._checking():
+            with routes.at(text), self._checking():
                 key = parse_route(text)
-                if self._written.twice is not None and self._written.twice[0] == text:
-                    raise written_twice(key, *self._written.twice[1:])
+                twice = routes.twice(text)
+                if twice is not None:
+                    raise written_twice(key, *twice)
                 check_different(key, keys)
             keys.append(key)
         return keys
 
-    def _read_lines(self, routes: Mapping[Any, Any]) -> RouteLines:
-        if self._call is None:
-            return NOWHERE
-        return read_route_lines(read_user_source(self._call), line=self._call.line, routes=routes.keys())
-
-    @contextmanager
-    def _at(self, route: Any) -> Iterator[None]:
-        """Errors in here show the line of the route's key, if it is known."""
-        line = self._written.lines.get(route) if isinstance(route, str) else None
-        self._place = UserLine(file=self._call.file, line=line) if self._call is not None and line is not None else None
-        try:
-            yield
-        finally:
-            self._place = None
-
-    def _add_route(self, key: RouteKey, value: Any, defaults: Mapping[str, Any]) -> None:
-        function, target = self._function_of(key, value, defaults)
-        with self._checking():
-            address = target.node.addr
-            if address not in self._integrations:
-                self._integrations[address] = HttpLambdaIntegration(str(key), target)
-            self._routes[str(key)] = apigateway.HttpRoute(
-                self._http_api,
-                str(key),
-                http_api=self._http_api,
-                route_key=apigateway.HttpRouteKey.with_(key.path, apigateway.HttpMethod[key.method])
-                if key.path
-                else apigateway.HttpRouteKey.DEFAULT,
-                integration=self._integrations[address],
-            )
+    def _add_route(self, key: RouteKey, value: object, defaults: Mapping[str, Any]) -> None:
+        function = make_function(self, str(key), value, defaults, within=f'routes["{key}"]', source="request")
+        target = cdk_function(function)
+        address = target.node.addr
+        if address not in self._integrations:
+            self._integrations[address] = HttpLambdaIntegration(str(key), target)
+        self._routes[str(key)] = apigateway.HttpRoute(
+            self._http_api,
+            str(key),
+            http_api=self._http_api,
+            route_key=apigateway.HttpRouteKey.with_(key.path, apigateway.HttpMethod[key.method])
+            if key.path
+            else apigateway.HttpRouteKey.DEFAULT,
+            integration=self._integrations[address],
+        )
         self._functions[str(key)] = function
-
-    def _function_of(self, key: RouteKey, value: Any, defaults: Mapping[str, Any]) -> tuple[Any, Any]:
-        """What the user gets to see, and the CDK function. `Function` checks its own props."""
-        if isinstance(value, Function):
-            return value, value.cdk.function
-        if isinstance(value, str):
-            own: Mapping[str, Any] = {"handler": value}
-        elif isinstance(value, Mapping):
-            with self._checking():
-                check_known(value, tuple(RouteFunctionProps.__annotations__), within=f'routes["{key}"]')
-            own = value
-        elif has_attribute(value, "function_arn"):
-            return value, value
-        else:
-            raise self.refuse(
-                "route-function",
-                f"{self.title} has {shown(value)} for the route `{key}`",
-                hint="give a handler, a dict of function props, a `Function` or a CDK Lambda function",
-            )
-        with self._checking():
-            merged = cast("Any", merge_function_props(defaults, own))
-            function = _RouteFunction(self, str(key), self._place, isinstance(value, str), merged)
-        return function, function.cdk.function
-
-
-class _RouteFunction(Function):
-    """A route's own function: what is wrong with it is to be changed where the route stands."""
-
-    def __init__(self, api: Api, id: str, place: UserLine | None, by_handler: bool, props: Any) -> None:
-        self._place = place
-        if by_handler:
-            self._change_handler = "change the route to "
-        super().__init__(api, id, **props)
 
 
 def read_cors(given: object) -> apigateway.CorsPreflightOptions | None:
@@ -259,13 +203,3 @@ def read_cors(given: object) -> apigateway.CorsPreflightOptions | None:
         expose_headers=lists.get("expose_headers"),
         max_age=age,
     )
-
-
-def _read_defaults(given: object) -> Mapping[str, Any]:
-    check_type("defaults", given, Mapping, "a dict")
-    defaults = cast("Mapping[str, Any]", given)
-    check_known(defaults, tuple(ApiDefaults.__annotations__), within="`defaults`")
-    function = defaults.get("function", {})
-    check_type('defaults["function"]', function, Mapping, "a dict")
-    check_known(function, tuple(FunctionProps.__annotations__), within='`defaults["function"]`')
-    return cast("Mapping[str, Any]", function)

@@ -8,7 +8,7 @@ from typing import Any
 
 from constructs import Construct
 
-from skykite.constructs.blame import UserLine, refuse
+from skykite.constructs.blame import refuse
 from skykite.constructs.program import Program, program_of
 from skykite.constructs.props import PropProblem
 from skykite.errors import SkykiteError
@@ -16,10 +16,7 @@ from skykite.model.names import ConstructPath
 
 
 class SkykiteConstruct(Construct):
-    """A construct that knows its path (`path`) without asking the kernel, and its program. `_place` is the user's line
-    that errors show, where another than that of the call says more."""
-
-    _place: UserLine | None = None
+    """A construct that knows its path (`path`) without asking the kernel, and its program."""
 
     def __init__(self, scope: Construct, id: str, *, kind: str) -> None:
         if not hasattr(scope, "node"):
@@ -53,7 +50,7 @@ class SkykiteConstruct(Construct):
             ) from None
 
     def refuse(self, code: str, message: str, *, hint: str | None = None, link: str | None = None) -> SkykiteError:
-        return refuse(code, message, hint=hint, link=link, root=self._kite_program.root, place=self._place)
+        return refuse(code, message, hint=hint, link=link, root=self._kite_program.root, place=self._kite_program.place)
 
 
 def path_of(construct: Any) -> ConstructPath:
@@ -75,5 +72,6 @@ def construct_errors(title: Callable[[], str], program: Program) -> Iterator[Non
                 f"{title()} is made twice: its scope already holds a construct of that id",
                 hint="give one of them another id",
                 root=program.root,
+                place=program.place,
             ) from None
-        raise refuse("cdk-error", f"{title()}: {text}", root=program.root) from error
+        raise refuse("cdk-error", f"{title()}: {text}", root=program.root, place=program.place) from error

@@ -278,8 +278,8 @@ def read_function_props(given: Mapping[str, Any], *, within: str = "") -> Functi
 
 
 def merge_function_props(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """An `Api`'s defaults under a route's own props: `environment` merges, `permissions` and `link` add up (`"*"`
-    wins), anything else of the route's own replaces the default. Pure."""
+    """A construct's defaults under a function's own props: `environment` merges, `permissions` and `link` add up (`"*"`
+    wins), anything else of the function's own replaces the default. Pure."""
     merged = {**defaults, **own}
     if "environment" in defaults and "environment" in own:
         merged["environment"] = {**defaults["environment"], **own["environment"]}

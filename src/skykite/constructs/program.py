@@ -6,15 +6,20 @@ that several apps in one process (users' tests) never meet. No I/O.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from skykite.constructs.blame import refuse
+from skykite.constructs.blame import UserLine, refuse
 from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
 from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
+
+Source = Literal["request", "batch", "event"]
+"""What a function's answer means to what calls it: an HTTP response, which of a batch's records failed, nothing."""
 
 _ATTRIBUTE: Final = "_kite_program"
 
@@ -35,7 +40,9 @@ class DeclaredFunction:
 
 @dataclass(slots=True, kw_only=True)
 class Program:
-    """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack."""
+    """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack;
+    `sources`, by handler, what its answer means to what calls it, and what that is; `place` the user's line that errors
+    show, where another than that of the call says more."""
 
     synthesis: Synthesis
     functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
@@ -43,6 +50,17 @@ class Program:
     codes: dict[tuple[str, str], Any] = field(default_factory=dict)
     hashes: dict[BundleEntry, str] = field(default_factory=dict)
     live_credentials: LiveCredentials = "role"
+    sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
+    place: UserLine | None = None
+
+    @contextmanager
+    def at(self, place: UserLine | None) -> Iterator[None]:
+        """Errors in here show this line, if there is one."""
+        before, self.place = self.place, place or self.place
+        try:
+            yield
+        finally:
+            self.place = before
 
     @property
     def root(self) -> Path:
@@ -75,4 +93,4 @@ def program_of(scope: Any) -> Program:
     return program
 
 
-__all__ = ["DeclaredFunction", "FunctionEntry", "Program", "program_of", "remember_program"]
+__all__ = ["DeclaredFunction", "FunctionEntry", "Program", "Source", "program_of", "remember_program"]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from aws_cdk.aws_iam import PolicyStatement
     from constructs import IConstruct
 
+    from skykite.constructs.function import Function
+
 Runtime = Literal["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
 Architecture = Literal["x86_64", "arm64"]
 FieldType = Literal["string", "number", "binary"]
@@ -38,14 +40,19 @@ class FunctionProps(TypedDict, total=False):
     description: str
 
 
-class RouteFunctionProps(FunctionProps, total=False):
-    """A route's function as a dict: its props and its handler."""
+class ConsumerFunctionProps(FunctionProps, total=False):
+    """What runs for a route, a message, an event, as a dict: a `Function`'s props and its handler."""
 
     handler: str
 
 
-class ApiDefaults(TypedDict, total=False):
-    """What all functions of an `Api` share; see `Api` for how it merges."""
+Consumer = Union[str, ConsumerFunctionProps, "Function", "lambda_.IFunction"]
+"""What runs: a handler, a dict with its `handler`, a `Function`, a CDK Lambda function."""
+
+
+class FunctionDefaults(TypedDict, total=False):
+    """What all functions that a construct makes share. `environment` merges, `permissions` and `link` add up, anything
+    else of a function's own replaces the default."""
 
     function: FunctionProps
 
@@ -61,14 +68,11 @@ class CorsProps(TypedDict, total=False):
     max_age: int | Duration  # seconds
 
 
-Route = Union[str, RouteFunctionProps, "lambda_.IFunction", "IConstruct"]
-
-
 class ApiProps(TypedDict, total=False):
     """What an `Api` takes."""
 
-    routes: Mapping[str, Route]
-    defaults: ApiDefaults
+    routes: Mapping[str, Consumer]
+    defaults: FunctionDefaults
     cors: bool | CorsProps  # default True: any origin
     description: str
 

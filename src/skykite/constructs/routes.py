@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from skykite.constructs.given_keys import in_lines
 from skykite.constructs.props import PropProblem, listed, shown
 
 METHODS: Final = ("ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -75,8 +76,9 @@ def check_different(key: RouteKey, others: Iterable[RouteKey]) -> None:
 
 def written_twice(key: RouteKey, first: int, second: int) -> PropProblem:
     """Of one dict; Python has kept the later."""
-    lines = f"in lines {first} and {second}" if first != second else f"in line {first}"
-    return PropProblem("route-twice", f"has the route `{key}` twice, {lines}", hint="keep one of them")
+    return PropProblem(
+        "route-twice", f"has the route `{key}` twice, {in_lines(first, second)}", hint="keep one of them"
+    )
 
 
 def _check_path(text: str, path: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
 
-import aws_cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
@@ -24,6 +23,7 @@ from skykite.constructs.props import (
     listed,
     shown,
 )
+from skykite.constructs.removal import removal_policy
 from skykite.model.synthesis import Synthesis
 
 if TYPE_CHECKING:
@@ -109,12 +109,6 @@ class Table(SkykiteConstruct):
         self._table.grant_read_write_data(grantee)
 
 
-def kept_when_removed(synthesis: Synthesis) -> bool:
-    """Whether data outlives its stack: in production, on AWS."""
-    stage = synthesis.stage
-    return synthesis.mode != "local" and (stage in ("prod", "production") or stage.startswith(("prod-", "production-")))
-
-
 def _make_table(scope: Table, given: dict[str, Any], synthesis: Synthesis) -> Any:
     check_known(given, tuple(TableProps.__annotations__))
     fields = given.get("fields", {})
@@ -155,7 +149,7 @@ def _make_table(scope: Table, given: dict[str, Any], synthesis: Synthesis) -> An
         billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
         time_to_live_attribute=time_to_live,
         stream=_stream(given.get("stream")),
-        removal_policy=_removal_policy(given.get("removal_policy"), synthesis),
+        removal_policy=removal_policy(given.get("removal_policy"), synthesis),
     )
     for name, index in global_indexes.items():
         where = f'global_indexes["{name}"]'
@@ -245,12 +239,3 @@ def _stream(given: object) -> Any:
         return dynamodb.StreamViewType.NEW_AND_OLD_IMAGES
     check_choice("stream", given, tuple(_STREAMS))
     return _STREAMS[str(given)]
-
-
-def _removal_policy(given: object, synthesis: Synthesis) -> Any:
-    if isinstance(given, aws_cdk.RemovalPolicy):
-        return given
-    if given is not None:
-        check_choice("removal_policy", given, ("retain", "destroy"))
-    kept = given == "retain" or (given is None and kept_when_removed(synthesis))
-    return aws_cdk.RemovalPolicy.RETAIN if kept else aws_cdk.RemovalPolicy.DESTROY
