@@ -1,8 +1,8 @@
 """Schedule expressions, held to what AWS documents: `rate(5 minutes)`, `cron(0 9 ? * MON-FRI *)`.
 
-In: an expression as the user wrote it. Out: nothing, or what is wrong with it and how to write it instead; crons of Unix
-are translated. Where AWS's pages are silent (ranges that wrap around, lower-case names), what they do not describe is
-refused, since a documented form always says the same. Pure.
+In: an expression as the user wrote it. Out: nothing, or what is wrong with it and how to write it instead; crons of
+Unix are translated. Where AWS's pages are silent (ranges that wrap around, lower-case names), what they do not describe
+is refused, since a documented form always says the same. Pure.
 
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
@@ -84,14 +84,10 @@ def find_problem(expression: str) -> ScheduleProblem | None:
         )
     if inside != " ".join(inside.split()):
         return ScheduleProblem(reason="it has too many spaces", hint=f'write "{kind}({" ".join(inside.split())})"')
+    if kind == "at":
+        return ScheduleProblem(reason="`at(…)` is a single moment, and a cron repeats", hint=_EXAMPLES)
     try:
-        match kind:
-            case "rate":
-                _check_rate(inside)
-            case "cron":
-                _check_cron(inside)
-            case _:
-                raise _Refused("`at(…)` is a single moment, and a cron repeats", _EXAMPLES)
+        (_check_rate if kind == "rate" else _check_cron)(inside)
     except _Refused as refused:
         return refused.problem
     return None

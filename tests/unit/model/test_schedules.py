@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -187,7 +187,9 @@ def unix_field(draw: st.DrawFn, name: str) -> str:
     return ",".join(parts)
 
 
-MOMENTS = [datetime(2026, 1, 1, 23, 59) + timedelta(hours=7 * index, minutes=11 * index) for index in range(400)]
+MOMENTS = [
+    datetime(2026, 1, 1, 23, 59, tzinfo=UTC) + timedelta(hours=7 * index, minutes=11 * index) for index in range(400)
+]
 
 
 @given(st.tuples(*(unix_field(name) for name in _UNIX_FIELD)).map(" ".join), st.sampled_from(MOMENTS))
