@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
 if TYPE_CHECKING:
-    from aws_cdk import Duration, RemovalPolicy
+    from aws_cdk import Duration, RemovalPolicy, aws_dynamodb
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk.aws_iam import PolicyStatement
     from constructs import IConstruct
 
     from skykite.constructs.function import Function
+    from skykite.constructs.props_sources import StreamConsumer
 
 Runtime = Literal["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
 Architecture = Literal["x86_64", "arm64"]
@@ -108,7 +109,10 @@ class TableProps(TypedDict, total=False):
     local_indexes: Mapping[str, LocalIndex]
     time_to_live: str
     stream: bool | StreamView
+    consumers: Mapping[str, StreamConsumer]
+    defaults: FunctionDefaults
     removal_policy: Literal["retain", "destroy"] | RemovalPolicy
+    existing: str | aws_dynamodb.ITable
 
 
 class PropProblem(Exception):  # noqa: N818  (it becomes a SkykiteError as soon as the construct's path is known)

@@ -187,9 +187,8 @@ def unix_field(draw: st.DrawFn, name: str) -> str:
     return ",".join(parts)
 
 
-MOMENTS = [
-    datetime(2026, 1, 1, 23, 59, tzinfo=UTC) + timedelta(hours=7 * index, minutes=11 * index) for index in range(400)
-]
+START = datetime(2026, 1, 1, 23, 59, tzinfo=UTC)
+MOMENTS = [START + timedelta(hours=7 * index, minutes=11 * index) for index in range(400)]
 
 
 @given(st.tuples(*(unix_field(name) for name in _UNIX_FIELD)).map(" ".join), st.sampled_from(MOMENTS))
