@@ -11,20 +11,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skykite.constructs.api import Api
     from skykite.constructs.app import App
+    from skykite.constructs.event_bus import EventBus
     from skykite.constructs.function import Function
+    from skykite.constructs.queue import Queue
     from skykite.constructs.stack import Stack
     from skykite.constructs.table import Table
+    from skykite.constructs.topic import Topic
     from skykite.errors import SkykiteError
 
-__all__ = ["Api", "App", "Function", "SkykiteError", "Stack", "Table"]
+__all__ = ["Api", "App", "EventBus", "Function", "Queue", "SkykiteError", "Stack", "Table", "Topic"]
 
 _HOMES = {
     "Api": "skykite.constructs.api",
     "App": "skykite.constructs.app",
+    "EventBus": "skykite.constructs.event_bus",
     "Function": "skykite.constructs.function",
+    "Queue": "skykite.constructs.queue",
     "SkykiteError": "skykite.errors",
     "Stack": "skykite.constructs.stack",
     "Table": "skykite.constructs.table",
+    "Topic": "skykite.constructs.topic",
 }
 
 

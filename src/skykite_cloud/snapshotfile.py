@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skykite_cloud.resources.reads import RecordedDict, RecordedList, plain
+
 FORMAT = 1
 _ALLOWED = frozenset(
     {
@@ -69,6 +71,8 @@ class Snapshot:
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
         # Called for what is not a built-in type. Refusing here is what keeps every snapshot readable.
+        if isinstance(value, RecordedDict | RecordedList):  # a service kept what its handler was given
+            return (dict if isinstance(value, dict) else list), (plain(value),)
         kind = value if isinstance(value, type) else type(value)
         if (kind.__module__, kind.__qualname__) not in _ALLOWED:
             raise pickle.PicklingError(f"{kind.__module__}.{kind.__qualname__} has no place in a snapshot")

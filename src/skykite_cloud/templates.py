@@ -13,6 +13,7 @@ from typing import Any
 from skykite_cloud.seams import when_imported
 
 Template = dict[str, Any]
+_UNRECOGNIZED = "Unrecognized resource types"
 _VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
 
 
@@ -84,6 +85,11 @@ def _add_checks(cloudformation: ModuleType) -> None:
 
         def checked(template: Template, *arguments: Any, validate: Any = validate, **options: Any) -> Any:
             refuse_undefined_references(template)
-            return validate(template, *arguments, **options)
+            try:
+                return validate(template, *arguments, **options)
+            except ValueError as error:
+                if _UNRECOGNIZED in str(error):
+                    raise ValueError(f"{error}: the embedded cloud does not have them") from error
+                raise
 
         module.validate_template_support = checked

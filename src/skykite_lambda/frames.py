@@ -13,6 +13,7 @@ import threading
 from typing import Any, Optional, Tuple
 
 PROTOCOL = 3
+_READ = 65536  # bytes; a larger buffer is mapped and unmapped for every call
 LARGEST_BODY = 64 * 1024 * 1024  # more is no frame of ours: somebody else wrote into the socket
 
 # To a worker.
@@ -110,7 +111,7 @@ class Channel:
             if found is not None:
                 return found
             try:
-                data = self._socket.recv(262144)
+                data = self._socket.recv(_READ)
             except ConnectionError:
                 raise ChannelClosed from None
             if not data:

@@ -8,6 +8,7 @@ Constructs that have consumers keep to this:
 - they make them with `make_function`, inside `with self._checking():`; where consumers are a dict, inside
   `with keys.at(name), self._checking():` of a `given_keys.GivenKeys`, so that errors show the line of the key;
 - they take `defaults={"function": {…}}`, read by `read_defaults`;
+- options of a consumer stand beside it in a dict, `{"function": …, "batch_size": 5}`, taken apart by `split_consumer`;
 - what exists already comes in by the one prop `existing`: an ARN as a string, or the CDK object
   (`Queue(self, "Orders", existing="arn:aws:sqs:…")`). Props that would configure a new resource are refused beside it;
 - `get_function(name)` gives back what the user sees, and `.cdk` the CDK objects.
@@ -15,7 +16,7 @@ Constructs that have consumers keep to this:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from skykite.constructs.base import SkykiteConstruct
@@ -30,6 +31,7 @@ from skykite.constructs.props import (
     PropProblem,
     check_known,
     check_type,
+    listed,
     shown,
 )
 
@@ -67,6 +69,26 @@ def make_function(
     _check_shared(scope, own.get("handler"), within, source)
     change = f"change {within} to " if isinstance(given, str) else "set handler="
     return _ConsumerFunction(scope, id, change, merge_function_props(defaults, own))
+
+
+def split_consumer(
+    given: object, options: Sequence[str], *, within: str, whats: Sequence[str] = ("function",)
+) -> tuple[str, object, Mapping[str, Any]]:
+    """What takes the events, under which of `whats`, and the options beside it: of a dict that has one of `whats`, as
+    in `{"function": …, "batch_size": 5}`; anything else is the function itself, or the queue. Raises PropProblem."""
+    if not isinstance(given, Mapping) or "handler" in given:
+        return whats[0], given, {}
+    check_known(given, (*whats, *options), within=within)
+    named = [what for what in whats if given.get(what) is not None]
+    if len(named) != 1:
+        raise PropProblem(
+            "prop-missing" if not named else "prop-contradiction",
+            f"has {'none' if not named else 'more than one'} of {listed(whats)} in {within}"
+            if len(whats) > 1
+            else f"has no `{whats[0]}` in {within}",
+            hint=f'add "{whats[0]}": "path/to/file.function"' if not named else "keep one of them",
+        )
+    return named[0], given[named[0]], {name: value for name, value in given.items() if name not in whats}
 
 
 def cdk_function(function: Function | lambda_.IFunction) -> lambda_.IFunction:
@@ -119,4 +141,4 @@ class _ConsumerFunction(Function):
         super().__init__(scope, id, **props)
 
 
-__all__ = ["Consumer", "Source", "cdk_function", "make_function", "read_defaults", "timeout_of"]
+__all__ = ["Consumer", "Source", "cdk_function", "make_function", "read_defaults", "split_consumer", "timeout_of"]

@@ -63,12 +63,7 @@ class GivenKeys:
 
     def check(self, name: object, *, taken: Collection[str] = ()) -> None:
         """Where the keys are names of the user's own for parts of the construct. Raises PropProblem."""
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise PropProblem(
-                "name-invalid",
-                f"has the name {shown(name)} in {self._prop}",
-                hint="use letters, digits, dashes and underscores, starting with a letter; at most 64",
-            )
+        check_name(self._prop, name)
         if name in taken:
             raise PropProblem(
                 "name-taken", f"has `{name}` in {self._prop}, a name that is taken", hint="choose another name"
@@ -78,6 +73,16 @@ class GivenKeys:
             raise PropProblem(
                 "name-taken", f"has `{name}` twice in {self._prop}, {in_lines(*twice)}", hint="rename one"
             )
+
+
+def check_name(prop: str, name: object) -> None:
+    """Raises PropProblem."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise PropProblem(
+            "name-invalid",
+            f"has the name {shown(name)} in {prop}",
+            hint="use letters, digits, dashes and underscores, starting with a letter; at most 64",
+        )
 
 
 def in_lines(first: int, second: int) -> str:

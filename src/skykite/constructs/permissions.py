@@ -20,7 +20,7 @@ _ACTION: Final = re.compile(r"[a-z0-9-]+:[A-Za-z0-9*?]+")
 GRANTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     # what tells the resource apart, and CDK's grants that together mean “use it”
     ("table_arn", ("grant_read_write_data",)),
-    ("queue_arn", ("grant_send_messages", "grant_consume_messages")),
+    ("queue_arn", ("grant_send_messages",)),
     ("topic_arn", ("grant_publish",)),
     ("bucket_arn", ("grant_read_write",)),
     ("event_bus_arn", ("grant_put_events_to",)),

@@ -41,8 +41,8 @@ class DeclaredFunction:
 @dataclass(slots=True, kw_only=True)
 class Program:
     """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack;
-    `sources`, by handler, what its answer means to what calls it, and what that is; `place` the user's line that errors
-    show, where another than that of the call says more."""
+    `sources`, by handler, what its answer means to what calls it, and what that is; `names` whose a physical name is,
+    by kind and name; `place` the user's line that errors show, where another than that of the call says more."""
 
     synthesis: Synthesis
     functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
@@ -51,6 +51,7 @@ class Program:
     hashes: dict[BundleEntry, str] = field(default_factory=dict)
     live_credentials: LiveCredentials = "role"
     sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
     place: UserLine | None = None
 
     @contextmanager

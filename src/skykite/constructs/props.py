@@ -145,6 +145,14 @@ def check_type(name: str, value: object, kind: type | tuple[type, ...], words: s
         raise PropProblem("prop-type", f"was given {name}={shown(value)}, which is not {words}")
 
 
+def read_flag(name: str, value: object, *, default: bool) -> bool:
+    """True or False, or the default where nothing was given."""
+    if value is None:
+        return default
+    check_type(name, value, bool, "True or False")
+    return bool(value)
+
+
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     if value not in choices:
         near = difflib.get_close_matches(str(value), choices, n=1)

@@ -1,35 +1,33 @@
 """CloudFormation resource types, held to what AWS does: every property has its effect, or the resource fails.
 
-MiniStack's handlers drop some properties in silence, and take ones that do not exist. For the types that Skykite's own
-constructs emit, each property is listed here as consumed or as refused; what MiniStack drops is applied after its
-handler, through the service. Types it does not know have their handlers here. Others pass through as MiniStack has
-them.
+MiniStack's handlers drop properties in silence, and take ones that do not exist. Here a property is compared with
+AWS's own list for its type, and a handler is watched while it works: what it does not read is refused, for every type.
+For the types that Skykite's own constructs emit, each property is listed as consumed or refused beforehand, and what
+MiniStack drops is applied after its handler, through the service. Types it does not know have their handlers here.
 """
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from skykite_cloud.resources import eventapis
-from skykite_cloud.resources.rules import Properties, TypeRules, check
+from skykite_cloud.resources.checked import checked_handlers, note_updates
+from skykite_cloud.resources.schemas import schema_of
 from skykite_cloud.resources.types import rules_by_type
 from skykite_cloud.seams import when_imported
-
-Attributes = dict[str, Any]
 
 
 def install() -> None:
     """Wrap the handlers as soon as MiniStack has them."""
 
-    def change(provisioners: ModuleType) -> None:
+    def change(provisioners: Any) -> None:
         _add_types(provisioners)
         _wrap_handlers(provisioners)
 
     when_imported("ministack.services.cloudformation.provisioners", change)
 
 
-def _add_types(provisioners: ModuleType) -> None:
+def _add_types(provisioners: Any) -> None:
     handlers = provisioners._RESOURCE_HANDLERS
     handlers.update(eventapis.HANDLERS)
     handlers[eventapis.KEY] = eventapis.keys_of_event_apis(handlers[eventapis.KEY])
@@ -37,38 +35,10 @@ def _add_types(provisioners: ModuleType) -> None:
     provisioners._STACK_TAG_PROPERTY.update(dict.fromkeys(eventapis.HANDLERS, ("Tags", "list")))
 
 
-def _wrap_handlers(provisioners: ModuleType) -> None:
-    for name, rules in rules_by_type().items():
-        handlers = provisioners._RESOURCE_HANDLERS[name]
-        provisioners._RESOURCE_HANDLERS[name] = {
-            **handlers,
-            "create": _creating(name, rules, handlers["create"]),
-            **({"update": _updating(name, rules, handlers["update"])} if "update" in handlers else {}),
-        }
-
-
-def _creating(name: str, rules: TypeRules, create: Any) -> Any:
-    def checked_create(logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Attributes]:
-        check(name, logical_id, rules, properties)
-        for before in rules.before_create:
-            before(properties)
-        physical_id, attributes = create(logical_id, properties, stack_name)
-        for applied in rules.after:
-            attributes = {**attributes, **(applied(physical_id, properties, {}) or {})}
-        return physical_id, attributes
-
-    return checked_create
-
-
-def _updating(name: str, rules: TypeRules, update: Any) -> Any:
-    def checked_update(
-        physical_id: str, old: Properties, new: Properties, stack_name: str, *logical_id: str
-    ) -> tuple[str, Attributes]:
-        check(name, logical_id[0] if logical_id else physical_id, rules, new)
-        new_id, attributes = update(physical_id, old, new, stack_name, *logical_id)
-        for applied in rules.after:
-            # A replacement starts from nothing, as a new resource does.
-            attributes = {**attributes, **(applied(new_id, new, old if new_id == physical_id else {}) or {})}
-        return new_id, attributes
-
-    return checked_update
+def _wrap_handlers(provisioners: Any) -> None:
+    rules = rules_by_type()
+    for name, handlers in provisioners._RESOURCE_HANDLERS.items():
+        schema = schema_of(name)
+        if schema is not None:
+            provisioners._RESOURCE_HANDLERS[name] = checked_handlers(name, schema, rules.get(name), handlers)
+    provisioners._update_resource = note_updates(provisioners._update_resource)

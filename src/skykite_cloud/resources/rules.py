@@ -17,35 +17,17 @@ class PropertyError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeRules:
-    """`consumed` have their effect here, `refused` exist on AWS and not here.
+    """`consumed` have their effect here; what else AWS has is refused. `required` are needed beside AWS's own.
 
     `before` and `before_create` check values; each of `after` applies what MiniStack's handler drops, given the
     physical id, the properties and the previous ones, and may return attributes for Fn::GetAtt.
     """
 
     consumed: frozenset[str]
-    refused: frozenset[str] = frozenset()
     required: tuple[str, ...] = ()
     before: tuple[Before, ...] = ()
     before_create: tuple[Before, ...] = ()
     after: tuple[After, ...] = ()
-
-
-def check(type_name: str, logical_id: str, rules: TypeRules, properties: Properties) -> None:
-    """Raises `PropertyError`."""
-    for name in properties:
-        if name in rules.refused:
-            raise PropertyError(f"The embedded cloud does not support the property {name} of {type_name}")
-        if name not in rules.consumed:
-            raise PropertyError(f"Encountered unsupported property {name}")
-    for name in rules.required:
-        if name not in properties:
-            raise PropertyError(
-                f"Properties validation failed for resource {logical_id} with message: #: "
-                f"required key [{name}] not found"
-            )
-    for before in rules.before:
-        before(properties)
 
 
 def refuse_nested(path: str, value: Any, known: frozenset[str]) -> None:

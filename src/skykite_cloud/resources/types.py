@@ -1,6 +1,6 @@
 """The table: which properties of which type have their effect in the embedded cloud.
 
-The sets together are AWS's own list of writable properties per type; a test compares them with the published schemas.
+What AWS has beyond them (`schemas.json`) is refused.
 """
 
 from __future__ import annotations
@@ -23,11 +23,6 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "PackageType RecursiveLoop ReservedConcurrentExecutions Role Runtime SnapStart Tags Timeout "
                 "TracingConfig VpcConfig"
             ),
-            refused=_names(
-                "CapacityProviderConfig FileSystemConfigs FunctionScalingConfig PublishToLatestPublished "
-                "RuntimeManagementConfig TenancyConfig"
-            ),
-            required=("Code", "Role"),
             before=(functions.find_code, functions.find_role),
             after=(functions.apply_dropped,),
         ),
@@ -36,7 +31,6 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "Action EventSourceToken FunctionName FunctionUrlAuthType InvokedViaFunctionUrl Principal "
                 "PrincipalOrgID SourceAccount SourceArn"
             ),
-            required=("Action", "FunctionName", "Principal"),
             before=(functions.find_function,),
         ),
         "AWS::IAM::Role": TypeRules(
@@ -44,7 +38,6 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "AssumeRolePolicyDocument Description ManagedPolicyArns MaxSessionDuration Path PermissionsBoundary "
                 "Policies RoleName Tags"
             ),
-            required=("AssumeRolePolicyDocument",),
             after=(roles.apply_boundary,),
         ),
         "AWS::IAM::Policy": TypeRules(
@@ -58,11 +51,6 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "LocalSecondaryIndexes OnDemandThroughput PointInTimeRecoverySpecification ProvisionedThroughput "
                 "SSESpecification StreamSpecification TableClass TableName Tags TimeToLiveSpecification"
             ),
-            refused=_names(
-                "ContributorInsightsSpecification ImportSourceSpecification KinesisStreamSpecification "
-                "ResourcePolicy VectorIndexes WarmThroughput"
-            ),
-            required=("KeySchema",),
             before=(tables.check_keys,),
             after=(tables.apply_dropped,),
         ),
@@ -71,7 +59,6 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "ApiKeySelectionExpression CorsConfiguration Description DisableExecuteApiEndpoint "
                 "DisableSchemaValidation Name ProtocolType RouteSelectionExpression Tags Version"
             ),
-            refused=_names("BasePath Body BodyS3Location CredentialsArn FailOnWarnings IpAddressType RouteKey Target"),
             required=("Name", "ProtocolType"),
             after=(apis.name_endpoint, apis.apply_cors),
         ),
@@ -80,8 +67,6 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "AccessLogSettings ApiId AutoDeploy ClientCertificateId DefaultRouteSettings DeploymentId Description "
                 "RouteSettings StageName StageVariables Tags"
             ),
-            refused=_names("AccessPolicyId"),
-            required=("ApiId", "StageName"),
             before=(apis.find_api,),
         ),
         "AWS::ApiGatewayV2::Route": TypeRules(
@@ -89,7 +74,6 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "ApiId ApiKeyRequired AuthorizationScopes AuthorizationType AuthorizerId ModelSelectionExpression "
                 "OperationName RequestModels RequestParameters RouteKey RouteResponseSelectionExpression Target"
             ),
-            required=("ApiId", "RouteKey"),
             before=(apis.find_api, apis.find_target),
             before_create=(apis.refuse_second_route,),
         ),
@@ -99,28 +83,18 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "IntegrationType IntegrationUri PayloadFormatVersion RequestParameters RequestTemplates "
                 "ResponseParameters TimeoutInMillis"
             ),
-            refused=_names(
-                "CredentialsArn IntegrationSubtype PassthroughBehavior TemplateSelectionExpression TlsConfig"
-            ),
-            required=("ApiId", "IntegrationType"),
             before=(apis.find_api,),
         ),
         eventapis.API: TypeRules(
             consumed=_names("EventConfig Name OwnerContact Tags"),
-            required=("Name",),
             before=(eventapis.check_event_config,),
         ),
         eventapis.NAMESPACE: TypeRules(
             consumed=_names("ApiId CodeHandlers Name PublishAuthModes SubscribeAuthModes Tags"),
-            refused=_names("CodeS3Location HandlerConfigs"),
-            required=("ApiId", "Name"),
             before=(eventapis.find_event_api,),
         ),
         "AWS::Logs::LogGroup": TypeRules(
             consumed=_names("KmsKeyId LogGroupClass LogGroupName ResourcePolicyDocument RetentionInDays Tags"),
-            refused=_names(
-                "BearerTokenAuthenticationEnabled DataProtectionPolicy DeletionProtectionEnabled FieldIndexPolicies"
-            ),
         ),
         "AWS::SQS::Queue": TypeRules(
             consumed=_names(
@@ -135,17 +109,10 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "BucketEncryption BucketName CorsConfiguration LifecycleConfiguration NotificationConfiguration "
                 "OwnershipControls PublicAccessBlockConfiguration Tags VersioningConfiguration WebsiteConfiguration"
             ),
-            refused=_names(
-                "AbacStatus AccelerateConfiguration AccessControl AnalyticsConfigurations BucketNamePrefix "
-                "BucketNamespace IntelligentTieringConfigurations InventoryConfigurations LoggingConfiguration "
-                "MetadataConfiguration MetadataTableConfiguration MetricsConfigurations ObjectLockConfiguration "
-                "ObjectLockEnabled ReplicationConfiguration"
-            ),
             after=(buckets.apply_dropped,),
         ),
         "AWS::S3::BucketPolicy": TypeRules(
             consumed=_names("Bucket PolicyDocument"),
-            required=("Bucket", "PolicyDocument"),
             before=(buckets.find_bucket,),
         ),
     }

@@ -37,6 +37,9 @@ OWN_ERRORS = frozenset(
 )
 """Error types that are the bridge's and not the function's."""
 
+TELLS_OF_AWS = frozenset(("LiveDenied", "LiveNoKey", "LiveUnreachable"))
+"""Those whose message may repeat what AWS said."""
+
 _CONTACT_S = 10.0  # a dev session heard so lately is probably still there
 _SILENCE_S = 0.4  # and if it does not answer for so long, whether it is has to be asked again
 _LEASE_S = 1.0  # a lease read so lately, as while the container started, need not be read again

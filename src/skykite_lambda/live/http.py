@@ -153,6 +153,6 @@ class _Body:
 
     def _more(self) -> bool:
         self._stream.settimeout(self._network.remaining(self._deadline))
-        data = self._stream.recv(262144)
+        data = self._stream.recv(65536)
         self._buffer += data
         return bool(data)

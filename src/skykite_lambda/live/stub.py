@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Mapping, MutableMapping, Optional
 from ..wire.outcomes import InvocationHead, Outcome, Raised
 from .answers import encode_event, exception_for, unavailable
 from .clock import Clock
-from .driver import OWN_ERRORS, Driver
+from .driver import OWN_ERRORS, TELLS_OF_AWS, Driver
 from .settings import VARIABLE, Misconfigured, settings_from
 
 _WARM_UP_S = 5.0  # Lambda gives the start of a container ten
@@ -49,10 +49,17 @@ class Stub:
         if not isinstance(outcome, Raised):
             return outcome.payload  # as it is: runtimes pass bytes on
         if outcome.error_type in OWN_ERRORS and not outcome.trace:
-            answer = unavailable(event, outcome.error_type, outcome.message)
+            answer = unavailable(event, outcome.error_type, self._public(outcome))
             if answer is not None:
+                print(f"{outcome.error_type}: {outcome.message}")
                 return answer
         raise exception_for(outcome.error_type, outcome.message, list(outcome.trace)) from None
+
+    def _public(self, outcome: Raised) -> str:
+        """What an HTTP caller may read: anybody at all can be one, and AWS's words name roles and accounts."""
+        if outcome.error_type not in TELLS_OF_AWS:
+            return outcome.message
+        return f"function `{self._function}` cannot be run on the developer's machine; its log says why"
 
     def _outcome(self, event: Any, context: Any) -> Outcome:
         if self._driver is None:

@@ -23,6 +23,7 @@ _CONTINUATION = 0
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SEND_TIMEOUT_S = 10.0
 _AT_ONCE = 8 * 1024 * 1024  # bytes read before what they say is looked at
+_READ = 65536  # bytes; a larger buffer is mapped and unmapped for every call
 
 
 class Refused(Exception):  # noqa: N818
@@ -185,7 +186,7 @@ class WebSocket:
         size = 0
         try:
             while size < _AT_ONCE:
-                data = self._stream.recv(262144)
+                data = self._stream.recv(_READ)
                 if not data:
                     return "the server ended the connection"
                 self.heard = True

@@ -1,39 +1,60 @@
-"""Our list of resource properties against the published CloudFormation schemas, as cfn-lint brings them."""
+"""What AWS has, and our list of what has its effect, against the published CloudFormation schemas."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
-import cfnlint
 import pytest
 
+from kit.resource_schemas import TABLE, table
+from skykite_cloud.resources.rules import PropertyError
+from skykite_cloud.resources.schemas import check_names, schema_of
 from skykite_cloud.resources.types import rules_by_type
 
-SCHEMAS = Path(cfnlint.__file__).parent / "data" / "schemas"
 
+def test_the_table_of_names_is_made_from_the_published_schemas() -> None:
+    text = TABLE.read_text(encoding="utf-8")
 
-def _schema(type_name: str) -> dict[str, Any]:
-    by_type = json.loads((SCHEMAS / "providers" / "us-east-1.json").read_text())
-    schema: dict[str, Any] = json.loads((SCHEMAS / "resources" / f"{by_type[type_name]}.json").read_text())
-    return schema
-
-
-@pytest.mark.parametrize("type_name", sorted(rules_by_type()))
-def test_every_property_of_the_type_is_consumed_or_refused(type_name: str) -> None:
-    schema = _schema(type_name)
-    read_only = {path.split("/")[2] for path in schema.get("readOnlyProperties", []) if path.count("/") == 2}
-
-    rules = rules_by_type()[type_name]
-
-    assert rules.consumed.isdisjoint(rules.refused)
-    assert set(schema["properties"]) - read_only - rules.consumed - rules.refused == set()
+    assert text == table(line.split('"')[1] for line in text.splitlines() if line.startswith('"'))
 
 
 @pytest.mark.parametrize("type_name", sorted(rules_by_type()))
-def test_what_is_required_is_known(type_name: str) -> None:
-    rules = rules_by_type()[type_name]
+def test_what_has_its_effect_exists_on_aws(type_name: str) -> None:
+    schema, rules = schema_of(type_name), rules_by_type()[type_name]
 
-    assert set(rules.required) <= rules.consumed
-    assert set(_schema(type_name).get("required", [])) <= set(rules.required)
+    assert schema is not None
+    assert set(schema.properties) >= rules.consumed
+    assert rules.consumed >= {*schema.required, *rules.required}
+
+
+@pytest.mark.parametrize(
+    ("properties", "reason"),
+    [
+        ({"Colour": "red"}, "Encountered unsupported property Colour"),
+        (
+            {},
+            "Properties validation failed for resource Mapping with message: #: required key [FunctionName] not found",
+        ),
+        (
+            {"FunctionName": "f", "FilterCriteria": {"Filters": [{"Pattern": "{}"}, {"Patern": "{}"}]}},
+            (
+                "Properties validation failed for resource Mapping with message: #/FilterCriteria/Filters/1: "
+                "extraneous key [Patern] is not permitted"
+            ),
+        ),
+        ({"FunctionName": "f", "Id": "x"}, "Encountered unsupported property Id"),
+    ],
+)
+def test_a_name_that_aws_does_not_have_is_refused_at_any_depth(properties: dict[str, object], reason: str) -> None:
+    schema = schema_of("AWS::Lambda::EventSourceMapping")
+    assert schema is not None
+
+    with pytest.raises(PropertyError) as refused:
+        check_names(schema, "Mapping", properties)
+
+    assert str(refused.value) == reason
+
+
+def test_what_a_property_leaves_to_the_user_is_not_looked_into() -> None:
+    schema = schema_of("AWS::Lambda::Function")
+    assert schema is not None
+
+    check_names(schema, "F", {"Code": {}, "Role": "r", "Environment": {"Variables": {"anything": "goes"}}})

@@ -160,7 +160,7 @@ class Invocations:
 
     def _error(self, error: InvocationError) -> list[Line]:
         message = clean(error.message, colour=False).split("\n")
-        lines = [line(_INDENT, Span(f"{error.type}: {message[0]}", "bad"))]
+        lines = [line(_INDENT, Span(f"{clean(error.type, colour=False)}: {message[0]}".replace("\n", " "), "bad"))]
         lines.extend(line(_INDENT, Span(part, "bad")) for part in message[1:])
         for frame in error.trace:
             lines.extend(self._trace(part) for part in self._split(frame))

@@ -2,10 +2,14 @@
 
 In: events, stamped with their time. Out: calls of `write` with batches, in order, never two at once. I/O: a daemon
 thread. Under load it wakes 50 times a second; with nothing to do it sleeps.
+
+It is woken a moment after an event, not by it: a thread that wakes takes the interpreter's lock, which whatever has
+just said that an invocation began needs to have it begun.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import threading
@@ -20,6 +24,7 @@ from skykite.model.events import Event
 from skykite.ports import Clock
 
 PAUSE_S: Final = 0.02  # between two batches: longer than a burst, shorter than an eye sees
+LATER_S: Final = 0.01  # after an event of an event loop's; most invocations are over by then
 TICK_S: Final = 0.1
 
 
@@ -49,6 +54,7 @@ class Pump:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._alarm: asyncio.AbstractEventLoop | None = None  # which will wake the thread
         self._wants_ticks = False
         self._broken = False
         self._thread: threading.Thread | None = None
@@ -56,9 +62,23 @@ class Pump:
     def emit(self, event: Event) -> None:
         self._waiting.append(Stamped(event, self._clock.monotonic(), self._clock.now()))
         if not self._wake.is_set():
-            self._wake.set()
+            self._wake_soon()
         if self._stopping.is_set():
             self.flush()
+
+    def _wake_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # in another thread, or before or after the loop
+            self._wake.set()
+            return
+        if self._alarm is not loop:
+            self._alarm = loop
+            loop.call_later(LATER_S, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake.set()
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="skykite-render", daemon=True)

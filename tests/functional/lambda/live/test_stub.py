@@ -310,6 +310,19 @@ def test_a_function_without_permission_says_so_without_a_hot_loop(
     assert aws.handshakes_seen <= 2
 
 
+def test_an_http_caller_does_not_read_what_aws_said_of_our_role_and_the_log_has_it(
+    aws: Aws, environment: dict[str, str], clock: PushedClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    denied = "role arn:aws:iam::123456789012:role/Secret is not authorized"
+    aws.refuse_handshakes = Refusal("UnauthorizedException", denied, kind="connection_error")
+    aws.write_lease()
+    answer = Stub(environment, clock, os.urandom).handle(HTTP_EVENT, Context())
+    assert answer["statusCode"] == 503
+    assert json.loads(answer["body"])["error"] == "LiveDenied"
+    assert "123456789012" not in answer["body"]
+    assert denied in capsys.readouterr().out
+
+
 def test_a_function_that_may_connect_and_not_publish_says_so_without_a_hot_loop(
     aws: Aws, stub: Stub, clock: PushedClock
 ) -> None:
@@ -445,6 +458,7 @@ def test_a_token_that_expires_while_a_publish_is_under_way_costs_one_connection(
     aws: Aws, dev: DevSession, environment: dict[str, str], stub: Stub
 ) -> None:
     assert stub.handle(1, Context()) == b"1"
+    dev.wait_for(Delivered)  # the last publish of that invocation is not the one to be refused
     aws.publishes.append(Refusal("UnauthorizedException", "The security token included in the request is expired"))
     assert stub.handle(2, Context()) == b"2"
     assert aws.handshakes_seen == 2
