@@ -23,6 +23,7 @@ from skykite_cloud.settings import Settings
 from skykite_cloud.snapshotfile import SnapshotFiles
 from skykite_cloud.snapshots import Snapshots
 from skykite_cloud.state import StateOfServices
+from skykite_cloud.triggers.cloudtriggers import make_triggers
 
 Say = Callable[[dict[str, Any]], None]
 Scope = dict[str, Any]
@@ -38,6 +39,8 @@ class Cloud:
         self._files = SnapshotFiles(settings.directory, version=version("ministack"))
         self._state = StateOfServices()
         self._snapshots = Snapshots(self._state, self._files, failed=self._saving_fails)
+        self._triggers = make_triggers(changed=self._snapshots.changed, tell=self._notice)
+        self._state.also("triggers", self._triggers)
         self._background: set[asyncio.Task[None]] = set()
         credentials.install(settings.access_key_id, settings.secret_access_key)
         endpoints.install(port)
@@ -60,6 +63,7 @@ class Cloud:
         finally:
             if changes_state(scope):
                 self._snapshots.changed()
+                self._triggers.wake()
 
     def start(self) -> None:
         """Restore what was saved. Called once the server's life has begun, before it answers."""
@@ -78,6 +82,7 @@ class Cloud:
                 "what it held is lost; its log says why",
             )
         self._snapshots.start()
+        self._triggers.start()
         deployments.resume_interrupted()
 
     def warm_up(self) -> None:
@@ -108,6 +113,7 @@ class Cloud:
 
     def _stack_settled(self) -> None:
         self._snapshots.changed_for_good()
+        self._triggers.wake()
         self._say({"event": "settled"})
 
     def _saving_fails(self, reason: str) -> None:
@@ -117,5 +123,5 @@ class Cloud:
             "it is kept in memory until it can be",
         )
 
-    def _notice(self, notice: str, message: str, hint: str) -> None:
+    def _notice(self, notice: str, message: str, hint: str | None = None) -> None:
         self._say({"event": "notice", "notice": notice, "message": message, "hint": hint})

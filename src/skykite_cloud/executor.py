@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ministack.core.responses import error_response_json
 
@@ -28,6 +28,7 @@ from skykite_cloud.seams import when_imported
 
 Record = dict[str, Any]
 Response = tuple[int, Record, bytes]
+Result = TypeVar("Result")
 
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT = 1024 * 1024
@@ -44,6 +45,21 @@ class _ApiCall:
 
 
 _api_call: contextvars.ContextVar[_ApiCall | None] = contextvars.ContextVar("skykite_api_call", default=None)
+
+
+def current_payload(event: object) -> bytes | None:
+    """The bytes that `event` was parsed from, if this is within the call of Lambda's Invoke that brought it."""
+    call = _api_call.get()
+    return call.payload if call is not None and call.event is event else None
+
+
+def call_with(payload: bytes, event: object, work: Callable[[], Result]) -> Result:
+    """Do `work`, which invokes a function with `event`, so that it gets these very bytes, as of an Invoke."""
+    token = _api_call.set(_ApiCall(payload=payload, client_context=None, event=event))
+    try:
+        return work()
+    finally:
+        _api_call.reset(token)
 
 
 class Executor:

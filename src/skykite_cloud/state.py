@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import ministack.app
 from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
@@ -36,14 +36,27 @@ _WHOLE_STORES = ("s3",)  # MiniStack's own persistence leaves the objects out
 logger = logging.getLogger("skykite.state")
 
 
+class Stateful(Protocol):
+    """What is ours and has to survive as well. On the event loop's thread."""
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
 class StateOfServices:
-    """Everything MiniStack holds."""
+    """Everything MiniStack holds, and `also` what is ours."""
 
     def __init__(self) -> None:
         self._large: dict[int, tuple[bytes, str]] = {}  # by identity: the bytes, kept alive, and their hash
         self._on_disk: set[str] = set()
         self._unsaved: set[str] = set()
+        self._ours: dict[str, Stateful] = {}
         _install_live_copies()
+
+    def also(self, name: str, ours: Stateful) -> None:
+        """Capture and restore this under a name that no service has."""
+        self._ours[name] = ours
 
     def capture(self) -> Snapshot:
         """The state of every service that has been used. On the event loop's thread."""
@@ -66,7 +79,9 @@ class StateOfServices:
         refused = []
         for name, value in state.items():
             try:
-                if name in _WHOLE_STORES:
+                if name in self._ours:
+                    self._ours[name].restore(value)
+                elif name in _WHOLE_STORES:
                     _restore_stores(ministack.app._get_module(name), value)
                 elif name == "sts":
                     ministack.app._get_module("sts")._sessions.update(value)
@@ -83,6 +98,8 @@ class StateOfServices:
         def without_large(value: Any) -> Any:
             return _without_large(value, self._large, seen, {})
 
+        for name, ours in self._ours.items():
+            yield name, ours.state
         for key, module_name in ministack.app._state_map.items():
             module = imported(f"ministack.services.{module_name}")
             if module is None:

@@ -21,7 +21,7 @@ from skykite.bundle.target import target_of
 from skykite.errors import SkykiteError
 from skykite.model.archive import ArchiveEntry, write_archive
 from skykite.model.manifest import AssetEntry, BundleEntry
-from skykite.model.source import SourceFile, dependency_files, select, select_support, source_hash
+from skykite.model.source import SourceFile, bundle_files, dependency_files, source_hash
 from skykite.ports import EventSink
 
 UNPACKED_LIMIT: Final = 250 * 1024 * 1024
@@ -69,8 +69,7 @@ class Bundler:
         return await self._packages.folder(requirements, target, shown=shown.as_posix())
 
     def _write(self, asset: AssetEntry, bundle: BundleEntry, packages: Path | None, kept: Path) -> None:
-        import_root = self._project_root / bundle.import_root
-        files = (*select(import_root, self._project_root), *select_support())
+        files = bundle_files(bundle, self._project_root)
         # The user's file wins over a package's of the same path, as it does on `sys.path`.
         chosen = {file.path: file for file in (*_package_files(packages), *files)}
         _check_size(bundle, chosen.values())
@@ -91,12 +90,8 @@ class Bundler:
             raise
 
     def _check_unchanged(self, asset: AssetEntry, bundle: BundleEntry, files: Sequence[SourceFile]) -> None:
-        digest = source_hash(
-            files,
-            dependency_files(self._project_root / bundle.import_root, self._project_root),
-            runtime=bundle.runtime,
-            architecture=bundle.architecture,
-        )
+        dependencies = dependency_files(self._project_root / bundle.import_root, self._project_root)
+        digest = source_hash(files, dependencies, bundle)
         # CDK names an asset by the hash of the hash it was given.
         if Path(asset.key).stem not in (digest, hashlib.sha256(digest.encode()).hexdigest()):
             raise SkykiteError(

@@ -19,11 +19,11 @@ from skykite.constructs.consumers import cdk_function, make_function, read_defau
 from skykite.constructs.emptying import empty_when_deleted
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
-from skykite.constructs.given_values import find_resource, read_resource, read_switch
+from skykite.constructs.given_values import find_resource, read_resource
 from skykite.constructs.names import claim_name, read_name
 from skykite.constructs.notifications import Notification as Checked
 from skykite.constructs.notifications import check_apart, read_notification
-from skykite.constructs.props import PropProblem, check_known, shown
+from skykite.constructs.props import PropProblem, check_known, read_flag, shown
 from skykite.constructs.props_sources import BucketProps, Notification
 from skykite.constructs.removal import kept_when_removed, removal_policy
 
@@ -190,12 +190,12 @@ class Bucket(SkykiteConstruct):
 
     def _import(self, given: Mapping[str, Any]) -> Any:
         check_not_beside(given, ("notifications", "defaults"))
-        found = read_existing(given["existing"], _ARN, self._kite_program, attribute="bucket_arn", words="a CDK bucket")
+        found = read_existing(self, given["existing"], _ARN, attribute="bucket_arn", words="a CDK bucket")
         return s3.Bucket.from_bucket_arn(self, "Resource", found) if isinstance(found, str) else found
 
     def _make(self, given: Mapping[str, Any]) -> Any:
         synthesis = self._kite_program.synthesis
-        versioned = read_switch("versioned", given.get("versioned"), False)
+        versioned = read_flag("versioned", given.get("versioned"), default=False)
         cors = read_cors(given.get("cors"))
         lifecycle = read_lifecycle(given.get("lifecycle"), versioned=versioned)
         key = read_resource("encryption_key", given.get("encryption_key"), "key_arn", "a KMS key")

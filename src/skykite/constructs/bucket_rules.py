@@ -13,8 +13,16 @@ from typing import Any, Final
 import aws_cdk
 from aws_cdk import aws_s3 as s3
 
-from skykite.constructs.given_values import read_switch
-from skykite.constructs.props import PropProblem, check_choice, check_known, check_strings, check_type, listed, shown
+from skykite.constructs.props import (
+    PropProblem,
+    check_choice,
+    check_known,
+    check_strings,
+    check_type,
+    listed,
+    read_flag,
+    shown,
+)
 from skykite.constructs.props_sources import BucketCorsRule, LifecycleRule
 from skykite.constructs.quantities import read_days, read_seconds
 
@@ -114,7 +122,7 @@ def _lifecycle_rule(where: str, rule: Mapping[str, Any], *, versioned: bool) -> 
     expiration = days("expire_after")
     return s3.LifecycleRule(
         prefix=prefix,
-        enabled=read_switch(f'{where}["enabled"]', rule.get("enabled"), True),
+        enabled=read_flag(f'{where}["enabled"]', rule.get("enabled"), default=True),
         expiration=expiration,
         noncurrent_version_expiration=noncurrent,
         abort_incomplete_multipart_upload_after=days("abort_incomplete_upload_after"),

@@ -18,7 +18,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from skykite.constructs.program import Program
 from skykite.model.manifest import BundleEntry, Mode
-from skykite.model.source import dependency_files, select, select_support, source_hash
+from skykite.model.source import bundle_files, dependency_files, source_hash
 from skykite.model.stub_package import build_stub_package
 
 PLACEHOLDER_HANDLER: Final = "skykite_placeholder.handler"
@@ -97,11 +97,6 @@ def placeholder_zip() -> bytes:
 
 def _bundle_hash(program: Program, bundle: BundleEntry) -> str:
     if bundle not in program.hashes:
-        import_root = program.root / bundle.import_root
-        program.hashes[bundle] = source_hash(
-            (*select(import_root, program.root), *select_support()),
-            dependency_files(import_root, program.root),
-            runtime=bundle.runtime,
-            architecture=bundle.architecture,
-        )
+        dependencies = dependency_files(program.root / bundle.import_root, program.root)
+        program.hashes[bundle] = source_hash(bundle_files(bundle, program.root), dependencies, bundle)
     return program.hashes[bundle]

@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from skykite.constructs.base import SkykiteConstruct
-from skykite.constructs.function import Function, merge_function_props
+from skykite.constructs.function import Function
+from skykite.constructs.function_props import merge_function_props
 from skykite.constructs.links import has_attribute
 from skykite.constructs.program import Source, program_of
 from skykite.constructs.props import (
@@ -92,8 +93,8 @@ def split_consumer(
 
 
 def cdk_function(function: Function | lambda_.IFunction) -> lambda_.IFunction:
-    """The CDK object of what `make_function` gave."""
-    return function.cdk.function if isinstance(function, Function) else function
+    """The CDK object of what `make_function` gave: what is to be invoked."""
+    return function.cdk_target if isinstance(function, Function) else function
 
 
 def timeout_of(function: Function | lambda_.IFunction) -> int | None:

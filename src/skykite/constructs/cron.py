@@ -16,8 +16,8 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import cdk_function, make_function
-from skykite.constructs.given_values import read_duration, read_resource, read_switch
-from skykite.constructs.props import PropProblem, check_known, check_type, shown
+from skykite.constructs.given_values import read_duration, read_resource
+from skykite.constructs.props import PropProblem, check_known, check_type, read_flag, shown
 from skykite.constructs.props_sources import CronProps
 from skykite.constructs.quantities import read_count
 from skykite.model.schedules import find_problem
@@ -82,7 +82,7 @@ class Cron(SkykiteConstruct):
             retries = read_count("retry_attempts", given.get("retry_attempts"), 0, 185, service=_SERVICE)
             age = read_duration("max_event_age", given.get("max_event_age"), 60, _DAY, service=_SERVICE)
             dead_letters = read_resource("dead_letter_queue", given.get("dead_letter_queue"), "queue_arn", "a queue")
-            enabled = read_switch("enabled", given.get("enabled"), True)
+            enabled = read_flag("enabled", given.get("enabled"), default=True)
             description = given.get("description")
             if description is not None:
                 check_type("description", description, str, "a string")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Unpack, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import aws_cdk
 from aws_cdk import aws_lambda as lambda_
@@ -14,80 +12,35 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.blame import find_user_line
+from skykite.constructs.builds import copied_files, run_before_build
 from skykite.constructs.code import code_of, code_of_live
+from skykite.constructs.function_options import alias_of, async_options, function_options
+from skykite.constructs.function_props import merge_function_props, read_function_props
 from skykite.constructs.handlers import locate
-from skykite.constructs.links import link_variable, link_variables
+from skykite.constructs.links import link_variables
 from skykite.constructs.permissions import grant
 from skykite.constructs.program import DeclaredFunction
-from skykite.constructs.props import FunctionProps, PropProblem, check_choice, check_known, check_type, shown
-from skykite.model.live import STUB_VARIABLE
+from skykite.constructs.props import FunctionProps, PropProblem
+from skykite.constructs.variables import check_variable
 from skykite.model.manifest import BundleEntry
 from skykite.model.names import FunctionId
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_logs as logs
     from constructs import IConstruct
-
-RUNTIMES: Final = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
-ARCHITECTURES: Final = ("x86_64", "arm64")
-STUB_MEMORY: Final = 512  # MB; with it comes the computing power that connects fast and passes 6 MB on
-DEFAULTS: Final[Mapping[str, Any]] = {
-    "runtime": "python3.13",
-    "memory_size": 1024,
-    "timeout": 10,
-    "architecture": "x86_64",
-    "live": True,
-}
-
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-RESERVED_VARIABLES: Final = frozenset(
-    {
-        "_HANDLER",
-        "_X_AMZN_TRACE_ID",
-        "AWS_ACCESS_KEY",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_DEFAULT_REGION",
-        "AWS_EXECUTION_ENV",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-        "AWS_LAMBDA_FUNCTION_NAME",
-        "AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE",
-        "AWS_LAMBDA_LOG_GROUP_NAME",
-        "AWS_LAMBDA_LOG_STREAM_NAME",
-        "AWS_LAMBDA_RUNTIME_API",
-        "AWS_REGION",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "LAMBDA_RUNTIME_DIR",
-        "LAMBDA_TASK_ROOT",
-    }
-)
-_OWN_VARIABLES: Final = ("KITE_APP", "KITE_STAGE", STUB_VARIABLE)
-_VARIABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]+")
-_VARIABLES_LIMIT: Final = 4096  # bytes, names and values as JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCdk:
-    """The CDK objects of a `Function`."""
+    """The CDK objects of a `Function`. `alias` is there with provisioned concurrency, `dead_letter_queue` where the
+    function made one."""
 
     function: lambda_.Function
     role: iam.IRole
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionSettings:
-    """Checked props, with defaults filled in."""
-
-    runtime: str
-    memory_size: int
-    timeout: int
-    architecture: str
-    live: bool
-    environment: Mapping[str, str] = field(default_factory=dict)
-    permissions: Any = ()
-    link: Sequence[IConstruct] = ()
-    description: str | None = None
+    log_group: logs.LogGroup
+    alias: lambda_.Alias | None = None
+    dead_letter_queue: Any = None
 
 
 class Function(SkykiteConstruct):
@@ -110,6 +63,27 @@ class Function(SkykiteConstruct):
     - `architecture`: `"x86_64"` (default) or `"arm64"`
     - `live`: `False` keeps it deployed while others run on the developer's machine
     - `description`
+    - `layers`: ARNs and CDK layers, at most 5. On your machine the Python folders of layers made from a folder or zip
+      of the project are there; `kite dev` says which others are not
+    - `vpc`, `vpc_subnets`, `security_groups`: where it runs. In `kite dev` its stub stays outside, since it has to
+      reach AWS, and your machine is not in the VPC either
+    - `ephemeral_storage`: MB of `/tmp`, 512–10240, or an `aws_cdk.Size`; default 512
+    - `reserved_concurrency`: how many run at a time at most, kept free for it; 0 stops it
+    - `provisioned_concurrency`: how many are kept ready. There is an alias `live` then, and whatever calls the function
+      through `link`, a route or an event calls that. Not in `kite dev`, for functions that run on your machine
+    - `on_success`, `on_failure`: where the outcomes of asynchronous invocations go: a queue, topic, bus or function
+    - `dead_letter_queue`: `True` makes a queue for events it failed on; or a queue or topic
+    - `retry_attempts`: 0–2, of asynchronous invocations; `max_event_age`: seconds, 60–21600, or a `Duration`
+    - `tracing`: `"active"`, `"pass_through"` or `"disabled"`, the default: X-Ray costs per trace and widens the role.
+      One line turns it on for all: `app.set_default_function_props(tracing="active")`
+    - `log_retention`: `"one_day"` … `"infinite"`; default `"one_year"` in production, else `"one_month"`. The log group
+      is the function's own and goes with it, except in production
+    - `log_format`: `"text"` (default) or `"json"`
+    - `copy_files`: files and folders of the project that go into the zip too: `"data"`, or
+      `{"from": "shared/words.txt", "to": "words.txt"}`. On your machine they are found in the working directory, as
+      on AWS
+    - `hooks`: `before_build`, commands run before code is looked at, also in `kite dev`, for instance to generate some;
+      `after_build`, commands run on the files of the zip, in their folder
 
     Raises SkykiteError at once if any of it is wrong. https://docs.aws.amazon.com/lambda/latest/dg/
     """
@@ -120,17 +94,23 @@ class Function(SkykiteConstruct):
         super().__init__(scope, id, kind="function")
         program = self._kite_program
         with self._checking():
-            settings = read_function_props(cast("dict[str, Any]", props))
+            read_function_props(cast("dict[str, Any]", props))  # what is wrong with defaults was said where they are
+            settings = read_function_props(
+                merge_function_props(program.defaults_of(self.path), cast("dict[str, Any]", props))
+            )
             if handler is None:
                 raise PropProblem(
                     "handler-missing", "has no handler", hint='add handler="path/to/file.function" to its arguments'
                 )
+            run_before_build(settings.before_build, program)
             located = locate(handler, program.root, change=self._change_handler)
             linked = link_variables(settings.link)
             bundle = BundleEntry(
                 import_root=located.import_root,
                 runtime=settings.runtime,
                 architecture=cast("Any", settings.architecture),
+                copied=copied_files(settings.copy_files, program.root, located.import_root),
+                after_build=settings.after_build,
             )
             live = settings.live and program.makes_live(self.path, handler)
             stub = live and program.synthesis.mode == "live"
@@ -141,25 +121,25 @@ class Function(SkykiteConstruct):
                 **{name: aws_cdk.Stack.of(self).to_json_string(value) for name, value in linked.items()},
                 **settings.environment,
             }
+            options = function_options(self, settings, program.synthesis, stub=stub)
+            provisioned = settings.provisioned_concurrency is not None and not live
             function = lambda_.Function(
                 self,
                 "Resource",
                 runtime=lambda_.Runtime(made.runtime or settings.runtime, lambda_.RuntimeFamily.PYTHON),
                 handler=made.handler or located.deployed_handler,
                 code=made.code,
-                memory_size=max(settings.memory_size, STUB_MEMORY) if stub else settings.memory_size,
-                timeout=aws_cdk.Duration.seconds(settings.timeout),
-                architecture=lambda_.Architecture.ARM_64
-                if settings.architecture == "arm64"
-                else lambda_.Architecture.X86_64,
                 environment=variables,
-                description=settings.description,
+                **options.arguments,
+                **({} if provisioned else async_options(settings)),
             )
             self._function = function
+            self._alias = alias_of(self, function, settings) if provisioned else None
+            self._options = options
             self._cdk: FunctionCdk | None = None
             for permission in (*_as_list(settings.permissions), *settings.link):
                 grant(self, permission)
-        line = find_user_line(program.root)
+        line = program.place or find_user_line(program.root)
         program.functions[self.path] = DeclaredFunction(
             id=FunctionId(self.path),
             handler=handler,
@@ -168,6 +148,7 @@ class Function(SkykiteConstruct):
             runtime=settings.runtime,
             memory_mb=settings.memory_size,
             timeout_s=settings.timeout,
+            copied=bundle.copied,
             location=line.relative_to(program.root) if line else None,
         )
 
@@ -178,22 +159,33 @@ class Function(SkykiteConstruct):
             role = self._function.role
             if role is None:
                 raise self.refuse("function-role", f"{self.title} has no role of its own")
-            self._cdk = FunctionCdk(function=self._function, role=role)
+            self._cdk = FunctionCdk(
+                function=self._function,
+                role=role,
+                log_group=self._options.log_group,
+                alias=self._alias,
+                dead_letter_queue=self._options.dead_letter_queue,
+            )
         return self._cdk
 
     @property
     def cdk_resource(self) -> Any:
         """What `(function, "grant_invoke")` asks."""
-        return self._function
+        return self.cdk_target
+
+    @property
+    def cdk_target(self) -> lambda_.IFunction:
+        """What is to be invoked: the alias where instances are kept ready, else the function itself."""
+        return self._alias or self._function
 
     @property
     def name(self) -> str:
-        """The physical name, a token until it is deployed."""
-        return cast("str", self._function.function_name)
+        """What it is invoked by, a token until it is deployed."""
+        return cast("str", self.cdk_target.function_name)
 
     @property
     def arn(self) -> str:
-        return cast("str", self._function.function_arn)
+        return cast("str", self.cdk_target.function_arn)
 
     def link_properties(self) -> Mapping[str, str]:
         """What `resource.<id>` offers of it."""
@@ -201,12 +193,12 @@ class Function(SkykiteConstruct):
 
     def grant_to(self, grantee: iam.IGrantable) -> None:
         """Allow invoking it."""
-        self._function.grant_invoke(grantee)
+        self.cdk_target.grant_invoke(grantee)
 
     def add_environment(self, name: str, value: str) -> None:
         """Set one more variable, for instance a queue's URL that is known only later."""
         with self._checking():
-            _check_variable(name, value)
+            check_variable(name, value)
             self._function.add_environment(name, value)
 
     def add_permissions(self, *permissions: Any) -> None:
@@ -224,110 +216,5 @@ class Function(SkykiteConstruct):
                 grant(self, resource)
 
 
-def read_function_props(given: Mapping[str, Any], *, within: str = "") -> FunctionSettings:
-    """Check props and fill in defaults. Pure. Raises PropProblem."""
-    check_known(given, tuple(FunctionProps.__annotations__), within=within)
-    props = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
-    check_choice("runtime", props["runtime"], RUNTIMES)
-    check_choice("architecture", props["architecture"], ARCHITECTURES)
-    check_type("live", props["live"], bool, "True or False")
-    check_type("memory_size", props["memory_size"], int, "a whole number of MB")
-    _check_range("memory_size", props["memory_size"], 128, 10240, "MB")
-    timeout = props["timeout"]
-    if isinstance(timeout, aws_cdk.Duration):
-        timeout = int(timeout.to_seconds())
-    check_type("timeout", timeout, int, "a whole number of seconds, nor an `aws_cdk.Duration`")
-    _check_range("timeout", timeout, 1, 900, "seconds")
-    environment = props.get("environment", {})
-    check_type("environment", environment, Mapping, "a dict of strings")
-    for name, value in environment.items():
-        _check_variable(name, value)
-    size = len(json.dumps(dict(environment)).encode())
-    if size > _VARIABLES_LIMIT:
-        raise PropProblem(
-            "environment-too-large",
-            f"has environment variables of {size} bytes; Lambda takes {_VARIABLES_LIMIT}",
-            hint="keep large values in Parameter Store or in a file beside the handler",
-        )
-    permissions = props.get("permissions", ())
-    if permissions != "*" and (isinstance(permissions, str) or not isinstance(permissions, Sequence)):
-        raise PropProblem(
-            "prop-type",
-            f"was given permissions={shown(permissions)}, which is not a list",
-            hint=f"write permissions=[{permissions!r}]" if isinstance(permissions, str) else 'give a list, or "*"',
-        )
-    link = props.get("link", ())
-    if isinstance(link, str) or not isinstance(link, Sequence):
-        raise PropProblem("prop-type", f"was given link={shown(link)}, which is not a list of constructs")
-    description = props.get("description")
-    if description is not None:
-        check_type("description", description, str, "a string")
-        if len(description) > 256:
-            raise PropProblem("prop-value", f"has a description of {len(description)} characters; Lambda takes 256")
-    return FunctionSettings(
-        runtime=props["runtime"],
-        memory_size=props["memory_size"],
-        timeout=timeout,
-        architecture=props["architecture"],
-        live=props["live"],
-        environment=environment,
-        permissions=permissions,
-        link=link,
-        description=description,
-    )
-
-
-def merge_function_props(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A construct's defaults under a function's own props: `environment` merges, `permissions` and `link` add up (`"*"`
-    wins), anything else of the function's own replaces the default. Pure."""
-    merged = {**defaults, **own}
-    if "environment" in defaults and "environment" in own:
-        merged["environment"] = {**defaults["environment"], **own["environment"]}
-    for name in ("permissions", "link"):
-        if name in defaults and name in own:
-            both = (defaults[name], own[name])
-            merged[name] = "*" if "*" in both else [item for part in both for item in part]
-    return merged
-
-
 def _as_list(permissions: Any) -> Sequence[Any]:
     return ("*",) if permissions == "*" else cast("Sequence[Any]", permissions)
-
-
-def _check_range(name: str, value: int, low: int, high: int, unit: str) -> None:
-    if not low <= value <= high:
-        raise PropProblem("prop-value", f"was given {name}=`{value}`", hint=f"Lambda takes {low} to {high} {unit}")
-
-
-def _check_variable(name: object, value: object) -> None:
-    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
-        if name in RESERVED_VARIABLES:
-            raise _reserved(name)
-        raise PropProblem(
-            "environment-name",
-            f"has an environment variable named {shown(name)}, which Lambda refuses",
-            hint="use letters, digits and underscores, starting with a letter, at least two characters",
-        )
-    if name in RESERVED_VARIABLES:
-        raise _reserved(name)
-    if name in _OWN_VARIABLES or name.startswith(link_variable("")):
-        raise PropProblem(
-            "environment-reserved",
-            f"sets the environment variable `{name}`, which Skykite sets itself",
-            hint="give it another name",
-        )
-    if not isinstance(value, str):
-        raise PropProblem(
-            "prop-type",
-            f"sets the environment variable `{name}` to {shown(value)}, which is not a string",
-            hint=f'write "{value}"' if isinstance(value, int | float) else None,
-        )
-
-
-def _reserved(name: object) -> PropProblem:
-    return PropProblem(
-        "environment-reserved",
-        f"sets the environment variable `{name}`, which Lambda reserves for itself",
-        hint="give it another name",
-        link="https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html",
-    )

@@ -1,4 +1,4 @@
-"""Single values among props: switches, and resources that other constructs made.
+"""Single values among props: spans of time, and resources that other constructs made.
 
 In: what a user gave, and the name of the prop. Out: what CDK takes, or a PropProblem. I/O: questions to the CDK kernel
 about a resource.
@@ -12,16 +12,8 @@ import aws_cdk
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.links import has_attribute
-from skykite.constructs.props import PropProblem, check_type, shown
+from skykite.constructs.props import PropProblem, shown
 from skykite.constructs.quantities import read_seconds
-
-
-def read_switch(name: str, given: object, default: bool) -> bool:
-    """True or False; the default for None. Raises PropProblem."""
-    if given is None:
-        return default
-    check_type(name, given, bool, "True or False")
-    return bool(given)
 
 
 def read_duration(name: str, given: object, low: int, high: int, *, service: str) -> aws_cdk.Duration | None:

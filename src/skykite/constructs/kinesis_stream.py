@@ -130,9 +130,7 @@ class KinesisStream(SkykiteConstruct):
 
     def _import(self, given: Mapping[str, Any]) -> Any:
         check_not_beside(given, ("consumers", "defaults"))
-        found = read_existing(
-            given["existing"], _ARN, self._kite_program, attribute="stream_arn", words="a CDK Kinesis stream"
-        )
+        found = read_existing(self, given["existing"], _ARN, attribute="stream_arn", words="a CDK Kinesis stream")
         return kinesis.Stream.from_stream_arn(self, "Resource", found) if isinstance(found, str) else found
 
     def _make(self, given: Mapping[str, Any]) -> Any:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from skykite.constructs.blame import UserLine, refuse
-from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
+from skykite.constructs.function_props import merge_function_props
+from skykite.model.manifest import BundleEntry, CopiedFile, FunctionEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
 from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
@@ -35,6 +36,7 @@ class DeclaredFunction:
     runtime: str
     memory_mb: int
     timeout_s: int
+    copied: tuple[CopiedFile, ...]
     location: SourceLocation | None
 
 
@@ -42,7 +44,9 @@ class DeclaredFunction:
 class Program:
     """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack;
     `sources`, by handler, what its answer means to what calls it, and what that is; `names` whose a physical name is,
-    by kind and name; `place` the user's line that errors show, where another than that of the call says more."""
+    by kind and name; `place` the user's line that errors show, where another than that of the call says more;
+    `defaults`, by the path of a stack and empty for the app, what all functions in there are made with; `ran` the
+    commands of hooks that were run."""
 
     synthesis: Synthesis
     functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
@@ -53,6 +57,8 @@ class Program:
     sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
     names: dict[tuple[str, str], str] = field(default_factory=dict)
     place: UserLine | None = None
+    defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
 
     @contextmanager
     def at(self, place: UserLine | None) -> Iterator[None]:
@@ -66,6 +72,14 @@ class Program:
     @property
     def root(self) -> Path:
         return Path(self.synthesis.project_root)
+
+    def defaults_of(self, path: ConstructPath) -> dict[str, Any]:
+        """What a function at this path is made with unless it says otherwise: the app's under its stack's."""
+        merged: dict[str, Any] = {}
+        for place, props in sorted(self.defaults.items()):
+            if not place or path.startswith(f"{place}/"):
+                merged = merge_function_props(merged, props)
+        return merged
 
     def makes_live(self, path: ConstructPath, handler: str) -> bool:
         """Whether a function that may be live is."""

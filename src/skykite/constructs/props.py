@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
 if TYPE_CHECKING:
-    from aws_cdk import Duration, RemovalPolicy, aws_dynamodb
+    from aws_cdk import Duration, RemovalPolicy, Size
+    from aws_cdk import aws_dynamodb as dynamodb
+    from aws_cdk import aws_ec2 as ec2
     from aws_cdk import aws_lambda as lambda_
+    from aws_cdk import aws_logs as logs
     from aws_cdk.aws_iam import PolicyStatement
     from constructs import IConstruct
 
@@ -22,9 +25,26 @@ Runtime = Literal["python3.9", "python3.10", "python3.11", "python3.12", "python
 Architecture = Literal["x86_64", "arm64"]
 FieldType = Literal["string", "number", "binary"]
 StreamView = Literal["new-image", "old-image", "new-and-old-images", "keys-only"]
+LogRetention = Literal[
+    "one_day", "three_days", "five_days", "one_week", "two_weeks", "one_month", "two_months", "three_months",
+    "four_months", "five_months", "six_months", "one_year", "thirteen_months", "eighteen_months", "two_years",
+    "three_years", "five_years", "six_years", "seven_years", "eight_years", "nine_years", "ten_years", "infinite",
+]  # fmt: skip
 Permission = Union[str, "PolicyStatement", "IConstruct", tuple["IConstruct", str]]
 Permissions = Literal["*"] | Sequence[Permission]
 """`"*"`, or a list of: an action (`"s3:GetObject"`), a construct, `(construct, "grant_read_data")`, a statement."""
+
+
+# By keywords, since `from` is one of them.
+CopiedFileProps = TypedDict("CopiedFileProps", {"from": str, "to": str}, total=False)
+"""A file or folder of the project, `from` the folder of kite.toml on, and where in the function's zip it goes."""
+
+
+class HookProps(TypedDict, total=False):
+    """Commands of the shell, run in the folder of kite.toml; see `Function`."""
+
+    before_build: str | Sequence[str]
+    after_build: str | Sequence[str]
 
 
 class FunctionProps(TypedDict, total=False):
@@ -39,6 +59,23 @@ class FunctionProps(TypedDict, total=False):
     architecture: Architecture  # default "x86_64"
     live: bool  # default True; False keeps the function deployed while developing
     description: str
+    layers: Sequence[str | lambda_.ILayerVersion]  # ARNs or CDK layers, at most 5
+    vpc: ec2.IVpc
+    vpc_subnets: ec2.SubnetSelection | Mapping[str, Any]
+    security_groups: Sequence[ec2.ISecurityGroup]
+    ephemeral_storage: int | Size  # MB of /tmp, 512–10240; default 512
+    reserved_concurrency: int
+    provisioned_concurrency: int
+    on_success: IConstruct  # a queue, topic, event bus or function
+    on_failure: IConstruct
+    dead_letter_queue: bool | IConstruct  # True makes a queue
+    retry_attempts: int  # 0–2; default 2
+    max_event_age: int | Duration  # seconds, 60–21600; default 21600
+    tracing: Literal["active", "pass_through", "disabled"]  # default "disabled"
+    log_retention: LogRetention | logs.RetentionDays  # default "one_month", "one_year" in production
+    log_format: Literal["text", "json"]  # default "text"
+    copy_files: Sequence[str | CopiedFileProps]
+    hooks: HookProps
 
 
 class ConsumerFunctionProps(FunctionProps, total=False):
@@ -112,7 +149,7 @@ class TableProps(TypedDict, total=False):
     consumers: Mapping[str, StreamConsumer]
     defaults: FunctionDefaults
     removal_policy: Literal["retain", "destroy"] | RemovalPolicy
-    existing: str | aws_dynamodb.ITable
+    existing: str | dynamodb.ITable
 
 
 class PropProblem(Exception):  # noqa: N818  (it becomes a SkykiteError as soon as the construct's path is known)

@@ -20,9 +20,9 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import cdk_function, make_function, split_consumer
 from skykite.constructs.given_keys import GivenKeys
-from skykite.constructs.given_values import find_resource, read_duration, read_switch
+from skykite.constructs.given_values import find_resource, read_duration
 from skykite.constructs.patterns import read_filters
-from skykite.constructs.props import PropProblem, check_choice, shown
+from skykite.constructs.props import PropProblem, check_choice, read_flag, shown
 from skykite.constructs.props_sources import StreamConsumerProps
 from skykite.constructs.quantities import read_count
 
@@ -95,7 +95,7 @@ class StreamConsumers:
             return read_duration(at(prop), given.get(prop), low, high, service="Lambda")
 
         def switch(prop: str, default: bool) -> bool:
-            return read_switch(at(prop), given.get(prop), default)
+            return read_flag(at(prop), given.get(prop), default=default)
 
         options = {
             "batch_size": count("batch_size", 1, 10_000),

@@ -142,9 +142,7 @@ class Table(SkykiteConstruct):
 
     def _import(self, given: Mapping[str, Any]) -> Any:
         check_not_beside(given, ("consumers", "defaults"))
-        found = read_existing(
-            given["existing"], _ARN, self._kite_program, attribute="table_arn", words="a CDK DynamoDB table"
-        )
+        found = read_existing(self, given["existing"], _ARN, attribute="table_arn", words="a CDK DynamoDB table")
         if not isinstance(found, str):
             return found
         return dynamodb.Table.from_table_attributes(

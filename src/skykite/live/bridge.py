@@ -340,6 +340,7 @@ class Bridge:
             return
         if not self._running[waiting.id].unwanted:
             self._answer(waiting, outcome)
+            self._pump()  # now, and not when the loop comes to the end of this task
 
     def _ran(self, id: bytes, task: asyncio.Task[None]) -> None:
         running = self._running.pop(id)

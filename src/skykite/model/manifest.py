@@ -60,12 +60,23 @@ class AssetEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedFile:
+    """A file or folder that goes into a function's zip beside what its import root holds."""
+
+    source: str  # relative to the project root
+    to: str  # relative to the top of the zip; empty for the top itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BundleEntry:
-    """What goes into a function's zip: the import root, and for which runtime its dependencies are resolved."""
+    """What goes into a function's zip: the import root and copied files, for which runtime its dependencies are
+    resolved, and the commands that have the last word on the files."""
 
     import_root: str  # relative to the project root, `.` for the root itself
     runtime: str
     architecture: Literal["x86_64", "arm64"]
+    copied: tuple[CopiedFile, ...] = ()
+    after_build: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,13 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import skykite_lambda
 from skykite.errors import SkykiteError
+from skykite.model.manifest import BundleEntry, CopiedFile
 
 IMPORT_ROOT_MARKERS: Final = ("pyproject.toml", "requirements.txt")
 """A folder that holds one of these is an import root: imports start there, and so does the zip."""
@@ -71,6 +72,34 @@ def select_support() -> tuple[SourceFile, ...]:
     return tuple(sorted(found, key=lambda file: file.path))
 
 
+def copied_sources(copied: Sequence[CopiedFile], project_root: Path) -> tuple[SourceFile, ...]:
+    """The files behind `copy_files`, sorted by where they go. A folder goes with what is in it, by the rule above; a
+    file that is named goes whatever its name. Raises `source-link-outside`, `source-link-broken`."""
+    found: dict[str, SourceFile] = {}
+    for one in copied:
+        source = project_root / one.source
+        if source.is_dir():
+            prefix = f"{one.to}/" if one.to else ""
+            for file in _walk(source, prefix or "/", project_root.resolve(), (source.resolve(),)):
+                path = file.path.lstrip("/")
+                found[path] = replace(file, path=path)
+        elif source.is_file():
+            if not source.resolve().is_relative_to(project_root.resolve()):
+                raise _outside(source, source.resolve())
+            executable = bool(source.stat().st_mode & stat.S_IXUSR)
+            found[one.to] = SourceFile(path=one.to, location=source, executable=executable)
+    return tuple(found[path] for path in sorted(found))
+
+
+def bundle_files(bundle: BundleEntry, project_root: Path) -> tuple[SourceFile, ...]:
+    """All files of ours and the user's in a bundle's zip: its import root's, copied ones in their place, and
+    `skykite_lambda`."""
+    import_root = project_root / bundle.import_root
+    files = {file.path: file for file in select(import_root, project_root)}
+    files |= {file.path: file for file in copied_sources(bundle.copied, project_root)}
+    return (*(files[path] for path in sorted(files)), *select_support())
+
+
 def excluded(name: str, *, at_root: bool) -> bool:
     """Whether a file or folder of that name is left out, as far as its name alone tells."""
     return (
@@ -95,8 +124,8 @@ def dependency_files(import_root: Path, project_root: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def source_hash(files: Sequence[SourceFile], dependencies: Sequence[Path], *, runtime: str, architecture: str) -> str:
-    """64 hex digits that change whenever the zip could. `files` is what `select` and `select_support` gave."""
+def source_hash(files: Sequence[SourceFile], dependencies: Sequence[Path], bundle: BundleEntry) -> str:
+    """64 hex digits that change whenever the zip could. `files` is what `bundle_files` gave."""
     digest = hashlib.sha256()
 
     def add(*parts: str) -> None:
@@ -104,11 +133,13 @@ def source_hash(files: Sequence[SourceFile], dependencies: Sequence[Path], *, ru
             data = part.encode("utf-8", "surrogateescape")
             digest.update(b"%d:" % len(data) + data)
 
-    add(_HASH_FORMAT, runtime, architecture)
+    add(_HASH_FORMAT, bundle.runtime, bundle.architecture)
     for file in files:
         add("file", file.path, "x" if file.executable else "-", _hash_file(file.location))
     for path in dependencies:
         add("dependencies", path.name, _hash_file(path))
+    for command in bundle.after_build:
+        add("command", command)
     return digest.hexdigest()
 
 
@@ -147,9 +178,13 @@ def _follow(link: Path, boundary: Path) -> Path:
             hint="remove the link, or make what it points to",
         ) from error
     if not target.is_relative_to(boundary):
-        raise SkykiteError(
-            "source-link-outside",
-            f"`{link}` is a symbolic link to `{target}`, which is outside of the project",
-            hint="copy what it points to into the project; a function's zip holds nothing from elsewhere",
-        )
+        raise _outside(link, target)
     return target
+
+
+def _outside(link: Path, target: Path) -> SkykiteError:
+    return SkykiteError(
+        "source-link-outside",
+        f"`{link}` is a symbolic link to `{target}`, which is outside of the project",
+        hint="copy what it points to into the project; a function's zip holds nothing from elsewhere",
+    )

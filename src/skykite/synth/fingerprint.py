@@ -69,10 +69,12 @@ def take(
     if reads.unrepeatable is not None:
         return None
     root = Path(synthesis.project_root)
-    trees = {path: _tree(Path(path)) for path in reads.trees}
+    bundles = [asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle]
+    roots = sorted({bundle.import_root for bundle in bundles})
+    copied = {str(root / one.source) for bundle in bundles for one in bundle.copied}
+    trees = {path: _tree(Path(path)) for path in (*reads.trees, *copied)}
     if any(tree is None for tree in trees.values()):
         return None
-    roots = sorted({asset.bundle.import_root for s in manifest.stacks for asset in s.assets if asset.bundle})
     found = Fingerprint(
         format=_FORMAT,
         synthesis=synthesis,

@@ -8,7 +8,7 @@ import os
 import subprocess
 import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from uv import find_uv_bin
@@ -19,7 +19,7 @@ from skykite.bundle import Bundler
 from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
 from skykite.model.manifest import AssetEntry, BundleEntry
-from skykite.model.source import dependency_files, select, select_support, source_hash
+from skykite.model.source import bundle_files, dependency_files, source_hash
 
 Architecture = Literal["x86_64", "arm64"]
 
@@ -49,18 +49,13 @@ class Bench:
         file.write_text(text)
 
     def asset(
-        self, *, runtime: str = "python3.13", architecture: Architecture = "arm64", root: str = "."
+        self, *, runtime: str = "python3.13", architecture: Architecture = "arm64", root: str = ".", **options: Any
     ) -> AssetEntry:
         import_root = self.project / root
-        digest = source_hash(
-            (*select(import_root, self.project), *select_support()),
-            dependency_files(import_root, self.project),
-            runtime=runtime,
-            architecture=architecture,
-        )
+        bundle = BundleEntry(import_root=root, runtime=runtime, architecture=architecture, **options)
+        digest = source_hash(bundle_files(bundle, self.project), dependency_files(import_root, self.project), bundle)
         # As CDK names it: by the hash of the hash.
         key = hashlib.sha256(digest.encode()).hexdigest()
-        bundle = BundleEntry(import_root=".", runtime=runtime, architecture=architecture)
         return AssetEntry(key=f"{key}.zip", bucket="b", packaging="bundle", source="x", bundle=bundle)
 
     async def build(self, asset: AssetEntry | None = None) -> zipfile.ZipFile:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from skykite.errors import SkykiteError
-from skykite.model.source import dependency_files, find_import_root, select, select_support, source_hash
+from skykite.model.manifest import BundleEntry
+from skykite.model.source import bundle_files, dependency_files, find_import_root, select, select_support, source_hash
 
 
 def write(root: Path, *paths: str) -> None:
@@ -64,12 +65,8 @@ def test_the_hash_changes_with_content_names_dependencies_and_target_and_nothing
     write(tmp_path, "a.py", "requirements.txt", "tests/test_a.py")
 
     def digest(runtime: str = "python3.13", architecture: str = "arm64") -> str:
-        return source_hash(
-            select(tmp_path, tmp_path),
-            dependency_files(tmp_path, tmp_path),
-            runtime=runtime,
-            architecture=architecture,
-        )
+        bundle = BundleEntry(import_root=".", runtime=runtime, architecture=architecture)
+        return source_hash(bundle_files(bundle, tmp_path), dependency_files(tmp_path, tmp_path), bundle)
 
     first = digest()
     write(tmp_path, "tests/test_a.py", "tests/test_b.py")

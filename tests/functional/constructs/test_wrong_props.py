@@ -60,6 +60,35 @@ FUNCTIONS = {
     "two links of one name": 'Function(stack, "F", "functions/notes.get", link=[notes, '
     'sqs.Queue(Stack(app, "Other"), "Notes")])',
     "link to a string": 'Function(stack, "F", "functions/notes.get", link=["Notes"])',
+    "layers no list": 'Function(stack, "F", "functions/notes.get", layers="arn")',
+    "layer that is no arn": 'Function(stack, "F", "functions/notes.get", layers=["tools"])',
+    "too many layers": 'Function(stack, "F", "functions/notes.get", layers=["a:layer:b:1"] * 6)',
+    "subnets without a vpc": 'Function(stack, "F", "functions/notes.get", vpc_subnets={})',
+    "vpc by name": 'Function(stack, "F", "functions/notes.get", vpc="vpc-1")',
+    "too little storage": 'Function(stack, "F", "functions/notes.get", ephemeral_storage=256)',
+    "too many retries": 'Function(stack, "F", "functions/notes.get", retry_attempts=3)',
+    "events too old": 'Function(stack, "F", "functions/notes.get", max_event_age=30)',
+    "more provisioned than reserved": 'Function(stack, "F", "functions/notes.get", reserved_concurrency=1, '
+    "provisioned_concurrency=2)",
+    "destination of the wrong kind": 'Function(stack, "F", "functions/notes.get", on_failure=notes)',
+    "destination by name": 'Function(stack, "F", "functions/notes.get", on_failure="Queue")',
+    "dead letters to a fifo queue": 'Function(stack, "F", "functions/notes.get", '
+    'dead_letter_queue=sqs.Queue(stack, "Q", fifo=True))',
+    "dead letters to a function": 'Function(stack, "F", "functions/notes.get", '
+    'dead_letter_queue=Function(stack, "G", "functions/notes.get"))',
+    "tracing": 'Function(stack, "F", "functions/notes.get", tracing=True)',
+    "log retention": 'Function(stack, "F", "functions/notes.get", log_retention="1_month")',
+    "log retention in days": 'Function(stack, "F", "functions/notes.get", log_retention=30)',
+    "log format": 'Function(stack, "F", "functions/notes.get", log_format="JSON")',
+    "copy of nothing": 'Function(stack, "F", "functions/notes.get", copy_files=["data"])',
+    "copy as one string": 'Function(stack, "F", "functions/notes.get", copy_files="data")',
+    "copy from outside": 'Function(stack, "F", "functions/notes.get", copy_files=["../data"])',
+    "copy in other words": 'Function(stack, "F", "functions/notes.get", copy_files=[{"source": "data"}])',
+    "copy over code": 'Function(stack, "F", "functions/notes.get", '
+    'copy_files=[{"from": "functions/one.py", "to": "functions/notes.py"}])',
+    "hook in other words": 'Function(stack, "F", "functions/notes.get", hooks={"before_bundle": "make"})',
+    "hook that is no command": 'Function(stack, "F", "functions/notes.get", hooks={"before_build": [["make"]]})',
+    "hook that fails": 'Function(stack, "F", "functions/notes.get", hooks={"before_build": "echo no; exit 3"})',
     "same id twice": 'Function(stack, "Notes", "functions/notes.get")',
 }
 APIS = {

@@ -1,0 +1,69 @@
+"""What goes into a function's zip beside the files of its import root, and commands that make some of those.
+
+In: checked `copy_files` and `hooks`. Out: where copied files go, or a PropProblem. I/O: asks which files there are;
+runs the commands of `before_build`, once each in a run of the program.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from skykite.constructs.program import Program
+from skykite.constructs.props import PropProblem
+from skykite.model.manifest import CopiedFile
+from skykite.model.source import copied_sources
+
+
+def copied_files(given: Sequence[CopiedFile], root: Path, import_root: str) -> tuple[CopiedFile, ...]:
+    """Each with its own name where `to` is the top of the zip. Raises PropProblem for what is not there, and for what
+    would take the place of a file of the import root."""
+    found = []
+    for one in given:
+        source = root / one.source
+        if not source.exists():
+            raise PropProblem(
+                "copy-missing",
+                f"copies `{one.source}`, which does not exist",
+                hint="`copy_files` names files and folders relative to the folder of kite.toml",
+            )
+        placed = replace(one, to=source.name) if source.is_file() and not one.to else one
+        for file in copied_sources((placed,), root):
+            if (root / import_root / file.path).is_file() and not (root / import_root / file.path).samefile(
+                file.location
+            ):
+                raise PropProblem(
+                    "copy-conflict",
+                    f"copies `{one.source}` to `{file.path}`, where its import root `{import_root}` has a file already",
+                    hint="give it another place with `to`",
+                )
+        found.append(placed)
+    return tuple(found)
+
+
+def run_before_build(commands: Sequence[str], program: Program) -> None:
+    """Raises PropProblem with what a command said that failed."""
+    for command in commands:
+        if command in program.ran:
+            continue
+        program.ran.add(command)
+        done = subprocess.run(  # noqa: S602  (a line of the shell, as in a Makefile, and the user's own)
+            command,
+            shell=True,
+            cwd=program.root,
+            env={**os.environ, "KITE_APP": program.synthesis.app, "KITE_STAGE": program.synthesis.stage},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = done.stdout.decode(errors="replace").strip()
+            raise PropProblem(
+                "hook-failed",
+                f"has the hook `{command}`, which ended with status {done.returncode}" + (f":\n{said}" if said else ""),
+                hint="run it in the folder of kite.toml to see why",
+            )

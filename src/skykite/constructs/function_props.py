@@ -1,0 +1,272 @@
+"""What a `Function` may be told: its props checked, with defaults filled in, and how defaults and own props merge.
+
+In: the keyword arguments a user gave. Out: `FunctionSettings`, or a PropProblem. Pure: no CDK object is made, and none
+is asked for more than whether it is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, get_args
+
+import aws_cdk
+
+from skykite.constructs.props import (
+    CopiedFileProps,
+    FunctionProps,
+    HookProps,
+    LogRetention,
+    PropProblem,
+    check_choice,
+    check_known,
+    check_type,
+    shown,
+)
+from skykite.constructs.variables import check_environment
+from skykite.model.manifest import CopiedFile
+
+RUNTIMES: Final = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
+ARCHITECTURES: Final = ("x86_64", "arm64")
+TRACINGS: Final = ("active", "pass_through", "disabled")
+LOG_FORMATS: Final = ("text", "json")
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "runtime": "python3.13",
+    "memory_size": 1024,
+    "timeout": 10,
+    "architecture": "x86_64",
+    "live": True,
+    "tracing": "disabled",
+    "log_format": "text",
+}
+_LAYERS_LIMIT: Final = 5
+_ADDING_UP: Final = ("permissions", "link")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSettings:
+    """Checked props, with defaults filled in. Times are seconds, sizes MB."""
+
+    runtime: str
+    memory_size: int
+    timeout: int
+    architecture: str
+    live: bool
+    tracing: str
+    log_format: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    permissions: Any = ()
+    link: Sequence[Any] = ()
+    description: str | None = None
+    layers: Sequence[Any] = ()
+    vpc: Any = None
+    vpc_subnets: Any = None
+    security_groups: Sequence[Any] = ()
+    ephemeral_storage: int | None = None
+    reserved_concurrency: int | None = None
+    provisioned_concurrency: int | None = None
+    on_success: Any = None
+    on_failure: Any = None
+    dead_letter_queue: Any = None
+    retry_attempts: int | None = None
+    max_event_age: int | None = None
+    log_retention: Any = None
+    copy_files: tuple[CopiedFile, ...] = ()
+    before_build: tuple[str, ...] = ()
+    after_build: tuple[str, ...] = ()
+
+
+def read_function_props(given: Mapping[str, Any], *, within: str = "") -> FunctionSettings:
+    """Check props and fill in defaults. Pure. Raises PropProblem."""
+    check_known(given, tuple(FunctionProps.__annotations__), within=within)
+    props = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
+    check_choice("runtime", props["runtime"], RUNTIMES)
+    check_choice("architecture", props["architecture"], ARCHITECTURES)
+    check_choice("tracing", props["tracing"], TRACINGS)
+    check_choice("log_format", props["log_format"], LOG_FORMATS)
+    check_type("live", props["live"], bool, "True or False")
+    check_environment(props.get("environment", {}))
+    read: dict[str, Any] = _read_hooks(props.pop("hooks", {}))
+    _check_lists(props)
+    _check_description(props.get("description"))
+    _check_vpc(props)
+    read |= {
+        "memory_size": _number(props["memory_size"], "memory_size", 128, 10240, "MB"),
+        "timeout": _seconds(props["timeout"], "timeout", 1, 900),
+        "ephemeral_storage": _megabytes(props.get("ephemeral_storage"), "ephemeral_storage", 512, 10240),
+        "retry_attempts": _number(props.get("retry_attempts"), "retry_attempts", 0, 2, "retries"),
+        "max_event_age": _seconds(props.get("max_event_age"), "max_event_age", 60, 21600),
+    }
+    _check_concurrency(props)
+    for name in ("on_success", "on_failure"):
+        _check_construct(name, props.get(name), "a queue, topic, event bus or function")
+    if not isinstance(props.get("dead_letter_queue"), bool | None):
+        _check_construct("dead_letter_queue", props["dead_letter_queue"], "True, a queue or a topic")
+    retention = props.get("log_retention")
+    if isinstance(retention, str):
+        check_choice("log_retention", retention, get_args(LogRetention))
+    elif retention is not None and type(retention).__name__ != "RetentionDays":
+        raise PropProblem(
+            "prop-type",
+            f"was given log_retention={shown(retention)}, which is neither a name such as `one_month` nor a "
+            "`RetentionDays`",
+        )
+    read["copy_files"] = _read_copied(props.get("copy_files", ()))
+    return FunctionSettings(**{**props, **read})
+
+
+def merge_function_props(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults under a function's own props: `environment` merges, `permissions` and `link` add up (`"*"` wins),
+    anything else of its own replaces the default. Pure."""
+    merged = {**defaults, **own}
+    if "environment" in defaults and "environment" in own:
+        merged["environment"] = {**defaults["environment"], **own["environment"]}
+    for name in _ADDING_UP:
+        if name in defaults and name in own:
+            both = (defaults[name], own[name])
+            merged[name] = "*" if "*" in both else [item for part in both for item in part]
+    return merged
+
+
+def _check_lists(props: Mapping[str, Any]) -> None:
+    permissions = props.get("permissions", ())
+    if permissions != "*" and not _is_list(permissions):
+        raise PropProblem(
+            "prop-type",
+            f"was given permissions={shown(permissions)}, which is not a list",
+            hint=f"write permissions=[{permissions!r}]" if isinstance(permissions, str) else 'give a list, or "*"',
+        )
+    link = props.get("link", ())
+    if not _is_list(link):
+        raise PropProblem("prop-type", f"was given link={shown(link)}, which is not a list of constructs")
+    layers = props.get("layers", ())
+    if not _is_list(layers):
+        raise PropProblem(
+            "prop-type", f"was given layers={shown(layers)}, which is not a list of ARNs and layer versions"
+        )
+    if len(layers) > _LAYERS_LIMIT:
+        raise PropProblem("prop-value", f"has {len(layers)} layers; Lambda takes {_LAYERS_LIMIT}")
+    for layer in layers:
+        if isinstance(layer, str) and ":layer:" not in layer and not aws_cdk.Token.is_unresolved(layer):
+            raise PropProblem(
+                "layer-arn",
+                f"has the layer {shown(layer)}, which is not the ARN of a layer's version",
+                hint="write arn:aws:lambda:<region>:<account>:layer:<name>:<version>, or make an "
+                '`aws_lambda.LayerVersion` of a folder with `Code.from_asset("…")`',
+            )
+        if not isinstance(layer, str):
+            _check_construct("layers", layer, "the ARN of a layer's version or a layer")
+
+
+def _check_description(description: object) -> None:
+    if description is not None:
+        check_type("description", description, str, "a string")
+        assert isinstance(description, str)
+        if len(description) > 256:
+            raise PropProblem("prop-value", f"has a description of {len(description)} characters; Lambda takes 256")
+
+
+def _check_vpc(props: Mapping[str, Any]) -> None:
+    _check_construct("vpc", props.get("vpc"), "a VPC")
+    for name in ("vpc_subnets", "security_groups"):
+        if name in props and "vpc" not in props:
+            raise PropProblem("props-contradict", f"has `{name}` and no `vpc`", hint="say which VPC they are in: vpc=…")
+    if not _is_list(props.get("security_groups", ())):
+        raise PropProblem(
+            "prop-type",
+            f"was given security_groups={shown(props['security_groups'])}, which is not a list of security groups",
+        )
+
+
+def _check_concurrency(props: Mapping[str, Any]) -> None:
+    reserved = _number(props.get("reserved_concurrency"), "reserved_concurrency", 0, None, "")
+    provisioned = _number(props.get("provisioned_concurrency"), "provisioned_concurrency", 1, None, "")
+    if reserved is not None and provisioned is not None and provisioned > reserved:
+        raise PropProblem(
+            "props-contradict",
+            f"has provisioned_concurrency=`{provisioned}`, more than its reserved_concurrency=`{reserved}`",
+            hint="what is provisioned counts to what is reserved: reserve as many or more",
+        )
+
+
+def _check_construct(name: str, value: object, words: str) -> None:
+    if value is not None and not hasattr(value, "node"):
+        raise PropProblem("prop-type", f"was given {name}={shown(value)}, which is not {words}")
+
+
+def _read_hooks(given: object) -> dict[str, tuple[str, ...]]:
+    check_type("hooks", given, Mapping, 'a dict such as {"before_build": "make schema"}')
+    assert isinstance(given, Mapping)
+    check_known(given, tuple(HookProps.__annotations__), within="`hooks`")
+    found = {}
+    for name, value in given.items():
+        commands = (value,) if isinstance(value, str) else value
+        if not _is_list(commands) or not all(isinstance(one, str) and one.strip() for one in commands):
+            raise PropProblem(
+                "prop-type", f"was given hooks[{name!r}]={shown(value)}, which is not a command or a list of commands"
+            )
+        found[str(name)] = tuple(commands)
+    return found
+
+
+def _read_copied(given: object) -> tuple[CopiedFile, ...]:
+    if not _is_list(given):
+        raise PropProblem(
+            "prop-type",
+            f"was given copy_files={shown(given)}, which is not a list",
+            hint=f"write copy_files=[{given!r}]" if isinstance(given, str) else None,
+        )
+    assert isinstance(given, Sequence)
+    found = []
+    for one in given:
+        entry = {"from": one} if isinstance(one, str) else one
+        check_type("copy_files", entry, Mapping, 'a path or a dict such as {"from": "data/words.txt", "to": "words"}')
+        check_known(entry, tuple(CopiedFileProps.__annotations__), within="`copy_files`")
+        source, to = entry.get("from"), entry.get("to", entry.get("from"))
+        for name, path in (("from", source), ("to", to)):
+            parts = path.replace("\\", "/").split("/") if isinstance(path, str) else []
+            if not isinstance(path, str) or not path or ".." in parts or path.startswith("/") or ":" in parts[0]:
+                raise PropProblem(
+                    "copy-path",
+                    f"has {shown(path)} as `{name}` in `copy_files`",
+                    hint="`from` is a path in the folder of kite.toml, `to` one in the function's zip; neither leaves "
+                    "it",
+                )
+        assert isinstance(source, str)
+        assert isinstance(to, str)
+        found.append(CopiedFile(source=_tidy(source), to=_tidy(to)))
+    return tuple(found)
+
+
+def _tidy(path: str) -> str:
+    return "/".join(part for part in path.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _number(value: Any, name: str, low: int, high: int | None, unit: str) -> int | None:
+    if value is None:
+        return None
+    check_type(name, value, int, f"a whole number{f' of {unit}' if unit in ('MB', 'seconds') else ''}")
+    if value < low or (high is not None and value > high):
+        takes = f"Lambda takes {low} to {high} {unit}" if high is not None else f"Lambda takes {low} and more"
+        raise PropProblem("prop-value", f"was given {name}=`{value}`", hint=takes)
+    return int(value)
+
+
+def _seconds(value: Any, name: str, low: int, high: int) -> int | None:
+    if isinstance(value, aws_cdk.Duration):
+        value = int(value.to_seconds())
+    if value is not None:
+        check_type(name, value, int, "a whole number of seconds, nor an `aws_cdk.Duration`")
+    return _number(value, name, low, high, "seconds")
+
+
+def _megabytes(value: Any, name: str, low: int, high: int) -> int | None:
+    if isinstance(value, aws_cdk.Size):
+        value = int(value.to_mebibytes())
+    if value is not None:
+        check_type(name, value, int, "a whole number of MB, nor an `aws_cdk.Size`")
+    return _number(value, name, low, high, "MB")

@@ -1,0 +1,30 @@
+"""Put the triggers together, for `cloud`: the parts, in the places of MiniStack's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skykite_cloud.triggers import mappingrules
+from skykite_cloud.triggers.asynchronous import Asynchronous
+from skykite_cloud.triggers.engine import Engine, Tell
+from skykite_cloud.triggers.mappings import Mappings
+from skykite_cloud.triggers.notifications import Notifications
+from skykite_cloud.triggers.rules import Targets
+from skykite_cloud.triggers.topics import Topics
+
+
+def make_triggers(*, changed: Callable[[], None], tell: Tell) -> Engine:
+    """On the event loop, before any service is imported. Start the engine when the state is restored."""
+    engine = Engine(changed=changed, tell=tell)
+    engine.install()
+    asynchronous = Asynchronous(engine)
+    asynchronous.install()
+    Topics(engine, asynchronous).install()
+    Targets(engine, asynchronous).install()
+    Notifications(engine).install()
+    mappings = Mappings(engine)
+    mappings.install()
+    mappingrules.install()
+    engine.add(asynchronous)
+    engine.add(mappings)
+    return engine
