@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from skykite_cloud.resources import eventapis
+from skykite_cloud.resources import eventapis, mappings
 from skykite_cloud.resources.checked import checked_handlers, note_updates
 from skykite_cloud.resources.schemas import schema_of
-from skykite_cloud.resources.types import rules_by_type
+from skykite_cloud.resources.types import handlers_by_type, replacing_by_type, rules_by_type
 from skykite_cloud.seams import when_imported
 
 
@@ -29,9 +29,10 @@ def install() -> None:
 
 def _add_types(provisioners: Any) -> None:
     handlers = provisioners._RESOURCE_HANDLERS
-    handlers.update(eventapis.HANDLERS)
+    handlers.update(handlers_by_type())
     handlers[eventapis.KEY] = eventapis.keys_of_event_apis(handlers[eventapis.KEY])
-    provisioners._REPLACING_PROPERTIES.update(eventapis.REPLACING)
+    provisioners._REPLACING_PROPERTIES.update(replacing_by_type())
+    provisioners._STACK_TAG_PROPERTY[mappings.MAPPING] = ("Tags", "list")
     provisioners._STACK_TAG_PROPERTY.update(dict.fromkeys(eventapis.HANDLERS, ("Tags", "list")))
 
 

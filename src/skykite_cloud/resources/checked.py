@@ -13,11 +13,11 @@ from typing import Any
 
 from skykite_cloud.resources.inert import asks_for_nothing, is_inert, is_label
 from skykite_cloud.resources.reads import Path, Recorded
-from skykite_cloud.resources.rules import Properties, PropertyError, TypeRules
+from skykite_cloud.resources.rules import Handlers, Properties, PropertyError, TypeRules
 from skykite_cloud.resources.schemas import Schema, check_names
+from skykite_cloud.resources.taken import avoid_taken
 
 Attributes = dict[str, Any]
-Handlers = dict[str, Any]
 Update = Callable[..., tuple[str, Attributes]]
 
 logger = logging.getLogger("skykite.resources")
@@ -56,11 +56,14 @@ class _Checked:
         self._handlers = handlers
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Attributes]:
+        updated = _updated.get()
+        if updated is None or "update" in self._handlers:
+            avoid_taken(self._name, logical_id, properties, stack_name)
+        properties = self._filled(logical_id, properties, stack_name)
         self._check_before(logical_id, properties)
         for before in self._rules.before_create if self._rules else ():
             before(properties)
         recorded = Recorded(properties)
-        updated = _updated.get()
         physical_id, attributes = self._handlers["create"](logical_id, recorded.properties, stack_name)
         try:
             attributes = self._apply_dropped(physical_id, attributes, recorded.properties, {})
@@ -75,6 +78,7 @@ class _Checked:
     def update(
         self, physical_id: str, old: Properties, new: Properties, stack_name: str, *logical_id: str
     ) -> tuple[str, Attributes]:
+        new = self._filled(logical_id[0] if logical_id else physical_id, new, stack_name)
         self._check_before(logical_id[0] if logical_id else physical_id, new)
         recorded = Recorded(new)
         new_id, attributes = self._handlers["update"](physical_id, old, recorded.properties, stack_name, *logical_id)
@@ -90,6 +94,11 @@ class _Checked:
                 self._delete(new_id, new, *(logical_id or (new_id,)))
             raise
         return new_id, attributes
+
+    def _filled(self, logical_id: str, properties: Properties, stack_name: str) -> Properties:
+        if self._rules is None or self._rules.fill is None:
+            return properties
+        return {**properties, **self._rules.fill(logical_id, properties, stack_name)}
 
     def _check_before(self, logical_id: str, properties: Properties) -> None:
         check_names(self._schema, logical_id, properties, self._rules.required if self._rules else ())
