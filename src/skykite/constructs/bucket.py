@@ -17,10 +17,11 @@ from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.bucket_rules import read_cors, read_lifecycle
 from skykite.constructs.consumers import cdk_function, make_function, read_defaults
 from skykite.constructs.emptying import empty_when_deleted
+from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
-from skykite.constructs.given_values import find_resource, read_resource
-from skykite.constructs.names import claim_name, read_name
+from skykite.constructs.given_values import find_resource
+from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.notifications import Notification as Checked
 from skykite.constructs.notifications import check_apart, read_notification
 from skykite.constructs.props import PropProblem, check_known, read_flag, shown
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
     from skykite.constructs.function import Function
 
 _WORDS: Final = "a dict of names to notifications"
-_ARN: Final = ArnKind(service="s3", pattern=re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"))
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_NAME: Final = NameKind(
+    service="S3",
+    pattern=re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+    words="3 to 63 lower-case letters, digits, dashes and dots, and letters or digits at both ends",
+)
+_ARN: Final = ArnKind(service="s3", noun="a bucket", pattern=_NAME.pattern, example="photos", placed=False)
 _RESERVED: Final = re.compile(
     r"(xn--|sthree-|amzn-s3-demo-).*|.*(\.\.).*|.*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3|-an)"
 )
@@ -190,7 +195,7 @@ class Bucket(SkykiteConstruct):
 
     def _import(self, given: Mapping[str, Any]) -> Any:
         check_not_beside(given, ("notifications", "defaults"))
-        found = read_existing(self, given["existing"], _ARN, attribute="bucket_arn", words="a CDK bucket")
+        found = read_existing(self, given["existing"], _ARN, attribute="bucket_arn")
         return s3.Bucket.from_bucket_arn(self, "Resource", found) if isinstance(found, str) else found
 
     def _make(self, given: Mapping[str, Any]) -> Any:
@@ -198,7 +203,7 @@ class Bucket(SkykiteConstruct):
         versioned = read_flag("versioned", given.get("versioned"), default=False)
         cors = read_cors(given.get("cors"))
         lifecycle = read_lifecycle(given.get("lifecycle"), versioned=versioned)
-        key = read_resource("encryption_key", given.get("encryption_key"), "key_arn", "a KMS key")
+        key = read_encryption_key(given.get("encryption_key"))
         policy = removal_policy(given.get("removal_policy"), synthesis)
         name = _read_name(given.get("name"))
         claim_name(self, "bucket", name)
@@ -224,7 +229,7 @@ class Bucket(SkykiteConstruct):
 
 
 def _read_name(given: object) -> str | None:
-    name = read_name(given, _NAME, service="S3")
+    name = read_name(given, _NAME)
     reserved = _RESERVED.fullmatch(name) if name is not None and not aws_cdk.Token.is_unresolved(name) else None
     if reserved is not None:
         part = next(group for group in reserved.groups() if group is not None)

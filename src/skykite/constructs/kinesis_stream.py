@@ -13,10 +13,10 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import cdk_function, read_defaults
+from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
-from skykite.constructs.given_values import read_resource
-from skykite.constructs.names import claim_name, read_name
+from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.props import PropProblem, check_known
 from skykite.constructs.props_sources import KinesisStreamProps, StreamConsumer
 from skykite.constructs.quantities import read_count, read_seconds
@@ -32,8 +32,18 @@ if TYPE_CHECKING:
 _HOUR: Final = 60 * 60
 _DAY: Final = 24 * _HOUR
 _WORDS: Final = "a dict of names to consumers"
-_ARN: Final = ArnKind(service="kinesis", pattern=re.compile(r"stream/[A-Za-z0-9_.-]{1,128}"), regional=True)
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_ARN: Final = ArnKind(
+    service="kinesis",
+    noun="a stream",
+    pattern=re.compile(r"stream/[A-Za-z0-9_.-]{1,128}"),
+    example="stream/clicks",
+    regional=True,
+)
+_NAME: Final = NameKind(
+    service="Kinesis",
+    pattern=re.compile(r"[A-Za-z0-9_.-]{1,128}"),
+    words="up to 128 letters, digits, dashes, dots and underscores",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +140,7 @@ class KinesisStream(SkykiteConstruct):
 
     def _import(self, given: Mapping[str, Any]) -> Any:
         check_not_beside(given, ("consumers", "defaults"))
-        found = read_existing(self, given["existing"], _ARN, attribute="stream_arn", words="a CDK Kinesis stream")
+        found = read_existing(self, given["existing"], _ARN, attribute="stream_arn")
         return kinesis.Stream.from_stream_arn(self, "Resource", found) if isinstance(found, str) else found
 
     def _make(self, given: Mapping[str, Any]) -> Any:
@@ -142,9 +152,9 @@ class KinesisStream(SkykiteConstruct):
                 f"was given retention_period=`{retention}` seconds, and Kinesis counts whole hours",
                 hint="write it as an `aws_cdk.Duration`, for instance Duration.hours(48)",
             )
-        key = read_resource("encryption_key", given.get("encryption_key"), "key_arn", "a KMS key")
+        key = read_encryption_key(given.get("encryption_key"))
         policy = removal_policy(given.get("removal_policy"), self._kite_program.synthesis)
-        name = read_name(given.get("name"), _NAME, service="Kinesis")
+        name = read_name(given.get("name"), _NAME)
         claim_name(self, "kinesis stream", name)
         return kinesis.Stream(
             self,

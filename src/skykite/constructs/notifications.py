@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filter
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from skykite.constructs.consumers import split_consumer
-from skykite.constructs.props import PropProblem, check_choice, check_known, check_strings, check_type, shown
+from skykite.constructs.props import PropProblem, check_known, check_strings, check_type, listed, shown
 from skykite.constructs.props_sources import NotificationFilter, NotificationProps
 
 EVENTS: Final[Mapping[str, str]] = {
@@ -105,7 +106,7 @@ def _read_events(given: object, within: str) -> tuple[str, ...]:
     if not events:
         raise PropProblem("prop-value", f"has no event in {name}", hint='leave it out for ["object_created"]')
     for event in events:
-        check_choice(name, event, tuple(EVENTS))
+        _check_event(name, event)
     for index, event in enumerate(events):
         for other in events[:index]:
             if _meet(event, other):
@@ -117,6 +118,20 @@ def _read_events(given: object, within: str) -> tuple[str, ...]:
                     hint="keep one of them",
                 )
     return events
+
+
+def _check_event(name: str, event: str) -> None:
+    if event in EVENTS:
+        return
+    ours = {theirs: our for our, theirs in EVENTS.items()}
+    near = [ours[event]] if event in ours else difflib.get_close_matches(event, EVENTS, n=1, cutoff=0.5)
+    common = [our for our, theirs in EVENTS.items() if theirs.endswith(":*")]
+    raise PropProblem(
+        "prop-value",
+        f"has `{event}` in {name}, which is not an event",
+        hint=f"did you mean `{near[0]}`?" if near else f"there are {listed(common)} and parts of them",
+        link=_LINK,
+    )
 
 
 def _read_filters(given: object, within: str) -> tuple[str, str]:

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 _WORDS: Final = "a dict of names to consumers"
 _STREAM: Final = "/stream/"
 _ARN: Final = ArnKind(
-    service="dynamodb", pattern=re.compile(rf"table/[A-Za-z0-9_.-]{{3,255}}(?:{_STREAM}[0-9T:.-]+)?"), regional=True
+    service="dynamodb",
+    noun="a table",
+    pattern=re.compile(rf"table/[A-Za-z0-9_.-]{{3,255}}(?:{_STREAM}[0-9T:.-]+)?"),
+    example="table/Notes",
+    regional=True,
 )
 
 
@@ -142,7 +146,7 @@ class Table(SkykiteConstruct):
 
     def _import(self, given: Mapping[str, Any]) -> Any:
         check_not_beside(given, ("consumers", "defaults"))
-        found = read_existing(self, given["existing"], _ARN, attribute="table_arn", words="a CDK DynamoDB table")
+        found = read_existing(self, given["existing"], _ARN, attribute="table_arn")
         if not isinstance(found, str):
             return found
         return dynamodb.Table.from_table_attributes(

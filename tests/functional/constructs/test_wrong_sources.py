@@ -51,7 +51,8 @@ STREAMS = {
     '"filters": {"data": {"x": [1]}}}})',
     "filter without a list inside": 'KinesisStream(stack, "K", consumers={"a": {"function": shared, '
     '"filters": [{"data": {"kind": "click"}}]}})',
-    "on_failure to a function": 'KinesisStream(stack, "K", consumers={"a": {"function": shared, "on_failure": shared}})',
+    "on_failure to a function": 'KinesisStream(stack, "K", consumers={"a": {"function": shared, '
+    '"on_failure": shared}})',
     "one function twice": 'KinesisStream(stack, "K", consumers={"a": shared, "b": shared})',
     "one handler for batches and requests": '__import__("skykite").Api(stack, "Api", routes={"GET /": '
     '"functions/notes.create"}); KinesisStream(stack, "K", consumers={"a": "functions/notes.create"})',
@@ -121,7 +122,8 @@ BUCKETS = {
     '"transitions": {"glacier": 60}}])',
     "bucket: lifecycle too early": 'Bucket(stack, "B", lifecycle=[{"transitions": {"standard_ia": 7}}])',
     "bucket: storage class": 'Bucket(stack, "B", lifecycle=[{"transitions": {"ice": 30}}])',
-    "bucket: cors origin": 'Bucket(stack, "B", cors=[{"allowed_origins": ["example.com"], "allowed_methods": ["GET"]}])',
+    "bucket: cors origin": 'Bucket(stack, "B", cors=[{"allowed_origins": ["example.com"], '
+    '"allowed_methods": ["GET"]}])',
     "bucket: cors without methods": 'Bucket(stack, "B", cors=[{"allowed_origins": ["*"]}])',
     "bucket: cors method": 'Bucket(stack, "B", cors=[{"allowed_origins": ["*"], "allowed_methods": ["PATCH"]}])',
     "bucket: cors in the words of an Api": 'Bucket(stack, "B", cors={"allow_origins": ["*"]})',
