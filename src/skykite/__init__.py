@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from skykite.constructs.event_bus import EventBus
     from skykite.constructs.function import Function
     from skykite.constructs.kinesis_stream import KinesisStream
+    from skykite.constructs.linkable import Linkable
     from skykite.constructs.queue import Queue
+    from skykite.constructs.secret import Parameter, Secret
     from skykite.constructs.stack import Stack
     from skykite.constructs.table import Table
     from skykite.constructs.topic import Topic
@@ -30,7 +32,10 @@ __all__ = [
     "EventBus",
     "Function",
     "KinesisStream",
+    "Linkable",
+    "Parameter",
     "Queue",
+    "Secret",
     "SkykiteError",
     "Stack",
     "Table",
@@ -45,7 +50,10 @@ _HOMES = {
     "EventBus": "skykite.constructs.event_bus",
     "Function": "skykite.constructs.function",
     "KinesisStream": "skykite.constructs.kinesis_stream",
+    "Linkable": "skykite.constructs.linkable",
+    "Parameter": "skykite.constructs.secret",
     "Queue": "skykite.constructs.queue",
+    "Secret": "skykite.constructs.secret",
     "SkykiteError": "skykite.errors",
     "Stack": "skykite.constructs.stack",
     "Table": "skykite.constructs.table",
