@@ -40,7 +40,7 @@ from skykite.model.project import Project
 from skykite.model.synthesis import Synthesis
 from skykite.ports import Asker, Clock, EventSink, Ids
 from skykite.runtime import Runtime
-from skykite.synth import SynthError, SynthResult, synthesize, validate
+from skykite.synth import Spare, SynthError, SynthResult, synthesize, validate
 
 _NEVER: Mark = (-1, -1, -1, -1)  # equal to no file's mark: the next look finds the file changed
 
@@ -82,6 +82,7 @@ class DevSession:
         self._noticed: frozenset[Notice] = frozenset()
         self._interpreter = find_interpreter(self._root, os.environ)
         self._python_version: str | None = None
+        self._spare = Spare(self._state / self._stage / "assembly.memory")
         self._runtime = Runtime(
             interpreter=self._interpreter,
             events=events,
@@ -148,6 +149,7 @@ class DevSession:
         if self._gate.stale():  # saved before anybody watched
             self._stale.set()
         self._ready_once.set()
+        self._background.create_task(self._spare.prepare())
 
     async def wait_ready(self) -> None:
         """Return once invocations are taken. Run beside `run`."""
@@ -169,6 +171,7 @@ class DevSession:
             environment=self._environment,
             events=self._events,
             clock=self._clock,
+            spare=self._spare,
         )
 
     async def _apply(self, result: SynthResult, started: float) -> None:
@@ -243,6 +246,8 @@ class DevSession:
                 self._stale.set()
             if decision.code or not changed:
                 await self._reload_code(decision.code)
+            if decision.code:  # somebody is at work
+                self._background.create_task(self._spare.prepare())
 
     async def _reload_code(self, files: frozenset[Path]) -> None:
         started = self._clock.monotonic()
@@ -271,6 +276,7 @@ class DevSession:
             self._stale.clear()
             if changed := self._gate.stale():
                 await self._reload_infrastructure(changed)
+                self._background.create_task(self._spare.prepare())
             else:
                 self._gate.settle(self._gate.marks)
 
@@ -315,7 +321,7 @@ class DevSession:
     async def _take_down(self) -> None:
         """Stop accepting first, then let the rest go at once."""
         await self._place.refuse()
-        await asyncio.gather(self._runtime.stop(), self._place.stop())
+        await asyncio.gather(self._runtime.stop(), self._place.stop(), self._spare.close())
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[object, object, None]) -> None:
