@@ -5,7 +5,13 @@ class ClubStack(Stack):
     def __init__(self, scope, id, **props):
         super().__init__(scope, id, **props)
 
-        members = Table(self, "Members", fields={"id": "string"}, primary_index={"partition_key": "id"})
+        members = Table(
+            self,
+            "Members",
+            fields={"id": "string"},
+            primary_index={"partition_key": "id"},
+            stream="new-image",
+        )
 
         welcome = Queue(self, "Welcome", consumer={"handler": "functions/welcome.send", "link": [members]})
 
