@@ -64,7 +64,7 @@ def test_a_function_reads_many_with_nothing_but_the_standard_library(
     found = read_parameters([*names, "/skykite/read/alice/secrets/None"])
     assert found == {name: f"value of {name}\n" for name in names}
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(SecretUnreadable, match="S00.*cannot be read: "):
+    with pytest.raises(SecretUnreadable, match=r"S00.*cannot be read: "):
         read_parameters(names)
 
 
@@ -77,7 +77,7 @@ def test_an_endpoint_that_is_gone_is_a_passing_trouble(monkeypatch: pytest.Monke
     ):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("skykite_lambda.parameter_store._WITHIN_S", 0.5)
-    with pytest.raises(Unavailable, match="`/skykite/a` cannot be read: no connection to `127.0.0.1:9`"):
+    with pytest.raises(Unavailable, match=r"`/skykite/a` cannot be read: no connection to `127.0.0.1:9`"):
         read_parameters(["/skykite/a"])
 
 
