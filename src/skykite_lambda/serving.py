@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from functools import partial
 from typing import Any, Callable, Dict, Optional
 
 from skykite_lambda import frames
@@ -21,6 +22,7 @@ from skykite_lambda.frames import Channel, ChannelClosed
 from skykite_lambda.handlers import Handler, load_handler
 from skykite_lambda.logs import LambdaHandler, Streams, install_logging
 from skykite_lambda.results import ResultEncoder, unserializable_hint
+from skykite_lambda.secret_values import STAMP_VARIABLE, VALUES
 from skykite_lambda.tracking import Tracker, package_folders
 
 _DECODE = json.JSONDecoder().decode
@@ -85,7 +87,7 @@ class _Worker:
         if hasattr(time, "tzset"):
             time.tzset()
         root = config["import_root"]
-        os.chdir(root)
+        os.chdir(config.get("task_root", root))
         extra = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
         sys.path[:0] = [root, *(path for path in extra if path not in sys.path)]
         sys.argv = [""]
@@ -93,6 +95,10 @@ class _Worker:
         if config["debugger"] is not None:
             self._attach_debugger(config["debugger"])
         self.tracker.install(watch=not config.get("frozen", False))
+        self.tracker.depend_on(config.get("copied", []))
+        stamp = environment.get(STAMP_VARIABLE)
+        if stamp:
+            VALUES.on_read = partial(self.tracker.depend_on, [stamp])
         importlib.invalidate_caches()
         return load_handler(config["handler"], root, config["project_root"])
 

@@ -93,6 +93,15 @@ class StackEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerEntry:
+    """A layer of a function. `name` is its construct's path or its ARN; `source` where its files are in the assembly
+    directory, a folder or a zip, if they are part of the app."""
+
+    name: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionEntry:
     """One Lambda function, as the user defined it, whatever a live one is deployed with. `handler` and `import_root`
     are `None` for functions made by plain CDK: those always run as deployed."""
@@ -107,6 +116,9 @@ class FunctionEntry:
     live: bool
     handler: str | None = None  # `functions/notes.get`, relative to the project root
     import_root: str | None = None  # relative to the project root, `.` for the root itself
+    copied: tuple[CopiedFile, ...] = ()
+    layers: tuple[LayerEntry, ...] = ()
+    vpc: bool = False
     location: SourceLocation | None = None
 
 
@@ -163,6 +175,34 @@ class HttpApiEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEntry:
+    """One resource that code knows as `resource.<name>`. `attributes` are what it sees of it, with their Python types;
+    `functions` are those that are linked to it."""
+
+    name: str
+    type: str
+    path: ConstructPath
+    attributes: dict[str, str] = field(default_factory=dict)
+    functions: tuple[FunctionId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretEntry:
+    """A secret or a parameter that the stacks name; its value is nobody's here. One of them is `required` if functions
+    are linked to it that have nothing to go by without a value."""
+
+    name: str
+    path: ConstructPath
+    kind: Literal["secret", "parameter"]
+    functions: tuple[FunctionId, ...] = ()
+    location: SourceLocation | None = None
+
+    @property
+    def required(self) -> bool:
+        return self.kind == "secret" and bool(self.functions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Everything after synth starts here."""
 
@@ -176,6 +216,8 @@ class Manifest:
     http_apis: tuple[HttpApiEntry, ...] = ()
     unserved_apis: tuple[UnservedApi, ...] = ()
     live_credentials: LiveCredentials = "role"
+    links: tuple[LinkEntry, ...] = ()
+    secrets: tuple[SecretEntry, ...] = ()
 
     def function(self, id: FunctionId) -> FunctionEntry:
         """Raises KeyError if there is none of that id."""

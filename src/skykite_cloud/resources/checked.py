@@ -13,11 +13,11 @@ from typing import Any
 
 from skykite_cloud.resources.inert import asks_for_nothing, is_inert, is_label
 from skykite_cloud.resources.reads import Path, Recorded
-from skykite_cloud.resources.rules import Properties, PropertyError, TypeRules
+from skykite_cloud.resources.rules import Handlers, Properties, PropertyError, TypeRules
 from skykite_cloud.resources.schemas import Schema, check_names
+from skykite_cloud.resources.taken import avoid_taken
 
 Attributes = dict[str, Any]
-Handlers = dict[str, Any]
 Update = Callable[..., tuple[str, Attributes]]
 
 logger = logging.getLogger("skykite.resources")
@@ -54,13 +54,17 @@ class _Checked:
         self._schema = schema
         self._rules = rules
         self._handlers = handlers
+        self._consumed = rules.consumed if rules else None
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Attributes]:
+        updated = _updated.get()
+        if updated is None or "update" in self._handlers:
+            avoid_taken(self._name, logical_id, properties, stack_name)
+        properties = self._filled(logical_id, properties, stack_name)
         self._check_before(logical_id, properties)
         for before in self._rules.before_create if self._rules else ():
             before(properties)
         recorded = Recorded(properties)
-        updated = _updated.get()
         physical_id, attributes = self._handlers["create"](logical_id, recorded.properties, stack_name)
         try:
             attributes = self._apply_dropped(physical_id, attributes, recorded.properties, {})
@@ -75,6 +79,7 @@ class _Checked:
     def update(
         self, physical_id: str, old: Properties, new: Properties, stack_name: str, *logical_id: str
     ) -> tuple[str, Attributes]:
+        new = self._filled(logical_id[0] if logical_id else physical_id, new, stack_name)
         self._check_before(logical_id[0] if logical_id else physical_id, new)
         recorded = Recorded(new)
         new_id, attributes = self._handlers["update"](physical_id, old, recorded.properties, stack_name, *logical_id)
@@ -91,14 +96,17 @@ class _Checked:
             raise
         return new_id, attributes
 
+    def _filled(self, logical_id: str, properties: Properties, stack_name: str) -> Properties:
+        if self._rules is None or self._rules.fill is None:
+            return properties
+        return {**properties, **self._rules.fill(logical_id, properties, stack_name)}
+
     def _check_before(self, logical_id: str, properties: Properties) -> None:
         check_names(self._schema, logical_id, properties, self._rules.required if self._rules else ())
-        if self._rules is None:
-            return
         for name, value in properties.items():
-            if name not in self._rules.consumed and not asks_for_nothing(value):
+            if self._consumed is not None and name not in self._consumed and not asks_for_nothing(value):
                 raise self._unsupported((name,))
-        for before in self._rules.before:
+        for before in self._rules.before if self._rules else ():
             before(properties)
 
     def _apply_dropped(
@@ -112,9 +120,9 @@ class _Checked:
         for path, value in recorded.unread(self._schema.properties):
             if asks_for_nothing(value) or value in _values_at(old, path):
                 continue
-            if self._rules is None and is_inert(self._name, path):
+            if self._consumed is None and is_inert(self._name, path):
                 continue
-            if self._rules is not None and (len(path) == 1 or is_label(path)):
+            if self._consumed is not None and (len(path) == 1 or is_label(path)):
                 continue  # listed as consumed
             raise self._unsupported(path)
 

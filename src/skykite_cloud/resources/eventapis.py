@@ -10,10 +10,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from skykite_cloud.resources.rules import Properties, PropertyError, refuse_nested
+from skykite_cloud.resources.rules import Handlers, Properties, PropertyError, refuse_nested
 
 Attributes = dict[str, str]
-Handlers = dict[str, Callable[..., Any]]
 
 API = "AWS::AppSync::Api"
 NAMESPACE = "AWS::AppSync::ChannelNamespace"

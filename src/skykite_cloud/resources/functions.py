@@ -9,9 +9,13 @@ from skykite_cloud.resources.rules import Properties, PropertyError, expect_succ
 
 def find_code(properties: Properties) -> None:
     """Code in a bucket has to be there, as Lambda fetches it when the function is made."""
+    find_object(properties["Code"])
+
+
+def find_object(code: Properties) -> None:
+    """Raise what Lambda says of an object that it cannot fetch."""
     from ministack.services import lambda_svc, s3
 
-    code = properties["Code"]
     bucket, key = code.get("S3Bucket"), code.get("S3Key")
     if bucket is None:
         return

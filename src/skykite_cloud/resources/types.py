@@ -5,19 +5,61 @@ What AWS has beyond them (`schemas.json`) is refused.
 
 from __future__ import annotations
 
-from skykite_cloud.resources import apis, buckets, eventapis, functions, roles, tables
-from skykite_cloud.resources.rules import TypeRules
+from skykite_cloud.resources import (
+    apis,
+    buckets,
+    buses,
+    cdkresources,
+    eventapis,
+    functions,
+    groups,
+    loadbalancers,
+    mappings,
+    networks,
+    parameters,
+    queues,
+    releases,
+    roles,
+    schedules,
+    streams,
+    tables,
+    topics,
+)
+from skykite_cloud.resources.rules import Handlers, TypeRules, names
+
+_PARTS = (
+    buses,
+    groups,
+    loadbalancers,
+    mappings,
+    networks,
+    parameters,
+    queues,
+    releases,
+    schedules,
+    streams,
+    tables,
+    topics,
+)
+_MAKERS = (buses, eventapis, groups, mappings, networks, schedules)
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+def handlers_by_type() -> dict[str, Handlers]:
+    """Handlers in place of MiniStack's, or of types that it does not have."""
+    return {name: handlers for part in (*_MAKERS, cdkresources) for name, handlers in part.HANDLERS.items()}
+
+
+def replacing_by_type() -> dict[str, tuple[str, ...]]:
+    """For those: the properties whose change takes a new resource."""
+    return {name: properties for part in _MAKERS for name, properties in part.REPLACING.items()}
 
 
 def rules_by_type() -> dict[str, TypeRules]:
     """By type name. A function, since the parts it names import MiniStack's services when they are called only."""
     return {
+        **{name: rules for part in _PARTS for name, rules in part.RULES.items()},
         "AWS::Lambda::Function": TypeRules(
-            consumed=_names(
+            consumed=names(
                 "Architectures Code CodeSigningConfigArn DeadLetterConfig Description DurableConfig Environment "
                 "EphemeralStorage FunctionName Handler ImageConfig KmsKeyArn Layers LoggingConfig MemorySize "
                 "PackageType RecursiveLoop ReservedConcurrentExecutions Role Runtime SnapStart Tags Timeout "
@@ -27,26 +69,26 @@ def rules_by_type() -> dict[str, TypeRules]:
             after=(functions.apply_dropped,),
         ),
         "AWS::Lambda::Permission": TypeRules(
-            consumed=_names(
+            consumed=names(
                 "Action EventSourceToken FunctionName FunctionUrlAuthType InvokedViaFunctionUrl Principal "
                 "PrincipalOrgID SourceAccount SourceArn"
             ),
             before=(functions.find_function,),
         ),
         "AWS::IAM::Role": TypeRules(
-            consumed=_names(
+            consumed=names(
                 "AssumeRolePolicyDocument Description ManagedPolicyArns MaxSessionDuration Path PermissionsBoundary "
                 "Policies RoleName Tags"
             ),
             after=(roles.apply_boundary,),
         ),
         "AWS::IAM::Policy": TypeRules(
-            consumed=_names("Groups PolicyDocument PolicyName Roles Users"),
+            consumed=names("Groups PolicyDocument PolicyName Roles Users"),
             required=("PolicyDocument", "PolicyName"),
             before=(roles.find_principals,),
         ),
         "AWS::DynamoDB::Table": TypeRules(
-            consumed=_names(
+            consumed=names(
                 "AttributeDefinitions BillingMode DeletionProtectionEnabled GlobalSecondaryIndexes KeySchema "
                 "LocalSecondaryIndexes OnDemandThroughput PointInTimeRecoverySpecification ProvisionedThroughput "
                 "SSESpecification StreamSpecification TableClass TableName Tags TimeToLiveSpecification"
@@ -55,7 +97,7 @@ def rules_by_type() -> dict[str, TypeRules]:
             after=(tables.apply_dropped,),
         ),
         "AWS::ApiGatewayV2::Api": TypeRules(
-            consumed=_names(
+            consumed=names(
                 "ApiKeySelectionExpression CorsConfiguration Description DisableExecuteApiEndpoint "
                 "DisableSchemaValidation Name ProtocolType RouteSelectionExpression Tags Version"
             ),
@@ -63,14 +105,14 @@ def rules_by_type() -> dict[str, TypeRules]:
             after=(apis.name_endpoint, apis.apply_cors),
         ),
         "AWS::ApiGatewayV2::Stage": TypeRules(
-            consumed=_names(
+            consumed=names(
                 "AccessLogSettings ApiId AutoDeploy ClientCertificateId DefaultRouteSettings DeploymentId Description "
                 "RouteSettings StageName StageVariables Tags"
             ),
             before=(apis.find_api,),
         ),
         "AWS::ApiGatewayV2::Route": TypeRules(
-            consumed=_names(
+            consumed=names(
                 "ApiId ApiKeyRequired AuthorizationScopes AuthorizationType AuthorizerId ModelSelectionExpression "
                 "OperationName RequestModels RequestParameters RouteKey RouteResponseSelectionExpression Target"
             ),
@@ -78,7 +120,7 @@ def rules_by_type() -> dict[str, TypeRules]:
             before_create=(apis.refuse_second_route,),
         ),
         "AWS::ApiGatewayV2::Integration": TypeRules(
-            consumed=_names(
+            consumed=names(
                 "ApiId ConnectionId ConnectionType ContentHandlingStrategy Description IntegrationMethod "
                 "IntegrationType IntegrationUri PayloadFormatVersion RequestParameters RequestTemplates "
                 "ResponseParameters TimeoutInMillis"
@@ -86,33 +128,26 @@ def rules_by_type() -> dict[str, TypeRules]:
             before=(apis.find_api,),
         ),
         eventapis.API: TypeRules(
-            consumed=_names("EventConfig Name OwnerContact Tags"),
+            consumed=names("EventConfig Name OwnerContact Tags"),
             before=(eventapis.check_event_config,),
         ),
         eventapis.NAMESPACE: TypeRules(
-            consumed=_names("ApiId CodeHandlers Name PublishAuthModes SubscribeAuthModes Tags"),
+            consumed=names("ApiId CodeHandlers Name PublishAuthModes SubscribeAuthModes Tags"),
             before=(eventapis.find_event_api,),
         ),
         "AWS::Logs::LogGroup": TypeRules(
-            consumed=_names("KmsKeyId LogGroupClass LogGroupName ResourcePolicyDocument RetentionInDays Tags"),
-        ),
-        "AWS::SQS::Queue": TypeRules(
-            consumed=_names(
-                "ContentBasedDeduplication DeduplicationScope DelaySeconds FifoQueue FifoThroughputLimit "
-                "KmsDataKeyReusePeriodSeconds KmsMasterKeyId MaximumMessageSize MessageRetentionPeriod QueueName "
-                "ReceiveMessageWaitTimeSeconds RedriveAllowPolicy RedrivePolicy SqsManagedSseEnabled Tags "
-                "VisibilityTimeout"
-            ),
+            consumed=names("KmsKeyId LogGroupClass LogGroupName ResourcePolicyDocument RetentionInDays Tags"),
         ),
         "AWS::S3::Bucket": TypeRules(
-            consumed=_names(
-                "BucketEncryption BucketName CorsConfiguration LifecycleConfiguration NotificationConfiguration "
-                "OwnershipControls PublicAccessBlockConfiguration Tags VersioningConfiguration WebsiteConfiguration"
+            consumed=names(
+                "AccessControl BucketEncryption BucketName CorsConfiguration LifecycleConfiguration "
+                "LoggingConfiguration NotificationConfiguration OwnershipControls PublicAccessBlockConfiguration Tags "
+                "VersioningConfiguration WebsiteConfiguration"
             ),
             after=(buckets.apply_dropped,),
         ),
         "AWS::S3::BucketPolicy": TypeRules(
-            consumed=_names("Bucket PolicyDocument"),
+            consumed=names("Bucket PolicyDocument"),
             before=(buckets.find_bucket,),
         ),
     }

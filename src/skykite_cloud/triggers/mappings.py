@@ -9,10 +9,14 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol
 
+from ministack.core.responses import get_account_id, get_region
+
 from skykite_cloud.seams import imported, when_imported
 from skykite_cloud.triggers.engine import Engine
 from skykite_cloud.triggers.invoking import Scope
 from skykite_cloud.triggers.queuemapping import QueueMapping
+from skykite_cloud.triggers.streammapping import StreamMapping
+from skykite_cloud.triggers.streams import source_of, start_of
 
 logger = logging.getLogger("skykite.triggers")
 
@@ -46,6 +50,7 @@ class Mappings:
 
         def replace_poller(lambda_svc: Any) -> None:
             lambda_svc._ensure_poller = self._engine.wake
+            lambda_svc._init_stream_position = self._anchor
 
         when_imported("ministack.services.lambda_svc", replace_poller)
 
@@ -70,18 +75,32 @@ class Mappings:
                 due.append(wanted)
             if key not in records and reader.idle:
                 del self._readers[key]
+        for gone in self._restored.keys() - records.keys():
+            self._restored.pop(gone, None)
         return min(due, default=None)
 
     def state(self) -> dict[Key, Any]:
         found = {key: reader.state() for key, reader in self._readers.items()}
-        return {**self._restored, **{key: state for key, state in found.items() if state is not None}}
+        return {**self._restored, **{key: state for key, state in found.items() if state}}
 
     def restore(self, state: dict[Key, Any]) -> None:
         self._restored = state
 
     def _reader_of(self, key: Key, record: dict[str, Any]) -> Reader | None:
         scope: Scope = (key[0], key[1])
-        match str(record.get("EventSourceArn", "")).split(":")[2:3]:
-            case ["sqs"]:
-                return QueueMapping(self._engine, scope)
-        return None
+        arn = str(record.get("EventSourceArn", ""))
+        if arn.split(":")[2:3] == ["sqs"]:
+            return QueueMapping(self._engine, scope)
+        source = source_of(arn, scope)
+        return StreamMapping(self._engine, scope, source, self._restored.pop(key, None)) if source else None
+
+    def _anchor(self, mapping_id: str, arn: str, position: str) -> None:
+        """Note where a stream ends when a mapping to its end is made, on any thread: what comes a moment later is for
+        the function."""
+        scope = (get_account_id(), get_region())
+        source = source_of(arn, scope)
+        shards = source.shards() if source is not None else None
+        if source is None or shards is None or position != "LATEST":
+            return
+        lanes = {shard: [(start_of(source, records, position, None), None)] for shard, records in shards.items()}
+        self._restored[(*scope, mapping_id)] = {"factor": 1, "lanes": lanes}
