@@ -60,7 +60,7 @@ class EventBus(SkykiteConstruct):
     EventBus(self, "Bus", rules={
         "placed": {
             "pattern": {"source": ["shop"], "detail_type": ["OrderPlaced"]},
-            "targets": {"receipt": "functions/receipt.send", "stock": stock_queue},
+            "targets": {"receipt": "functions/receipt.send", "stock": Queue(self, "Stock")},
         },
     })
     ```

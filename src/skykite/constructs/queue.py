@@ -237,18 +237,22 @@ class Queue(SkykiteConstruct):
 
     def _hide_long_enough(self, timeout: int | None, window: int) -> None:
         """Lambda refuses to read a queue that shows a message again while a function may still be at it."""
-        if timeout is None or not self._new:
+        if timeout is None:
             return
-        if self._visibility is None:
+        if self._visibility is None and self._new:
             advised = min(max(6 * timeout + window, _VISIBILITY), _LONGEST_VISIBILITY)
             self._queue.node.default_child.visibility_timeout = advised
-        elif self._visibility < timeout:
+            return
+        hidden = self._visibility if self._new else _visibility_of(self._queue)
+        if hidden is not None and hidden < timeout:
             raise PropProblem(
                 "visibility-timeout",
-                f"hides a message for {self._visibility} seconds, and its consumer may take {timeout}: Lambda refuses "
-                "to read such a queue",
+                f"hides a message for {hidden} seconds, and its consumer may take {timeout}: Lambda refuses to read "
+                "such a queue",
                 hint=f"leave visibility_timeout out for {6 * timeout} seconds, as Lambda advises, or set at least "
-                f"{timeout}",
+                f"{timeout}"
+                if self._new
+                else f"make that queue with a visibility timeout of {6 * timeout} seconds, as Lambda advises",
                 link="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html",
             )
 
@@ -287,6 +291,15 @@ def read_dead_letter_queue(
             hint=f"make it with fifo={fifo}, or write True for one of its own",
         )
     return cast("Queue | sqs.IQueue", given)
+
+
+def _visibility_of(queue: sqs.IQueue) -> int | None:
+    """Seconds, of a CDK queue that is made in this app."""
+    resource = queue.node.default_child
+    if resource is None or not has_attribute(resource, "visibility_timeout"):
+        return None
+    given = resource.visibility_timeout
+    return _VISIBILITY if given is None else int(given) if isinstance(given, int | float) else None
 
 
 def _import(scope: Queue, existing: object) -> sqs.IQueue:

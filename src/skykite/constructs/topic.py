@@ -57,7 +57,7 @@ class Topic(SkykiteConstruct):
     ```python
     Topic(self, "Placed", subscribers={
         "receipt": "functions/receipt.send",
-        "stock": {"queue": stock, "filter_policy": {"kind": ["goods"]}},
+        "stock": {"queue": Queue(self, "Stock"), "filter_policy": {"kind": ["goods"]}},
     })
     ```
 
@@ -194,7 +194,6 @@ class Topic(SkykiteConstruct):
         if queue is not None:
             self._check_queue(where, subscriber)
             config = SqsSubscription(queue).bind(self._topic)
-            dead_letters = self._dead_letters(name, where, options, fifo=is_fifo(subscriber))
         else:
             self._check_function(where, raw=raw)
             within = f'{where}["function"]' if options else where
@@ -202,11 +201,11 @@ class Topic(SkykiteConstruct):
                 self, name, subscriber, self._defaults, within=within, source="event", also=", or a `Queue`"
             )
             config = LambdaSubscription(cdk_function(function)).bind(self._topic)
-            dead_letters = self._dead_letters(name, where, options, fifo=False)
         self._check_once(name, config.endpoint)
         policy, filter_scope = _read_filter(where, options)
+        dead_letters = self._dead_letters(name, where, options)
         subscription = sns.Subscription(
-            self._scope_of(config),
+            self._scope_of(config.subscriber_scope, dead_letters),
             f"{name}.Subscription",
             topic=self._topic,
             endpoint=config.endpoint,
@@ -260,22 +259,23 @@ class Topic(SkykiteConstruct):
                 hint="keep one; a filter_policy can take several values of a key",
             )
 
-    def _dead_letters(self, name: str, where: str, options: Mapping[str, Any], *, fifo: bool) -> sqs.IQueue | None:
+    def _dead_letters(self, name: str, where: str, options: Mapping[str, Any]) -> sqs.IQueue | None:
         queue = read_dead_letter_queue(
             f'{where}["dead_letter_queue"]',
             options.get("dead_letter_queue"),
-            fifo=fifo,
+            fifo=self.fifo,
             make_in=(self, f"{name}.DeadLetterQueue"),
         )
         return queue_of(queue)
 
-    def _scope_of(self, config: sns.TopicSubscriptionConfig) -> Any:
-        """Where the subscription goes: of what is in another stack, there, because the permission is there too, and two
-        stacks cannot each wait for the other."""
-        other = config.subscriber_scope
-        if other is None or aws_cdk.Stack.of(other).node.path == aws_cdk.Stack.of(self).node.path:
-            return self
-        return Construct(other, self.path)
+    def _scope_of(self, *reached: Any) -> Any:
+        """Where a subscription goes: beside what it reaches in another stack, because the permission for it is there
+        and names the topic, and two stacks cannot each wait for the other."""
+        own = aws_cdk.Stack.of(self).node.path
+        for other in reached:
+            if other is not None and aws_cdk.Stack.of(other).node.path != own:
+                return other.node.try_find_child(self.path) or Construct(other, self.path)
+        return self
 
 
 def topic_of(given: object) -> sns.ITopic | None:
