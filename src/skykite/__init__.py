@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from skykite.constructs.event_bus import EventBus
     from skykite.constructs.function import Function
     from skykite.constructs.queue import Queue
+    from skykite.constructs.script import Script
     from skykite.constructs.stack import Stack
     from skykite.constructs.table import Table
     from skykite.constructs.topic import Topic
     from skykite.errors import SkykiteError
 
-__all__ = ["Api", "App", "EventBus", "Function", "Queue", "SkykiteError", "Stack", "Table", "Topic"]
+__all__ = ["Api", "App", "EventBus", "Function", "Queue", "Script", "SkykiteError", "Stack", "Table", "Topic"]
 
 _HOMES = {
     "Api": "skykite.constructs.api",
@@ -27,6 +28,7 @@ _HOMES = {
     "EventBus": "skykite.constructs.event_bus",
     "Function": "skykite.constructs.function",
     "Queue": "skykite.constructs.queue",
+    "Script": "skykite.constructs.script",
     "SkykiteError": "skykite.errors",
     "Stack": "skykite.constructs.stack",
     "Table": "skykite.constructs.table",

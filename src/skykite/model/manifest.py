@@ -188,6 +188,9 @@ class Manifest:
     http_apis: tuple[HttpApiEntry, ...] = ()
     unserved_apis: tuple[UnservedApi, ...] = ()
     live_credentials: LiveCredentials = "role"
+    made: tuple[
+        str, ...
+    ] = ()  # files and folders that hooks changed while the stacks were read, relative to the project
 
     def function(self, id: FunctionId) -> FunctionEntry:
         """Raises KeyError if there is none of that id."""
