@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
 if TYPE_CHECKING:
     from aws_cdk import Duration, RemovalPolicy, Size
+    from aws_cdk import aws_dynamodb as dynamodb
     from aws_cdk import aws_ec2 as ec2
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_logs as logs
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from constructs import IConstruct
 
     from skykite.constructs.function import Function
+    from skykite.constructs.props_sources import StreamConsumer
 
 Runtime = Literal["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
 Architecture = Literal["x86_64", "arm64"]
@@ -155,7 +157,10 @@ class TableProps(TypedDict, total=False):
     local_indexes: Mapping[str, LocalIndex]
     time_to_live: str
     stream: bool | StreamView
+    consumers: Mapping[str, StreamConsumer]
+    defaults: FunctionDefaults
     removal_policy: Literal["retain", "destroy"] | RemovalPolicy
+    existing: str | dynamodb.ITable
 
 
 class PropProblem(Exception):  # noqa: N818  (it becomes a SkykiteError as soon as the construct's path is known)
@@ -210,9 +215,19 @@ def check_strings(name: str, value: object, words: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def check_permissions(value: object) -> None:
+    """Whether it is of the type `Permissions`, as far as that tells without a grantee."""
+    if value != "*" and (isinstance(value, str) or not isinstance(value, Sequence)):
+        raise PropProblem(
+            "prop-type",
+            f"was given permissions={shown(value)}, which is not a list",
+            hint=f"write permissions=[{value!r}]" if isinstance(value, str) else 'give a list, or "*"',
+        )
+
+
 def shown(value: object) -> str:
-    """A value as the user wrote it, or nearly, in backticks."""
-    text = repr(value)
+    """A value as the user wrote it, or nearly, in backticks; of a construct its path."""
+    text = str(value.node.path) if hasattr(value, "node") else repr(value)
     return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
 
 

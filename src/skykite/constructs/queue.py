@@ -14,9 +14,11 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import cdk_function, make_function, read_defaults, split_consumer, timeout_of
+from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
+from skykite.constructs.given_values import find_resource, read_duration
 from skykite.constructs.links import has_attribute
-from skykite.constructs.names import claim_name, read_name
+from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.props import PropProblem, check_known, read_flag, shown
 from skykite.constructs.props_events import DeadLetterQueueProps, QueueProps
 from skykite.constructs.quantities import read_count, read_seconds
@@ -29,9 +31,15 @@ if TYPE_CHECKING:
 
     from skykite.constructs.function import Function
 
-_ARN: Final = ArnKind(service="sqs", pattern=re.compile(r"[A-Za-z0-9_-]+(\.fifo)?"), regional=True)
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,75}")
+QUEUE: Final = "queue_arn"  # what tells a queue
+_ARN: Final = ArnKind(
+    service="sqs", noun="a queue", pattern=re.compile(r"[A-Za-z0-9_-]+(\.fifo)?"), example="orders", regional=True
+)
+_NAME: Final = NameKind(
+    service="SQS", pattern=re.compile(r"[A-Za-z0-9_-]{1,75}"), words="up to 75 letters, digits, dashes and underscores"
+)
 _FIFO_SUFFIX: Final = ".fifo"
+_KINDS: Final = {True: "FIFO", False: "standard"}
 _VISIBILITY: Final = 30  # seconds, SQS's default
 _LONGEST_VISIBILITY: Final = 43_200
 _DEAD_LETTER_RETENTION: Final = 1_209_600  # 14 days, SQS's longest
@@ -66,7 +74,8 @@ class Queue(SkykiteConstruct):
     - `fifo`: in order, and once. `content_based_deduplication`, `deduplication_scope` (`"queue"`, `"message_group"`)
       and `fifo_throughput_limit` (`"per_queue"`, `"per_message_group_id"`) go with it
     - `dead_letter_queue`: `True` for one of its own, where a message goes after 3 tries and stays 14 days; a dict with
-      `max_receive_count` and `retention_period`, or with `max_receive_count` and `queue`; a `Queue`; a CDK queue
+      `max_receive_count` and `retention_period`, or with `max_receive_count` and `queue`; a `Queue`; a CDK queue. What
+      takes them is its `dead_letter_queue`: `orders.dead_letter_queue.add_consumer("functions/orders.mourn")`
     - `visibility_timeout`: seconds a message is hidden while it is worked on. Default: six times the consumer's
       timeout and its batching window, as Lambda advises. Not less than the timeout: Lambda refuses that
     - `retention_period`, `delay`: seconds
@@ -75,6 +84,7 @@ class Queue(SkykiteConstruct):
     - `removal_policy`: `"retain"` or `"destroy"`; by default kept in production-like stages, as `Table`
     - `existing`: instead of all about the queue itself, one that is there: its ARN, or the CDK object
 
+    Creates the queue, its policy, the consumer with an event source mapping, and the dead-letter queue with its policy.
     Requests without TLS are refused. Linking it allows sending and no more, and offers `name`, `arn` and `url`: its
     consumer may receive and delete by being that, and whoever else does needs
     `permissions=[(queue, "grant_consume_messages")]`.
@@ -86,7 +96,7 @@ class Queue(SkykiteConstruct):
         super().__init__(scope, id, kind="queue")
         given = cast("dict[str, Any]", props)
         self._function: Function | lambda_.IFunction | None = None
-        self._dead_letters: sqs.IQueue | None = None
+        self.dead_letter_queue: Queue | sqs.IQueue | None = None
         self._visibility: int | None = None
         with self._checking():
             check_known(given, tuple(QueueProps.__annotations__))
@@ -107,7 +117,9 @@ class Queue(SkykiteConstruct):
     def cdk(self) -> QueueCdk:
         """The CDK objects behind it."""
         consumer = None if self._function is None else cdk_function(self._function)
-        return QueueCdk(queue=self._queue, consumer=consumer, dead_letter_queue=self._dead_letters)
+        return QueueCdk(
+            queue=self._queue, consumer=consumer, dead_letter_queue=find_resource(self.dead_letter_queue, QUEUE)
+        )
 
     @property
     def cdk_resource(self) -> Any:
@@ -179,22 +191,22 @@ class Queue(SkykiteConstruct):
         self._visibility = read_seconds(
             "visibility_timeout", given.get("visibility_timeout"), 0, _LONGEST_VISIBILITY, service="SQS"
         )
-        retention = read_seconds("retention_period", given.get("retention_period"), 60, 1_209_600, service="SQS")
-        delay = read_seconds("delay", given.get("delay"), 0, 900, service="SQS")
+        retention = read_duration("retention_period", given.get("retention_period"), 60, 1_209_600, service="SQS")
+        delay = read_duration("delay", given.get("delay"), 0, 900, service="SQS")
         policy = removal_policy(given.get("removal_policy"), synthesis)
         dead_letters = self._read_dead_letters(given)
-        name = read_name(given.get("name"), _NAME, suffix=_FIFO_SUFFIX if self.fifo else "", service="SQS")
+        name = read_name(given.get("name"), _NAME, suffix=_FIFO_SUFFIX if self.fifo else "")
         claim_name(self, "queue", name)
-        key = given.get("encryption_key")
+        key = read_encryption_key(given.get("encryption_key"))
         self._queue = sqs.Queue(
             self,
             "Resource",
             queue_name=name,
             fifo=self.fifo or None,
             **fifo_props,
-            visibility_timeout=_duration(self._visibility),
-            retention_period=_duration(retention),
-            delivery_delay=_duration(delay),
+            visibility_timeout=None if self._visibility is None else aws_cdk.Duration.seconds(self._visibility),
+            retention_period=retention,
+            delivery_delay=delay,
             dead_letter_queue=dead_letters,
             encryption=sqs.QueueEncryption.KMS if key is not None else sqs.QueueEncryption.SQS_MANAGED,
             encryption_master_key=key,
@@ -222,35 +234,31 @@ class Queue(SkykiteConstruct):
                     hint="set it where that queue is made",
                 )
             own["retention_period"] = options["retention_period"]
-        queue = read_dead_letter_queue(
+        self.dead_letter_queue = read_dead_letter_queue(
             "dead_letter_queue", given, fifo=self.fifo, make_in=(self, "DeadLetterQueue"), **own
         )
-        self._dead_letters = queue
-        return sqs.DeadLetterQueue(queue=queue, max_receive_count=tries or 3)
+        return sqs.DeadLetterQueue(queue=find_resource(self.dead_letter_queue, QUEUE), max_receive_count=tries or 3)
 
     def _hide_long_enough(self, timeout: int | None, window: int) -> None:
         """Lambda refuses to read a queue that shows a message again while a function may still be at it."""
-        if timeout is None or not self._new:
+        if timeout is None:
             return
-        if self._visibility is None:
+        if self._visibility is None and self._new:
             advised = min(max(6 * timeout + window, _VISIBILITY), _LONGEST_VISIBILITY)
             self._queue.node.default_child.visibility_timeout = advised
-        elif self._visibility < timeout:
+            return
+        hidden = self._visibility if self._new else _visibility_of(self._queue)
+        if hidden is not None and hidden < timeout:
             raise PropProblem(
                 "visibility-timeout",
-                f"hides a message for {self._visibility} seconds, and its consumer may take {timeout}: Lambda refuses "
-                "to read such a queue",
+                f"hides a message for {hidden} seconds, and its consumer may take {timeout}: Lambda refuses to read "
+                "such a queue",
                 hint=f"leave visibility_timeout out for {6 * timeout} seconds, as Lambda advises, or set at least "
-                f"{timeout}",
+                f"{timeout}"
+                if self._new
+                else f"make that queue with a visibility timeout of {6 * timeout} seconds, as Lambda advises",
                 link="https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html",
             )
-
-
-def queue_of(given: object) -> sqs.IQueue | None:
-    """The CDK queue that a `Queue` or a CDK queue is; None of anything else."""
-    if isinstance(given, Queue):
-        return given.cdk.queue
-    return cast("sqs.IQueue", given) if has_attribute(given, "queue_arn") else None
 
 
 def is_fifo(given: object) -> bool:
@@ -260,15 +268,15 @@ def is_fifo(given: object) -> bool:
 
 def read_dead_letter_queue(
     where: str, given: object, *, fifo: bool, make_in: tuple[SkykiteConstruct, str], **props: Any
-) -> sqs.IQueue | None:
+) -> Queue | sqs.IQueue | None:
     """What takes what could not be delivered: `True` for a new queue, made under that id with those props, a `Queue` or
     a CDK queue. `fifo` says what kind it has to be. Raises PropProblem."""
     if given is None or given is False:
         return None
     if given is True:
         props = {"retention_period": _DEAD_LETTER_RETENTION, **props}
-        return Queue(make_in[0], make_in[1], fifo=fifo, **props).cdk.queue
-    queue = queue_of(given)
+        return Queue(make_in[0], make_in[1], fifo=fifo, **props)
+    queue = find_resource(given, QUEUE)
     if queue is None:
         raise PropProblem(
             "prop-type", f"was given {where}={shown(given)}, which is not a queue", hint="give True or a `Queue`"
@@ -276,17 +284,21 @@ def read_dead_letter_queue(
     if is_fifo(given) != fifo:
         raise PropProblem(
             "dead-letter-queue-kind",
-            f"has `{queue.node.path}` for {where}, which is {'not ' if fifo else ''}FIFO and has to be "
-            f"{'' if fifo else 'other than '}that",
+            f"has {shown(given)} for {where}, a {_KINDS[not fifo]} queue where AWS wants a {_KINDS[fifo]} one",
             hint=f"make it with fifo={fifo}, or write True for one of its own",
         )
-    return queue
+    return cast("Queue | sqs.IQueue", given)
+
+
+def _visibility_of(queue: sqs.IQueue) -> int | None:
+    """Seconds, of a CDK queue that is made in this app."""
+    resource = queue.node.default_child
+    if resource is None or not has_attribute(resource, "visibility_timeout"):
+        return None
+    given = resource.visibility_timeout
+    return _VISIBILITY if given is None else int(given) if isinstance(given, int | float) else None
 
 
 def _import(scope: Queue, existing: object) -> sqs.IQueue:
-    found = read_existing(scope, existing, _ARN, attribute="queue_arn", words="a CDK queue")
+    found = read_existing(scope, existing, _ARN, attribute=QUEUE)
     return sqs.Queue.from_queue_arn(scope, "Resource", found) if isinstance(found, str) else cast("sqs.IQueue", found)
-
-
-def _duration(seconds: int | None) -> Any:
-    return None if seconds is None else aws_cdk.Duration.seconds(seconds)

@@ -40,8 +40,9 @@ from skykite.model.project import Project
 from skykite.model.synthesis import Synthesis
 from skykite.ports import Asker, Clock, EventSink, Ids
 from skykite.runtime import Runtime
-from skykite.synth import SynthError, SynthResult, synthesize, validate
+from skykite.synth import Spare, SynthError, SynthResult, synthesize, validate
 
+_FIRST_REQUESTS_S = 1.0  # which come as soon as they can, and need the machine more than a later save does
 _NEVER: Mark = (-1, -1, -1, -1)  # equal to no file's mark: the next look finds the file changed
 
 
@@ -82,6 +83,7 @@ class DevSession:
         self._noticed: frozenset[Notice] = frozenset()
         self._interpreter = find_interpreter(self._root, os.environ)
         self._python_version: str | None = None
+        self._spare = Spare(self._state / self._stage / "assembly.memory")
         self._runtime = Runtime(
             interpreter=self._interpreter,
             events=events,
@@ -147,6 +149,11 @@ class DevSession:
         if self._gate.stale():  # saved before anybody watched
             self._stale.set()
         self._ready_once.set()
+        self._background.create_task(self._prepare_after_first_requests())
+
+    async def _prepare_after_first_requests(self) -> None:
+        await asyncio.sleep(_FIRST_REQUESTS_S)
+        await self._spare.prepare()
 
     async def wait_ready(self) -> None:
         """Return once invocations are taken. Run beside `run`."""
@@ -168,6 +175,7 @@ class DevSession:
             environment=self._environment,
             events=self._events,
             clock=self._clock,
+            spare=self._spare,
         )
 
     async def _apply(self, result: SynthResult, started: float) -> None:
@@ -243,6 +251,8 @@ class DevSession:
                 self._stale.set()
             if decision.code or not changed:
                 await self._reload_code(decision.code)
+            if decision.code:  # somebody is at work
+                self._background.create_task(self._spare.prepare())
 
     async def _reload_code(self, files: frozenset[Path]) -> None:
         started = self._clock.monotonic()
@@ -271,6 +281,7 @@ class DevSession:
             self._stale.clear()
             if changed := self._gate.stale():
                 await self._reload_infrastructure(changed)
+                self._background.create_task(self._spare.prepare())
             else:
                 self._gate.settle(self._gate.marks)
 
@@ -314,7 +325,7 @@ class DevSession:
     async def _take_down(self) -> None:
         """Stop accepting first, then let the rest go at once."""
         await self._place.refuse()
-        await asyncio.gather(self._runtime.stop(), self._place.stop())
+        await asyncio.gather(self._runtime.stop(), self._place.stop(), self._spare.close())
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[object, object, None]) -> None:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skykite.synth.runner import SynthError, SynthResult, fingerprint_file, synthesize
+    from skykite.synth.spare import Spare
     from skykite.synth.validation import validate
 
-__all__ = ["SynthError", "SynthResult", "fingerprint_file", "synthesize", "validate"]
+__all__ = ["Spare", "SynthError", "SynthResult", "fingerprint_file", "synthesize", "validate"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = (
-        "validation" if name == "validate" else "runner"
-    )  # named unlike what they hold: a submodule is bound here, too
+    # Named unlike what they hold: a submodule is bound here, too.
+    home = {"validate": "validation", "Spare": "spare"}.get(name, "runner")
     value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value

@@ -11,51 +11,34 @@ In: the environment. Out: jsii, working. I/O: unpacks the kernel into a folder o
 from __future__ import annotations
 
 import collections
-import hashlib
-import importlib.util
+import contextlib
 import os
 import platform
-import re
+import select
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-from skykite.model.locations import cache_directory
+from skykite.synth.packages import JsiiPackage, find_packages, package_cache, unpacked_kernel
 
 STOCK_VARIABLE: Final = "KITE_STOCK_JSII"
-_LOAD: Final = re.compile(r'JSIIAssembly\.load\(\s*"([^"]+)",\s*"([^"]+)",\s*[^,]+,\s*"([^"]+\.tgz)"', re.DOTALL)
-_PACKAGES: Final = (  # in the order of what needs what
-    ("aws_cdk", "asset_awscli_v1"),
-    ("aws_cdk", "asset_node_proxy_agent_v6"),
-    ("aws_cdk", "cloud_assembly_schema"),
-    ("constructs",),
-    ("aws_cdk",),
-)
 _INDEX_DEADLINE: Final = 20.0  # seconds
-_CACHE_VARIABLE: Final = "JSII_RUNTIME_PACKAGE_CACHE"  # jsii's own: `disabled` unpacks every time, somewhere else
-_LAST_WORDS: Final = 1.0  # seconds, if something that Node started still holds its output
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Package:
-    """A jsii assembly: `LoadRequest`'s fields."""
-
-    name: str
-    version: str
-    tarball: str
+_LEAVING: Final = 1.0  # seconds that Node gets to tidy up after itself
+_MODULES_FILE: Final = "node.json"
+_MODULES_VARIABLE: Final = "KITE_KERNEL_MODULES"
+_MODULES_HOOK: Final = Path(__file__).with_name("warmed_modules.cjs")
 
 
 class Kernel:
     """jsii's own way. Also what both ways have in common."""
 
-    def __init__(self, packages: tuple[_Package, ...]) -> None:
+    def __init__(self, packages: tuple[JsiiPackage, ...]) -> None:
         self._packages = packages
 
     def settle(self) -> None:
@@ -63,21 +46,32 @@ class Kernel:
         of a version. Leaving earlier, as a short program does, every later run would pay for it anew."""
         deadline = time.monotonic() + _INDEX_DEADLINE
         for package in self._packages:
-            for folder in _package_cache(os.environ).glob(f"{package.name}/{package.version}/*"):
+            for folder in package_cache(os.environ).glob(f"{package.name}/{package.version}/*"):
                 while (folder / ".jsii").exists() and not (folder / ".jsii.runtime.v1.json").exists():
                     if time.monotonic() > deadline:
                         return
                     time.sleep(0.02)
 
-    def kill(self) -> None:
+    @property
+    def lost(self) -> bool:
+        """Whether it has died under our hands."""
+        return False
+
+    def hear_out(self) -> None:
+        """Pass on everything that Node has said so far."""
+
+    def leave(self) -> None:
         """Nothing to do: the kernel ends when its input does."""
 
 
 class DirectKernel(Kernel):
-    """A kernel on a socket, already loading."""
+    """A kernel on a socket, already loading. `modules` is a file: Node loads ahead what is named there, and writes
+    there what this run needed."""
 
-    def __init__(self, packages: tuple[_Package, ...]) -> None:
+    def __init__(self, packages: tuple[JsiiPackage, ...], modules: Path | None) -> None:
         super().__init__(packages)
+        learning = [] if modules is None else ["--require", str(_MODULES_HOOK)]
+        told = {} if modules is None else {_MODULES_VARIABLE: str(modules)}
         ours, theirs = socket.socketpair()
         # Not our own output: Node would make that non-blocking for us, too, and what we print fast would be lost.
         said, says = os.pipe()
@@ -88,9 +82,10 @@ class DirectKernel(Kernel):
                     os.environ["JSII_NODE"],
                     "--max-old-space-size=4069",
                     "--preserve-symlinks",
-                    str(_unpacked_kernel() / "lib" / "program.js"),
+                    *learning,
+                    str(unpacked_kernel() / "lib" / "program.js"),
                 ],
-                {**os.environ, "JSII_AGENT": f"Python/{platform.python_version()}"},
+                {**os.environ, **told, "JSII_AGENT": f"Python/{platform.python_version()}"},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3),
                     (os.POSIX_SPAWN_DUP2, nothing.fileno(), 0),
@@ -99,8 +94,8 @@ class DirectKernel(Kernel):
                 ],
             )
         os.close(says)
-        self._relay = threading.Thread(target=_pass_on, args=(said, 2), name="kernel-output", daemon=True)
-        self._relay.start()
+        self._relay = _Relay(said, 2)
+        self._lost = False
         self._socket = ours
         self._stream = ours.makefile("rb", buffering=1 << 16)
         self._loading = collections.deque(packages)
@@ -109,45 +104,94 @@ class DirectKernel(Kernel):
             self.write(_request("load", package))
 
     @property
-    def loads(self) -> Mapping[tuple[str, str], _Package]:
+    def loads(self) -> Mapping[tuple[str, str], JsiiPackage]:
         """What is loaded without being asked for."""
         return self._early
 
     def write(self, data: bytes) -> None:
-        self._socket.sendall(data)
+        with self._noticing_its_end():
+            self._socket.sendall(data)
 
     def readline(self) -> bytes:
-        return self._stream.readline()
+        with self._noticing_its_end():
+            line = self._stream.readline()
+        self._lost = self._lost or not line
+        return line
 
-    def answers_outstanding(self) -> Iterator[_Package]:
+    @contextlib.contextmanager
+    def _noticing_its_end(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self._lost = True
+            raise
+
+    @property
+    def lost(self) -> bool:
+        return self._lost
+
+    def answers_outstanding(self) -> Iterator[JsiiPackage]:
         """The early loads whose answers nobody has read yet."""
         while self._loading:
             yield self._loading.popleft()
 
-    def kill(self) -> None:
-        """End it without ceremony: CDK writes its files before it answers. Not every system has somebody to collect
-        the children of those who left, so do it here."""
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        self._relay.join(_LAST_WORDS)
+    def hear_out(self) -> None:
+        self._relay.catch_up()
+
+    def leave(self) -> None:
+        """Let it tidy up: it made a folder for its packages. Not every system has somebody to collect the children of
+        those who left, so do it here."""
+        with contextlib.suppress(OSError):
+            self.write(b'{"exit":0}\n')
+        deadline = time.monotonic() + _LEAVING
+        while os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+            if time.monotonic() > deadline:
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+                return
+            time.sleep(0.002)
 
 
-def packages_to_unpack(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the packages that the next kernel will unpack into its cache, which takes seconds for the CDK."""
-    cache = _package_cache(environment)
-    return tuple(
-        package.name
-        for package in _packages()
-        if not any(cache.glob(f"{package.name}/{package.version}/*/.jsii"))
-        and environment.get(_CACHE_VARIABLE, "enabled") == "enabled"
-    )
+class _Relay:
+    """Passes on what comes from one descriptor to another, in a thread."""
+
+    def __init__(self, source: int, target: int) -> None:
+        self._source, self._target = source, target
+        self._turn = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="kernel-output", daemon=True)
+        self._thread.start()
+
+    def catch_up(self) -> None:
+        """Return once everything that is there has been passed on."""
+        with self._turn:
+            while self._waiting(0) and self._pass_on():
+                pass
+
+    def _run(self) -> None:
+        while True:
+            self._waiting(None)
+            with self._turn:
+                if self._waiting(0) and not self._pass_on():
+                    return
+
+    def _waiting(self, timeout: float | None) -> bool:
+        return bool(select.select([self._source], [], [], timeout)[0])
+
+    def _pass_on(self) -> bool:
+        chunk = rest = os.read(self._source, 1 << 16)
+        while rest:
+            rest = rest[os.write(self._target, rest) :]
+        return bool(chunk)
 
 
-def start_kernel() -> Kernel:
-    """Start the kernel where that can be done early. Imports nothing of jsii's: that would take longer than this."""
-    packages = tuple(_packages())
+def start_kernel(memory: Path | None = None) -> Kernel:
+    """Start the kernel where that can be done early. In the folder `memory` it finds what to load, and leaves what it
+    loaded for the next. Imports nothing of jsii's: that would take longer than this."""
+    packages = tuple(find_packages())
     direct = sys.platform != "win32" and not os.environ.get(STOCK_VARIABLE) and packages
-    return DirectKernel(packages) if direct else Kernel(packages)
+    if not direct:
+        return Kernel(packages)
+    return DirectKernel(packages, None if memory is None else memory / _MODULES_FILE)
 
 
 def install_kernel(kernel: Kernel, note_text: Callable[[str], None]) -> None:
@@ -177,7 +221,7 @@ def install_kernel(kernel: Kernel, note_text: Callable[[str], None]) -> None:
             self.handshake()
 
         def stop(self) -> None:
-            """`kill` does it."""
+            """`leave` does it."""
 
         def send(self, request: Any, response_type: Any) -> Any:
             if isinstance(request, LoadRequest):
@@ -193,12 +237,6 @@ def install_kernel(kernel: Kernel, note_text: Callable[[str], None]) -> None:
     process._NodeProcess = Direct  # noqa: SLF001
 
 
-def _pass_on(source: int, target: int) -> None:
-    while chunk := os.read(source, 1 << 16):
-        while chunk:
-            chunk = chunk[os.write(target, chunk) :]
-
-
 def _note_strings(value: Any, note_text: Callable[[str], None]) -> None:
     if isinstance(value, str):
         note_text(value)
@@ -210,57 +248,8 @@ def _note_strings(value: Any, note_text: Callable[[str], None]) -> None:
             _note_strings(item, note_text)
 
 
-def _request(api: str, package: _Package) -> bytes:
+def _request(api: str, package: JsiiPackage) -> bytes:
     import json
 
     fields = {"api": api, "name": package.name, "version": package.version, "tarball": package.tarball}
     return json.dumps(fields).encode() + b"\n"
-
-
-def _packages() -> Iterator[_Package]:
-    """The jsii packages of the CDK, from the files that load them; nothing is imported."""
-    for parts in _PACKAGES:
-        spec = importlib.util.find_spec(parts[0])
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            home = Path(folder, *parts[1:], "_jsii")
-            try:
-                found = _LOAD.search((home / "__init__.py").read_text(encoding="utf-8"))
-            except OSError:
-                continue
-            if found and (home / found[3]).is_file():
-                yield _Package(name=found[1], version=found[2], tarball=str(home / found[3]))
-
-
-def _unpacked_kernel() -> Path:
-    """The kernel's files laid out as they name each other, in a folder that never changes once it is there."""
-    spec = importlib.util.find_spec("jsii")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    source = Path(spec.submodule_search_locations[0], "_embedded", "jsii")
-    program = (source / "lib__program.js").read_bytes()
-    target = cache_directory(os.environ) / "synth" / f"jsii-{hashlib.sha256(program).hexdigest()[:16]}"
-    if not target.is_dir():
-        building = target.with_name(f"{target.name}-{os.getpid()}")
-        for resource in source.glob("*.js"):  # `lib__program.js` lies at `lib/program.js`
-            file = building.joinpath(*resource.name.split("__"))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(resource.read_bytes())
-        try:
-            building.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another run was first, with the same bytes
-                raise
-    return target
-
-
-def _package_cache(environment: Mapping[str, str]) -> Path:
-    """Where jsii unpacks its packages, as the kernel decides it."""
-    chosen = environment.get("JSII_RUNTIME_PACKAGE_CACHE_ROOT")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "com.amazonaws.jsii" / "package-cache"
-    if sys.platform == "win32":
-        local = environment.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-        return Path(local) / "AWS" / "jsii" / "package-cache"
-    return Path.home() / ".cache" / "aws" / "jsii" / "package-cache"

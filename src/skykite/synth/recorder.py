@@ -28,7 +28,7 @@ _TRANSPARENT: Final = frozenset(
     {"os", "_collections_abc", "collections", "typing", "posixpath", "ntpath", "pathlib", "genericpath", "subprocess"}
 )
 _HANDLERS: Final = ("skykite.constructs.handlers",)
-_COVERED_BY_MANIFEST: Final = ("skykite.model.source", *_HANDLERS)
+_COVERED_ELSEWHERE: Final = ("skykite.model.source", "skykite.synth.warmth", *_HANDLERS)  # manifest; versions
 _NOT_SOURCES: Final = (".pyc", ".pyo", ".pkg")  # the last: `pkgutil` asks for it beside every package
 _PATH_LIMIT: Final = 1024
 _FOR_WRITING: Final = os.O_WRONLY | os.O_RDWR
@@ -125,7 +125,7 @@ class Recorder:
         text = self._absolute(path)
         if text is None or text.endswith(_NOT_SOURCES):
             return
-        if not _from(_COVERED_BY_MANIFEST):
+        if not _from(_COVERED_ELSEWHERE):
             self._files.add(text)
         elif text.endswith(".py") and _from(_HANDLERS):
             self._handler = text
@@ -156,7 +156,7 @@ class Recorder:
 
     def _note_listing(self, path: Any) -> None:
         text = self._absolute("." if path is None else path)
-        if text is None or _from(_COVERED_BY_MANIFEST):
+        if text is None or _from(_COVERED_ELSEWHERE):
             return
         caller = sys._getframe(2).f_globals.get("__name__", "")  # noqa: SLF001
         (self._modules if caller.startswith("importlib") else self._listings).add(text)

@@ -1,4 +1,4 @@
-"""What the synth process tells `kite`: data, its JSON, and nothing else. Pure."""
+"""What `kite` and the synth process tell each other: data, its JSON, and nothing else. Pure."""
 
 from __future__ import annotations
 
@@ -60,6 +60,23 @@ class Report:
     reads: Reads
     error: ReportedError | None = None
     sought: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What `kite` tells the synth process to do, once: a `Synthesis` as text, and the file for its `Report`."""
+
+    synthesis: str
+    report: str
+
+
+def encode_order(order: Order) -> bytes:
+    """One line."""
+    return msgspec.json.encode(order) + b"\n"
+
+
+def decode_order(line: bytes) -> Order:
+    return msgspec.json.decode(line, type=Order)
 
 
 def encode_report(report: Report) -> bytes:

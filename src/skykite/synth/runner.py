@@ -7,11 +7,8 @@ untouched. I/O: one child process; the assembly's folder and, beside it, its fin
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
-import signal
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,21 +16,19 @@ from pathlib import Path
 from typing import Final
 
 from skykite.errors import SkykiteError
-from skykite.model.events import Notice, StepFinished, StepProgress, StepStarted
+from skykite.model.events import StepFinished, StepProgress, StepStarted
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE, Manifest, decode_manifest
 from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, encode_synthesis
 from skykite.ports import Clock, EventSink
 from skykite.synth.fingerprint import decode_fingerprint, encode_fingerprint, holds, take, variables_read
-from skykite.synth.kernel import packages_to_unpack
 from skykite.synth.node import find_node
-from skykite.synth.process_group import OWN_GROUP
-from skykite.synth.report import Report, ReportedError, decode_report
+from skykite.synth.packages import packages_to_unpack
+from skykite.synth.report import Order, Report, ReportedError
+from skykite.synth.spare import Conditions, Spare
+from skykite.synth.types import write_types
+from skykite.synth.worker import Worker
 
-_OUTPUT_LIMIT: Final = 10 * 1024 * 1024  # bytes
-_OUTPUT_SHOWN: Final = 200  # lines
-_LINE_SHOWN: Final = 500  # characters
-_TAIL: Final = 5  # lines
 _CDK: Final = "aws-cdk-lib"
 
 
@@ -66,13 +61,19 @@ class SynthError(SkykiteError):
 
 
 async def synthesize(
-    synthesis: Synthesis, *, environment: Mapping[str, str], events: EventSink, clock: Clock
+    synthesis: Synthesis,
+    *,
+    environment: Mapping[str, str],
+    events: EventSink,
+    clock: Clock,
+    spare: Spare | None = None,
 ) -> SynthResult:
-    """Bring the assembly in `synthesis.outdir` up to date. Raises SynthError if the program fails, SkykiteError if it
-    cannot be run."""
+    """Bring the assembly in `synthesis.outdir` up to date, in the process that `spare` has waiting if there is one.
+    Raises SynthError if the program fails, SkykiteError if it cannot be run."""
     started = clock.monotonic()
     events.emit(StepStarted(step="synth", message="reading the stacks"))
-    result = _skip(synthesis, environment) or await _run(synthesis, environment, events)
+    result = _skip(synthesis, environment) or await _run(synthesis, environment, events, spare)
+    write_types(result.manifest, Path(synthesis.project_root), events)
     count = len(result.manifest.stacks)
     stacks = "1 stack" if count == 1 else f"{count} stacks"
     events.emit(
@@ -109,29 +110,63 @@ def _skip(synthesis: Synthesis, environment: Mapping[str, str]) -> SynthResult |
     )
 
 
-async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: EventSink) -> SynthResult:
-    node = find_node(environment)
+async def _run(
+    synthesis: Synthesis, environment: Mapping[str, str], events: EventSink, spare: Spare | None
+) -> SynthResult:
     if _CDK in packages_to_unpack(environment):
         events.emit(StepProgress(step="synth", message=f"unpacking {_CDK}, once on this machine"))
+    conditions = Conditions(variables=_variables(synthesis, environment), project_root=synthesis.project_root)
+    Path(synthesis.outdir).parent.mkdir(parents=True, exist_ok=True)
+    said = 0
+    ready = spare.take(conditions) if spare is not None else None
+    if ready is not None:
+        result = await _work(ready, synthesis, environment, events, spare=spare, said=0)
+        if result is not None:
+            return result
+        said = ready.said
+    memory = spare.memory if spare is not None else None
+    worker = await Worker.start(conditions.variables, conditions.project_root, memory=memory)
+    result = await _work(worker, synthesis, environment, events, spare=spare, said=said)
+    if result is None:
+        raise worker.died()
+    return result
+
+
+async def _work(
+    worker: Worker,
+    synthesis: Synthesis,
+    environment: Mapping[str, str],
+    events: EventSink,
+    *,
+    spare: Spare | None,
+    said: int,
+) -> SynthResult | None:
+    """None if the process died over it."""
+    try:
+        return await _perform(worker, synthesis, environment, events, said)
+    except asyncio.CancelledError:
+        await worker.end()
+        raise
+    finally:
+        if spare is not None:
+            spare.let_go(worker)
+        else:
+            await worker.end()
+
+
+async def _perform(
+    worker: Worker, synthesis: Synthesis, environment: Mapping[str, str], events: EventSink, said: int
+) -> SynthResult | None:
     assembly = Path(synthesis.outdir)
-    assembly.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="synth-", dir=assembly.parent) as scratch:
         began_ns = os.stat(scratch).st_ctime_ns  # noqa: PTH116
         fresh = Path(scratch, "assembly")
-        report_file = Path(scratch, "report.json")
-        variables = {
-            **environment,
-            SYNTHESIS_VARIABLE: encode_synthesis(replace(synthesis, outdir=str(fresh))),
-            "JSII_NODE": str(node),
-            "CDK_VALIDATION": environment.get("CDK_VALIDATION", "false"),
-            "PYTHONIOENCODING": "utf-8",
-            "PYTHONUNBUFFERED": "1",
-        }
-        if variables.pop("PYTHONDONTWRITEBYTECODE", None):
-            # Compiling aws_cdk takes seconds. Whoever set this does not want it beside the sources: keep it elsewhere.
-            variables["PYTHONPYCACHEPREFIX"] = str(cache_directory(environment) / "synth" / "bytecode")
-        returncode, tail = await _run_child(report_file, variables, synthesis.project_root, events)
-        report = _read_report(report_file, returncode, tail)
+        order = Order(
+            synthesis=encode_synthesis(replace(synthesis, outdir=str(fresh))), report=str(Path(scratch, "report.json"))
+        )
+        report = await worker.run(order, events, already_said=said)
+        if report is None:
+            return None
         if report.error is not None:
             raise SynthError(report.error, inputs=_inputs_of(report))
         manifest = decode_manifest((fresh / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
@@ -151,100 +186,28 @@ async def _run(synthesis: Synthesis, environment: Mapping[str, str], events: Eve
     )
 
 
+def _variables(synthesis: Synthesis, environment: Mapping[str, str]) -> dict[str, str]:
+    """Of the process. Raises `node-missing`."""
+    variables = {
+        **environment,
+        SYNTHESIS_VARIABLE: encode_synthesis(synthesis),
+        "JSII_NODE": str(find_node(environment)),
+        "CDK_VALIDATION": environment.get("CDK_VALIDATION", "false"),
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if variables.pop("PYTHONDONTWRITEBYTECODE", None):
+        # Compiling aws_cdk takes seconds. Whoever set this does not want it beside the sources: keep it elsewhere.
+        variables["PYTHONPYCACHEPREFIX"] = str(cache_directory(environment) / "synth" / "bytecode")
+    return variables
+
+
 def _no_stacks(synthesis: Synthesis) -> SkykiteError:
     return SkykiteError(
         "no-stacks",
         f"`main` in `{synthesis.main}` makes no stack, so there is nothing to run or deploy",
         hint='make one in it, for instance `Stack(app, "MyStack")`; `kite remove` takes away what is deployed',
     )
-
-
-async def _run_child(
-    report: Path, variables: Mapping[str, str], project_root: str, events: EventSink
-) -> tuple[int, list[str]]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "skykite.synth.child",
-        str(report),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=dict(variables),
-        cwd=project_root,
-        limit=1 << 16,
-        **OWN_GROUP,
-    )
-    try:
-        tail = await _follow(process, events)
-        return await process.wait(), tail
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                _kill(process)
-            await process.wait()
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """With whatever it has started, where a process leads a group: Node, and the user's own programs."""
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-async def _follow(process: asyncio.subprocess.Process, events: EventSink) -> list[str]:
-    """Show what the program prints, as far as anyone wants to read it; keep its last lines. Raises `main-endless`."""
-    assert process.stdout is not None
-    size, shown = 0, 0
-    tail: list[str] = []
-    rest = b""
-    while chunk := await process.stdout.read(1 << 16):
-        size += len(chunk)
-        if size > _OUTPUT_LIMIT:
-            raise SkykiteError(
-                "main-endless",
-                f"the stacks printed more than {_OUTPUT_LIMIT // 1024 // 1024} MB, and were stopped",
-                context="\n".join(tail[-_TAIL:]),
-                hint="look for a loop that does not end",
-            )
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            text = _shorten(line)
-            tail = [*tail[-_TAIL:], text]
-            shown += 1
-            if shown <= _OUTPUT_SHOWN:
-                events.emit(Notice(notice="synth-output", message=text))
-            elif shown == _OUTPUT_SHOWN + 1:
-                events.emit(Notice(notice="synth-output", message="…"))
-    if rest:
-        text = _shorten(rest)
-        tail.append(text)
-        if shown <= _OUTPUT_SHOWN:
-            events.emit(Notice(notice="synth-output", message=text))
-    return tail
-
-
-def _shorten(line: bytes) -> str:
-    text = line.decode("utf-8", "replace").rstrip("\r")
-    return text if len(text) <= _LINE_SHOWN else f"{text[:_LINE_SHOWN]}…"
-
-
-def _read_report(file: Path, returncode: int, tail: list[str]) -> Report:
-    try:
-        return decode_report(file.read_bytes())
-    except OSError:
-        if returncode < 0:
-            name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else str(-returncode)
-            ended = f"was ended by the signal {name}"
-        else:
-            ended = f"ended with status {returncode} and no word"
-        raise SkykiteError(
-            "synth-died",
-            f"the process that runs the stacks {ended}",
-            context="\n".join(tail[-_TAIL:]) or None,
-            hint="a native library that crashed, too little memory, or `os._exit` in the stacks can do that",
-        ) from None
 
 
 def _swap(fresh: Path, assembly: Path, manifest: Manifest, previous: Path) -> None:

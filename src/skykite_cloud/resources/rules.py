@@ -19,14 +19,15 @@ class PropertyError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeRules:
-    """`consumed` have their effect here; what else AWS has is refused. `required` are needed beside AWS's own.
+    """`consumed` have their effect here; what else AWS has is refused. `None`: what the handler and `after` read is
+    consumed, as for types without rules. `required` are needed beside AWS's own.
 
     `fill` gives properties that AWS would fill in, from the logical id, the properties and the stack's name.
     `before` and `before_create` check values; each of `after` applies what MiniStack's handler drops, given the
     physical id, the properties and the previous ones, and may return attributes for Fn::GetAtt.
     """
 
-    consumed: frozenset[str]
+    consumed: frozenset[str] | None
     required: tuple[str, ...] = ()
     fill: Fill | None = None
     before: tuple[Before, ...] = ()
@@ -37,6 +38,11 @@ class TypeRules:
 def names(text: str) -> frozenset[str]:
     """Names written as one text."""
     return frozenset(text.split())
+
+
+def identify(physical_id: str, properties: Properties, old: Properties) -> dict[str, str]:
+    """An attribute that AWS documents for many types and MiniStack gives for some."""
+    return {"Id": physical_id}
 
 
 def refuse_nested(path: str, value: Any, known: frozenset[str]) -> None:

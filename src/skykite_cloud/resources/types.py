@@ -9,9 +9,14 @@ from skykite_cloud.resources import (
     apis,
     buckets,
     buses,
+    cdkresources,
     eventapis,
     functions,
+    groups,
+    loadbalancers,
     mappings,
+    networks,
+    parameters,
     queues,
     releases,
     roles,
@@ -20,15 +25,28 @@ from skykite_cloud.resources import (
     tables,
     topics,
 )
-from skykite_cloud.resources.rules import Handlers, TypeRules, names
+from skykite_cloud.resources.rules import Handlers, TypeRules, identify, names
 
-_PARTS = (buses, mappings, queues, releases, schedules, streams, topics)
-_MAKERS = (buses, eventapis, mappings, schedules)
+_PARTS = (
+    buses,
+    groups,
+    loadbalancers,
+    mappings,
+    networks,
+    parameters,
+    queues,
+    releases,
+    schedules,
+    streams,
+    tables,
+    topics,
+)
+_MAKERS = (buses, eventapis, groups, mappings, networks, schedules)
 
 
 def handlers_by_type() -> dict[str, Handlers]:
     """Handlers in place of MiniStack's, or of types that it does not have."""
-    return {name: handlers for part in _MAKERS for name, handlers in part.HANDLERS.items()}
+    return {name: handlers for part in (*_MAKERS, cdkresources) for name, handlers in part.HANDLERS.items()}
 
 
 def replacing_by_type() -> dict[str, tuple[str, ...]]:
@@ -56,6 +74,7 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "PrincipalOrgID SourceAccount SourceArn"
             ),
             before=(functions.find_function,),
+            after=(identify,),
         ),
         "AWS::IAM::Role": TypeRules(
             consumed=names(
@@ -122,8 +141,9 @@ def rules_by_type() -> dict[str, TypeRules]:
         ),
         "AWS::S3::Bucket": TypeRules(
             consumed=names(
-                "BucketEncryption BucketName CorsConfiguration LifecycleConfiguration NotificationConfiguration "
-                "OwnershipControls PublicAccessBlockConfiguration Tags VersioningConfiguration WebsiteConfiguration"
+                "AccessControl BucketEncryption BucketName CorsConfiguration LifecycleConfiguration "
+                "LoggingConfiguration NotificationConfiguration OwnershipControls PublicAccessBlockConfiguration Tags "
+                "VersioningConfiguration WebsiteConfiguration"
             ),
             after=(buckets.apply_dropped,),
         ),

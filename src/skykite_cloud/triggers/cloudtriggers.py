@@ -10,6 +10,7 @@ from skykite_cloud.triggers.engine import Engine, Tell
 from skykite_cloud.triggers.mappings import Mappings
 from skykite_cloud.triggers.notifications import Notifications
 from skykite_cloud.triggers.rules import Targets
+from skykite_cloud.triggers.schedules import Schedules
 from skykite_cloud.triggers.topics import Topics
 
 
@@ -20,11 +21,15 @@ def make_triggers(*, changed: Callable[[], None], tell: Tell) -> Engine:
     asynchronous = Asynchronous(engine)
     asynchronous.install()
     Topics(engine, asynchronous).install()
-    Targets(engine, asynchronous).install()
+    targets = Targets(engine, asynchronous)
+    targets.install()
+    schedules = Schedules(engine, targets)
+    schedules.install()
     Notifications(engine).install()
     mappings = Mappings(engine)
     mappings.install()
     mappingrules.install()
     engine.add(asynchronous)
     engine.add(mappings)
+    engine.add(schedules)
     return engine

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger("skykite.triggers")
 
-_LONGEST_TIMER_S = 3600.0
+_LONGEST_TIMER_S = 60.0  # timers stand still while the machine sleeps, the time of day does not
 
 
 class Part(Protocol):

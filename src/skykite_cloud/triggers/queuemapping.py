@@ -91,8 +91,8 @@ class QueueMapping:
         more = max(queues.visibility_timeout(queue), 2 * _HOLD_AHEAD_S) if queue else 0.0
         for batch in self._running:
             if batch.hidden_until - _HOLD_AHEAD_S <= now:
-                batch.hidden_until = now + more
-                queues.hide(batch.messages, batch.hidden_until)
+                before, batch.hidden_until = batch.hidden_until, now + more
+                queues.hide(batch.messages, batch.hidden_until, unless_changed_from=before)
         return min(batch.hidden_until for batch in self._running) - _HOLD_AHEAD_S
 
     def _take(self, queue: dict[str, Any], now: float) -> float | None:
@@ -171,7 +171,7 @@ class QueueMapping:
         queue = queues.find_queue(self._queue_arn)
         if queue is not None and done:
             queues.delete(queue, done)
-        queues.hide(failed, max(batch.until, now))
+        queues.hide(failed, max(batch.until, now), unless_changed_from=batch.hidden_until)
         self._mapping["LastProcessingResult"] = "PROBLEM: Function call failed" if ended.failed else "OK"
         self._engine.changed()
 

@@ -103,10 +103,11 @@ def delete(queue: dict[str, Any], messages: Collection[Message]) -> None:
     queue["messages"] = [one for one in queue["messages"] if one["receipt_handle"] not in handles]
 
 
-def hide(messages: Collection[Message], until: float) -> None:
-    """Keep what was taken invisible until then."""
+def hide(messages: Collection[Message], until: float, *, unless_changed_from: float | None = None) -> None:
+    """Keep what was taken invisible until then; not what somebody has given another visibility timeout meanwhile."""
     for message in messages:
-        message["visible_at"] = until
+        if unless_changed_from in (None, message["visible_at"]):
+            message["visible_at"] = until
 
 
 def send(

@@ -185,12 +185,14 @@ def _json_only(text: str) -> bytes:
 
 
 def _put_record(arn: str, target: Record, text: str) -> None:
-    path = (target.get("KinesisParameters") or {}).get("PartitionKeyPath")
+    parameters = target.get("KinesisParameters") or {}
+    path = parameters.get("PartitionKeyPath")
     try:
         event = json.loads(text)
     except ValueError:
         event = None
-    key = at_path(event, path) if path else (event.get("id") if isinstance(event, dict) else None)
+    key = at_path(event, path) if path else parameters.get("PartitionKey")
+    key = key or (event.get("id") if isinstance(event, dict) else None)
     kinesis = importlib.import_module("ministack.services.kinesis")
     if not kinesis.put_record_internal(arn, str(key or "event")[:256], text.encode()):
         raise UndeliverableError("ResourceNotFoundException", f"Stream {arn} not found.")

@@ -10,10 +10,12 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from skykite_cloud.seams import imported
-from skykite_cloud.triggers.invoking import Scope
+
+if TYPE_CHECKING:
+    from skykite_cloud.triggers.invoking import Scope
 
 Raw = dict[str, Any]
 _TABLE_SHARD = "shardId-00000000000000000000-00000000"

@@ -184,6 +184,31 @@ def test_only_the_reported_messages_come_again(cloud: RunningCloud) -> None:
     assert eventually(lambda: counts(cloud, url) == (0, 0))
 
 
+def test_a_failed_message_comes_again_when_its_function_has_said_so_and_not_when_the_queue_says(
+    cloud: RunningCloud,
+) -> None:
+    def answer(event: Any, count: int) -> Any:
+        [record] = event["Records"]
+        if count > 1:
+            return None
+        cloud.client("sqs").change_message_visibility(
+            QueueUrl=url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=1
+        )
+        return failures(record["messageId"])
+
+    called = Called(answer)
+    url, _ = map_queue(
+        cloud, "soon", called, attributes={"VisibilityTimeout": "300"},
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )  # fmt: skip
+
+    send(cloud, url, "a")
+
+    called.wait(2)
+    assert called.times[1] - called.times[0] > 0.9
+    assert eventually(lambda: counts(cloud, url) == (0, 0))
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "again"),
     [
