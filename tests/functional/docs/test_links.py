@@ -57,7 +57,6 @@ def test_every_page_of_the_documentation_can_be_reached_from_its_index() -> None
         if page in reached or page.suffix != ".md" or docs not in page.parents:
             continue
         reached.add(page)
-        for link in LINK.findall(page.read_text(encoding="utf-8")):
-            if not re.match(r"[a-z]+:|#", link):
-                pending.append((page.parent / unquote(link).partition("#")[0]).resolve())
+        links = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not re.match(r"[a-z]+:|#", link)]
+        pending += [(page.parent / unquote(link).partition("#")[0]).resolve() for link in links]
     assert set(docs.rglob("*.md")) - reached == set()
