@@ -100,7 +100,8 @@ class LocalPlace:
             project_root=surroundings.project_root,
             state=surroundings.state,
         )
-        self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
+        await self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
+        surroundings.gate.enter("deploying")  # which may wait for functions of ours
         deployed = await deployer.deploy(manifest, assembly, build=surroundings.options.build)
         return await self._serve(manifest, deployed)
 

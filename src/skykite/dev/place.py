@@ -90,7 +90,10 @@ class Place(Protocol):
         """Be reachable. Runs while the stacks are read. Raises SkykiteError."""
 
     async def apply(self, manifest: Manifest, assembly: Path) -> Served:
-        """Deploy the assembly, and point everything that invokes functions at what came out. Raises SkykiteError."""
+        """Deploy the assembly, and point everything that invokes functions at what came out. Raises SkykiteError.
+
+        It tells the gate when it is `deploying`, from when on what the deployment may wait for has to run.
+        """
 
     def templates(self, assembly: Path) -> Path:
         """The folder of the templates that were deployed last, under the names they have in the assembly."""
