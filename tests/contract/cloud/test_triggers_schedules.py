@@ -125,7 +125,7 @@ def test_a_disabled_schedule_and_one_before_its_start_do_not_run(cloud: RunningC
     ("expression", "zone"), [("cron(0 12 * * *)", "UTC"), ("rate(1 fortnight)", "UTC"), ("rate(1 day)", "Mars/Base")]
 )
 def test_an_expression_that_aws_refuses_is_refused(cloud: RunningCloud, expression: str, zone: str) -> None:
-    with pytest.raises(ClientError, match="Invalid Schedule ?Expression"):
+    with pytest.raises(ClientError, match=r"Invalid Schedule ?Expression"):
         make_schedule(cloud, "bad", expression, {"Arn": queue_arn("x")}, ScheduleExpressionTimezone=zone)
     with pytest.raises(ClientError, match="ScheduleExpression is not valid"):
         cloud.client("events").put_rule(Name="bad", ScheduleExpression="rate(1 minutes)")
