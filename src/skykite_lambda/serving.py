@@ -85,7 +85,7 @@ class _Worker:
         if hasattr(time, "tzset"):
             time.tzset()
         root = config["import_root"]
-        os.chdir(root)
+        os.chdir(config.get("task_root", root))
         extra = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
         sys.path[:0] = [root, *(path for path in extra if path not in sys.path)]
         sys.argv = [""]
@@ -93,6 +93,7 @@ class _Worker:
         if config["debugger"] is not None:
             self._attach_debugger(config["debugger"])
         self.tracker.install(watch=not config.get("frozen", False))
+        self.tracker.depend_on(config.get("copied", []))
         importlib.invalidate_caches()
         return load_handler(config["handler"], root, config["project_root"])
 

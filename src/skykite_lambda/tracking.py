@@ -131,6 +131,19 @@ class Tracker:
         self._install_loader()
         self._install_finder()
 
+    def depend_on(self, paths: Sequence[str]) -> None:
+        """Files, and folders with all that is in them, which the function may know by other names."""
+        for path in paths:
+            if not os.path.isdir(path):
+                self._reads(path)
+                continue
+            with self._quietly():
+                found = [(folder, names) for folder, _, names in os.walk(path)]
+            for folder, names in found:
+                self._searched(folder, EVERY_NAME)
+                for name in names:
+                    self._reads(os.path.join(folder, name))
+
     def is_users(self, path: str) -> bool:
         """Whether this absolute path is the user's: source that can change, not an installed package."""
         for root in self._roots:

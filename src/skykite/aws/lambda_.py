@@ -26,6 +26,8 @@ class FunctionState:
     code_sha256: str
     state: str  # `Active`, `Pending`, `Inactive`, `Failed`; empty where the cloud does not say
     last_update: str  # `Successful`, `InProgress`, `Failed`; empty where the cloud does not say
+    log_group: str = ""  # empty where the cloud does not say
+    log_format: str = ""  # `Text` or `JSON`; empty where the cloud does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,8 @@ def _function_state(answer: dict[str, object]) -> FunctionState:
     environment = answer.get("Environment")
     variables = environment.get("Variables", {}) if isinstance(environment, dict) else {}
     architectures = answer.get("Architectures")
+    told = answer.get("LoggingConfig")
+    logging = told if isinstance(told, dict) else {}
     return FunctionState(
         name=text("FunctionName"),
         arn=text("FunctionArn"),
@@ -123,4 +127,6 @@ def _function_state(answer: dict[str, object]) -> FunctionState:
         code_sha256=text("CodeSha256"),
         state=text("State"),
         last_update=text("LastUpdateStatus"),
+        log_group=str(logging.get("LogGroup") or ""),
+        log_format=str(logging.get("LogFormat") or ""),
     )

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from skykite.bundle.hooks import files_in, have_run
 from skykite.bundle.packages import PackageFolders
 from skykite.bundle.requirements import find_requirements
 from skykite.bundle.target import target_of
@@ -39,6 +40,7 @@ class Bundler:
     def __init__(self, *, project_root: Path, cache: Path, environment: Mapping[str, str], events: EventSink) -> None:
         self._project_root = project_root
         self._cache = cache / "bundles"
+        self._environment = environment
         self._packages = PackageFolders(cache=cache, environment=environment, events=events)
 
     async def build(self, asset: AssetEntry, destination: Path) -> None:
@@ -72,16 +74,15 @@ class Bundler:
         files = bundle_files(bundle, self._project_root)
         # The user's file wins over a package's of the same path, as it does on `sys.path`.
         chosen = {file.path: file for file in (*_package_files(packages), *files)}
-        _check_size(bundle, chosen.values())
-        entries = (
-            ArchiveEntry(path=path, read=chosen[path].location.read_bytes, executable=chosen[path].executable)
-            for path in sorted(chosen)
-        )
         self._cache.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".making-", dir=self._cache)
         try:
-            with os.fdopen(handle, "wb") as stream:
-                write_archive(stream, entries)
+            with os.fdopen(handle, "wb") as stream, tempfile.TemporaryDirectory(dir=self._cache) as own:
+                if bundle.after_build:
+                    have_run(bundle.after_build, chosen, Path(own), self._project_root, self._environment)
+                    chosen = {file.path: file for file in files_in(Path(own))}
+                _check_size(bundle, chosen.values())
+                write_archive(stream, (_entry(chosen[path]) for path in sorted(chosen)))
             # After the zip is written, so that a change while it was being written is noticed too.
             self._check_unchanged(asset, bundle, files)
             Path(temporary).replace(kept)
@@ -99,6 +100,10 @@ class Bundler:
                 f"the code in `{bundle.import_root}` changed after the stacks were synthesised",
                 hint="deploy again",
             )
+
+
+def _entry(file: SourceFile) -> ArchiveEntry:
+    return ArchiveEntry(path=file.path, read=file.location.read_bytes, executable=file.executable)
 
 
 def _package_files(folder: Path | None) -> Iterator[SourceFile]:

@@ -39,18 +39,26 @@ from skykite.constructs.props import (
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
 
-_CALLS: Final[Mapping[Source, str]] = {
-    "request": "answers requests of",
-    "batch": "reports the failed records of a batch to",
-    "event": "takes events of",
+_ANSWERS: Final[Mapping[Source, str]] = {
+    "request": "answers a request",
+    "batch": "says which records of a batch failed",
+    "event": "answers nobody",
 }
 
 
 def make_function(
-    scope: SkykiteConstruct, id: str, given: object, defaults: Mapping[str, Any], *, within: str, source: Source
+    scope: SkykiteConstruct,
+    id: str,
+    given: object,
+    defaults: Mapping[str, Any],
+    *,
+    within: str,
+    source: Source,
+    also: str = "",
 ) -> Function | lambda_.IFunction:
     """A child of `scope` for a handler or a dict, anything else as it is. `within` says which prop it is of:
-    `subscribers["receipt"]`. Raises PropProblem, and SkykiteError for what is wrong with the function itself."""
+    `subscribers["receipt"]`; `also` what else it takes. Raises PropProblem, and SkykiteError for what is wrong with the
+    function itself."""
     if isinstance(given, str):
         own: Mapping[str, Any] = {"handler": given}
     elif isinstance(given, Mapping):
@@ -65,7 +73,7 @@ def make_function(
         raise PropProblem(
             "not-a-function",
             f"was given {within}={shown(given)}, which is not a function",
-            hint="give a handler, a dict of function props, a `Function` or a CDK Lambda function",
+            hint=f"give a handler, a dict of function props, a `Function` or a CDK Lambda function{also}",
         )
     _check_shared(scope, own.get("handler"), within, source)
     change = f"change {within} to " if isinstance(given, str) else "set handler="
@@ -77,7 +85,16 @@ def split_consumer(
 ) -> tuple[str, object, Mapping[str, Any]]:
     """What takes the events, under which of `whats`, and the options beside it: of a dict that has one of `whats`, as
     in `{"function": …, "batch_size": 5}`; anything else is the function itself, or the queue. Raises PropProblem."""
-    if not isinstance(given, Mapping) or "handler" in given:
+    if not isinstance(given, Mapping):
+        return whats[0], given, {}
+    if "handler" in given:
+        for name in given:
+            if name in options and name not in ConsumerFunctionProps.__annotations__:
+                raise PropProblem(
+                    "prop-misplaced",
+                    f"has {name} beside `handler` in {within}",
+                    hint=f'{name} is not the function\'s: write {{"function": {{"handler": …}}, "{name}": …}}',
+                )
         return whats[0], given, {}
     check_known(given, (*whats, *options), within=within)
     named = [what for what in whats if given.get(what) is not None]
@@ -128,7 +145,8 @@ def _check_shared(scope: SkykiteConstruct, handler: object, within: str, source:
     if other != source:
         raise PropProblem(
             "handler-shared",
-            f"has `{handler}` for {within}, where it {_CALLS[source]} {scope.title}; it also {_CALLS[other]} {title}",
+            f"has `{handler}` for {within}, where it {_ANSWERS[source]}, and {title} has it too, where it "
+            f"{_ANSWERS[other]}",
             hint="what it returns means something else to each: write a handler for each, and let both call what they "
             "share. A CDK function (`function.cdk.function`) is not checked",
         )

@@ -13,10 +13,11 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import read_defaults
+from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
 from skykite.constructs.links import has_attribute
-from skykite.constructs.names import claim_name, read_name
+from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.patterns import read_event_pattern
 from skykite.constructs.props import PropProblem, check_known, check_type, read_flag
 from skykite.constructs.props_events import ArchiveProps, EventBusProps, RuleProps
@@ -31,8 +32,14 @@ if TYPE_CHECKING:
     from skykite.constructs.function import Function
 
 DEFAULT_BUS: Final = "default"
-_ARN: Final = ArnKind(service="events", pattern=re.compile(r"event-bus/[A-Za-z0-9._/-]+"))
-_NAME: Final = re.compile(r"(?!default$)[A-Za-z0-9._-]{1,256}")
+_ARN: Final = ArnKind(
+    service="events", noun="an event bus", pattern=re.compile(r"event-bus/[A-Za-z0-9._/-]+"), example="event-bus/shop"
+)
+_NAME: Final = NameKind(
+    service="EventBridge",
+    pattern=re.compile(r"(?!default$)[A-Za-z0-9._-]{1,256}"),
+    words="up to 256 letters, digits, dots, dashes and underscores, and not `default`",
+)
 _TAKEN: Final = ("Archive", "Resource")
 
 
@@ -78,9 +85,10 @@ class EventBus(SkykiteConstruct):
       production-like stages, as `Table`
     - `existing`: instead of all about the bus itself, one that is there: `"default"`, its ARN, or the CDK object
 
-    Only a rule itself may put its events into a queue, run a function or feed another bus. A topic lets in all of
-    EventBridge that is in its account: SNS takes no condition there. Linking it allows putting events and offers
-    `name` and `arn`.
+    Creates the bus, a rule for each rule, functions with a permission for their rule, statements in the policies of
+    queues and topics, a role for what goes to other buses, and the archive. Only a rule itself may put its events into
+    a queue, run a function or feed another bus. A topic lets in all of EventBridge that is in its account: SNS takes no
+    condition there. Linking it allows putting events and offers `name` and `arn`.
 
     Raises SkykiteError at once if any of it is wrong. https://docs.aws.amazon.com/eventbridge/latest/userguide/
     """
@@ -156,14 +164,14 @@ class EventBus(SkykiteConstruct):
     def _make(self, given: Mapping[str, Any]) -> events.EventBus:
         archive = _read_archive(given.get("archive"))
         chosen = removal_policy(given.get("removal_policy"), self._kite_program.synthesis)
-        name = read_name(given.get("name"), _NAME, service="EventBridge") or self._default_name()
+        name = read_name(given.get("name"), _NAME) or self._default_name()
         claim_name(self, "event bus", name)
         bus = events.EventBus(
             self,
             "Resource",
             event_bus_name=name,
             description=_read_description("description", given.get("description")),
-            kms_key=given.get("encryption_key"),
+            kms_key=read_encryption_key(given.get("encryption_key")),
         )
         if archive is not None:
             self._archive = events.CfnArchive(self, "Archive", source_arn=bus.event_bus_arn, **archive)
@@ -181,7 +189,7 @@ class EventBus(SkykiteConstruct):
     def _import(self, existing: object) -> events.IEventBus:
         if existing == DEFAULT_BUS:
             return events.EventBus.from_event_bus_name(self, "Resource", DEFAULT_BUS)
-        found = read_existing(self, existing, _ARN, attribute="event_bus_arn", words="a CDK event bus, nor `default`")
+        found = read_existing(self, existing, _ARN, attribute="event_bus_arn")
         if isinstance(found, str):
             return events.EventBus.from_event_bus_arn(self, "Resource", found)
         return cast("events.IEventBus", found)

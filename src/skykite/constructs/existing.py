@@ -23,12 +23,14 @@ class ArnKind:
     can be used from their own region only."""
 
     service: str
+    noun: str
     pattern: re.Pattern[str]
+    example: str
     regional: bool = False
 
 
-def read_existing(scope: SkykiteConstruct, given: object, kind: ArnKind, *, attribute: str, words: str) -> object:
-    """`attribute` tells a CDK object of the kind, `words` say what it is. An ARN that only a deploy knows (a token) is
+def read_existing(scope: SkykiteConstruct, given: object, kind: ArnKind, *, attribute: str) -> object:
+    """`attribute` tells a CDK object of the kind. An ARN that only a deploy knows (a token) is
     taken as it is. Raises PropProblem."""
     if isinstance(given, str):
         if not aws_cdk.Token.is_unresolved(given):
@@ -43,8 +45,8 @@ def read_existing(scope: SkykiteConstruct, given: object, kind: ArnKind, *, attr
     if not has_attribute(given, attribute):
         raise PropProblem(
             "existing-invalid",
-            f"was given existing={shown(given)}, which is neither an ARN nor {words}",
-            hint=f"write the ARN as a string, arn:aws:{kind.service}:…",
+            f"was given existing={shown(given)}, which is neither the ARN of {kind.noun} nor a CDK object",
+            hint=_looks_like(kind, program_of(scope)),
         )
     return given
 
@@ -65,8 +67,8 @@ def _check_arn(arn: str, kind: ArnKind, program: Program) -> None:
     if len(parts) != 6 or parts[0] != "arn" or parts[2] != kind.service or not kind.pattern.fullmatch(parts[5]):
         raise PropProblem(
             "existing-invalid",
-            f"was given existing=`{arn}`, which is not an ARN of the kind",
-            hint=f"such an ARN begins with arn:aws:{kind.service}:{program.synthesis.region}:",
+            f"was given existing=`{arn}`, which is not the ARN of {kind.noun}",
+            hint=_looks_like(kind, program),
         )
     if kind.regional and parts[3] != program.synthesis.region:
         raise PropProblem(
@@ -74,3 +76,7 @@ def _check_arn(arn: str, kind: ArnKind, program: Program) -> None:
             f"was given existing=`{arn}`, and the app's region is `{program.synthesis.region}`",
             hint="Lambda reads only what is in its own region",
         )
+
+
+def _looks_like(kind: ArnKind, program: Program) -> str:
+    return f"it looks like arn:aws:{kind.service}:{program.synthesis.region}:123456789012:{kind.example}"

@@ -21,13 +21,14 @@ from skykite.model.manifest import (
     MANIFEST_VERSION,
     AssetEntry,
     FunctionEntry,
+    LayerEntry,
     Manifest,
     ResourceEntry,
     StackEntry,
     encode_manifest,
 )
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
-from skykite.model.references import Address, path_of_resource
+from skykite.model.references import Address, Expression, Templates, path_of_resource
 
 _RESOURCE_LIMIT: Final = (
     500  # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -48,7 +49,9 @@ def write_manifest(directory: Path, program: Program) -> None:
     """Raises SkykiteError for what Skykite cannot deploy: missing context, nested stacks, too many resources."""
     stacks = list(_read_stacks(directory, PurePosixPath(), program.root))
     names = {stack.artifact: _stack_name(stack) for stack in stacks}
-    functions = tuple(entry for stack in stacks for entry in _functions(stack, program))
+    templates = Templates({_stack_name(stack): stack.template for stack in stacks})
+    folders = {_stack_name(stack): stack.folder for stack in stacks}
+    functions = tuple(entry for stack in stacks for entry in _functions(stack, program, templates, folders))
     apis = read_http_apis(
         {_stack_name(stack): stack.template for stack in stacks},
         {Address(function.stack, function.logical_id): function.id for function in functions},
@@ -160,7 +163,9 @@ def _inside(folder: PurePosixPath, path: str) -> str:
     return "/".join(parts)
 
 
-def _functions(stack: _Stack, program: Program) -> Iterator[FunctionEntry]:
+def _functions(
+    stack: _Stack, program: Program, templates: Templates, folders: Mapping[StackName, PurePosixPath]
+) -> Iterator[FunctionEntry]:
     for logical_id, resource in stack.template.get("Resources", {}).items():
         if resource["Type"] != "AWS::Lambda::Function":
             continue
@@ -178,7 +183,27 @@ def _functions(stack: _Stack, program: Program) -> Iterator[FunctionEntry]:
             live=declared.live if declared else False,
             handler=declared.handler if declared else None,
             import_root=declared.import_root if declared else None,
+            copied=declared.copied if declared else (),
+            layers=tuple(_layers(Expression(_stack_name(stack), properties.get("Layers")), templates, folders)),
+            vpc="VpcConfig" in properties,
             location=declared.location if declared else None,
+        )
+
+
+def _layers(
+    listed: Expression, templates: Templates, folders: Mapping[StackName, PurePosixPath]
+) -> Iterator[LayerEntry]:
+    for layer in listed.value if isinstance(listed.value, list) else ():
+        expression = Expression(listed.stack, layer)
+        address = next(templates.targets(expression), None)
+        if address is None:
+            yield LayerEntry(name=templates.text(expression))
+            continue
+        resource = templates.resource(address)
+        source = resource.get("Metadata", {}).get("aws:asset:path")
+        yield LayerEntry(
+            name=path_of_resource(resource) or f"{address.stack}/{address.logical_id}",
+            source=_inside(folders[address.stack], source) if isinstance(source, str) else None,
         )
 
 

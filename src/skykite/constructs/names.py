@@ -7,6 +7,7 @@ remembers.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import aws_cdk
 
@@ -15,7 +16,16 @@ from skykite.constructs.program import program_of
 from skykite.constructs.props import PropProblem, check_type
 
 
-def read_name(given: object, pattern: re.Pattern[str], *, service: str, suffix: str = "") -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameKind:
+    """What a service takes as a name; `words` say it."""
+
+    service: str
+    pattern: re.Pattern[str]
+    words: str
+
+
+def read_name(given: object, kind: NameKind, *, suffix: str = "") -> str | None:
     """`suffix` is what AWS wants at the end, for instance of what is FIFO; it is added if it is not there."""
     if given is None:
         return None
@@ -23,11 +33,11 @@ def read_name(given: object, pattern: re.Pattern[str], *, service: str, suffix: 
     name = str(given)
     if aws_cdk.Token.is_unresolved(name):
         return name
-    if not pattern.fullmatch(name.removesuffix(suffix)):
+    if not kind.pattern.fullmatch(name.removesuffix(suffix)):
         raise PropProblem(
             "name-invalid",
-            f"was given name=`{name}`, which {service} refuses",
-            hint=f"it takes what matches {pattern.pattern}",
+            f"was given name=`{name}`, which {kind.service} refuses",
+            hint=f"it takes {kind.words}",
         )
     return name if name.endswith(suffix) else name + suffix
 

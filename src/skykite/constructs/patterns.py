@@ -66,7 +66,7 @@ def read_filters(where: str, given: object) -> list[dict[str, str]] | None:
         raise PropProblem(
             "prop-type",
             f"was given {where}={shown(given)}, which is not a list of patterns",
-            hint=f"write {where}=[…]" if isinstance(given, Mapping) else None,
+            hint="put it into a list" if isinstance(given, Mapping) else None,
         )
     if len(given) > _FILTERS_LIMIT:
         raise PropProblem("pattern-invalid", f"has {len(given)} {where}", hint=f"Lambda takes {_FILTERS_LIMIT}")

@@ -33,6 +33,17 @@ GRANTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 )
 
 
+def check_permission(permission: Any) -> None:
+    """Refuse what is no permission before anything is granted it. Raises PropProblem."""
+    match permission:
+        case str():
+            _action(permission)
+        case iam.PolicyStatement() | (_, str()):
+            pass
+        case _ if not hasattr(permission, "node"):
+            raise _unknown(permission)
+
+
 def grant(function: Any, permission: Any) -> None:
     """`function` is a Skykite `Function`. Raises PropProblem."""
     grantee = function.cdk.function
@@ -46,11 +57,15 @@ def grant(function: Any, permission: Any) -> None:
         case _ if hasattr(permission, "node"):
             _grant_use(grantee, permission)
         case _:
-            raise PropProblem(
-                "permission-unknown",
-                f"has {shown(permission)} in `permissions`",
-                hint='a permission is "*", "service:Action", a construct, (construct, "grant_read"), or a statement',
-            )
+            raise _unknown(permission)
+
+
+def _unknown(permission: Any) -> PropProblem:
+    return PropProblem(
+        "permission-unknown",
+        f"has {shown(permission)} in `permissions`",
+        hint='a permission is "*", "service:Action", a construct, (construct, "grant_read"), or a statement',
+    )
 
 
 def _action(text: str) -> str:

@@ -200,8 +200,8 @@ def check_strings(name: str, value: object, words: str) -> tuple[str, ...]:
 
 
 def shown(value: object) -> str:
-    """A value as the user wrote it, or nearly, in backticks."""
-    text = repr(value)
+    """A value as the user wrote it, or nearly, in backticks; of a construct its path."""
+    text = str(value.node.path) if hasattr(value, "node") else repr(value)
     return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
 
 

@@ -14,9 +14,10 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import cdk_function, make_function, read_defaults, split_consumer, timeout_of
+from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.links import has_attribute
-from skykite.constructs.names import claim_name, read_name
+from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.props import PropProblem, check_known, read_flag, shown
 from skykite.constructs.props_events import DeadLetterQueueProps, QueueProps
 from skykite.constructs.quantities import read_count, read_seconds
@@ -29,9 +30,14 @@ if TYPE_CHECKING:
 
     from skykite.constructs.function import Function
 
-_ARN: Final = ArnKind(service="sqs", pattern=re.compile(r"[A-Za-z0-9_-]+(\.fifo)?"), regional=True)
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,75}")
+_ARN: Final = ArnKind(
+    service="sqs", noun="a queue", pattern=re.compile(r"[A-Za-z0-9_-]+(\.fifo)?"), example="orders", regional=True
+)
+_NAME: Final = NameKind(
+    service="SQS", pattern=re.compile(r"[A-Za-z0-9_-]{1,75}"), words="up to 75 letters, digits, dashes and underscores"
+)
 _FIFO_SUFFIX: Final = ".fifo"
+_KINDS: Final = {True: "FIFO", False: "standard"}
 _VISIBILITY: Final = 30  # seconds, SQS's default
 _LONGEST_VISIBILITY: Final = 43_200
 _DEAD_LETTER_RETENTION: Final = 1_209_600  # 14 days, SQS's longest
@@ -66,7 +72,8 @@ class Queue(SkykiteConstruct):
     - `fifo`: in order, and once. `content_based_deduplication`, `deduplication_scope` (`"queue"`, `"message_group"`)
       and `fifo_throughput_limit` (`"per_queue"`, `"per_message_group_id"`) go with it
     - `dead_letter_queue`: `True` for one of its own, where a message goes after 3 tries and stays 14 days; a dict with
-      `max_receive_count` and `retention_period`, or with `max_receive_count` and `queue`; a `Queue`; a CDK queue
+      `max_receive_count` and `retention_period`, or with `max_receive_count` and `queue`; a `Queue`; a CDK queue. What
+      takes them is its `dead_letter_queue`: `orders.dead_letter_queue.add_consumer("functions/orders.mourn")`
     - `visibility_timeout`: seconds a message is hidden while it is worked on. Default: six times the consumer's
       timeout and its batching window, as Lambda advises. Not less than the timeout: Lambda refuses that
     - `retention_period`, `delay`: seconds
@@ -75,6 +82,7 @@ class Queue(SkykiteConstruct):
     - `removal_policy`: `"retain"` or `"destroy"`; by default kept in production-like stages, as `Table`
     - `existing`: instead of all about the queue itself, one that is there: its ARN, or the CDK object
 
+    Creates the queue, its policy, the consumer with an event source mapping, and the dead-letter queue with its policy.
     Requests without TLS are refused. Linking it allows sending and no more, and offers `name`, `arn` and `url`: its
     consumer may receive and delete by being that, and whoever else does needs
     `permissions=[(queue, "grant_consume_messages")]`.
@@ -86,7 +94,7 @@ class Queue(SkykiteConstruct):
         super().__init__(scope, id, kind="queue")
         given = cast("dict[str, Any]", props)
         self._function: Function | lambda_.IFunction | None = None
-        self._dead_letters: sqs.IQueue | None = None
+        self.dead_letter_queue: Queue | sqs.IQueue | None = None
         self._visibility: int | None = None
         with self._checking():
             check_known(given, tuple(QueueProps.__annotations__))
@@ -107,7 +115,7 @@ class Queue(SkykiteConstruct):
     def cdk(self) -> QueueCdk:
         """The CDK objects behind it."""
         consumer = None if self._function is None else cdk_function(self._function)
-        return QueueCdk(queue=self._queue, consumer=consumer, dead_letter_queue=self._dead_letters)
+        return QueueCdk(queue=self._queue, consumer=consumer, dead_letter_queue=queue_of(self.dead_letter_queue))
 
     @property
     def cdk_resource(self) -> Any:
@@ -183,9 +191,9 @@ class Queue(SkykiteConstruct):
         delay = read_seconds("delay", given.get("delay"), 0, 900, service="SQS")
         policy = removal_policy(given.get("removal_policy"), synthesis)
         dead_letters = self._read_dead_letters(given)
-        name = read_name(given.get("name"), _NAME, suffix=_FIFO_SUFFIX if self.fifo else "", service="SQS")
+        name = read_name(given.get("name"), _NAME, suffix=_FIFO_SUFFIX if self.fifo else "")
         claim_name(self, "queue", name)
-        key = given.get("encryption_key")
+        key = read_encryption_key(given.get("encryption_key"))
         self._queue = sqs.Queue(
             self,
             "Resource",
@@ -222,11 +230,10 @@ class Queue(SkykiteConstruct):
                     hint="set it where that queue is made",
                 )
             own["retention_period"] = options["retention_period"]
-        queue = read_dead_letter_queue(
+        self.dead_letter_queue = read_dead_letter_queue(
             "dead_letter_queue", given, fifo=self.fifo, make_in=(self, "DeadLetterQueue"), **own
         )
-        self._dead_letters = queue
-        return sqs.DeadLetterQueue(queue=queue, max_receive_count=tries or 3)
+        return sqs.DeadLetterQueue(queue=queue_of(self.dead_letter_queue), max_receive_count=tries or 3)
 
     def _hide_long_enough(self, timeout: int | None, window: int) -> None:
         """Lambda refuses to read a queue that shows a message again while a function may still be at it."""
@@ -260,14 +267,14 @@ def is_fifo(given: object) -> bool:
 
 def read_dead_letter_queue(
     where: str, given: object, *, fifo: bool, make_in: tuple[SkykiteConstruct, str], **props: Any
-) -> sqs.IQueue | None:
+) -> Queue | sqs.IQueue | None:
     """What takes what could not be delivered: `True` for a new queue, made under that id with those props, a `Queue` or
     a CDK queue. `fifo` says what kind it has to be. Raises PropProblem."""
     if given is None or given is False:
         return None
     if given is True:
         props = {"retention_period": _DEAD_LETTER_RETENTION, **props}
-        return Queue(make_in[0], make_in[1], fifo=fifo, **props).cdk.queue
+        return Queue(make_in[0], make_in[1], fifo=fifo, **props)
     queue = queue_of(given)
     if queue is None:
         raise PropProblem(
@@ -276,15 +283,14 @@ def read_dead_letter_queue(
     if is_fifo(given) != fifo:
         raise PropProblem(
             "dead-letter-queue-kind",
-            f"has `{queue.node.path}` for {where}, which is {'not ' if fifo else ''}FIFO and has to be "
-            f"{'' if fifo else 'other than '}that",
+            f"has {shown(given)} for {where}, a {_KINDS[not fifo]} queue where AWS wants a {_KINDS[fifo]} one",
             hint=f"make it with fifo={fifo}, or write True for one of its own",
         )
-    return queue
+    return cast("Queue | sqs.IQueue", given)
 
 
 def _import(scope: Queue, existing: object) -> sqs.IQueue:
-    found = read_existing(scope, existing, _ARN, attribute="queue_arn", words="a CDK queue")
+    found = read_existing(scope, existing, _ARN, attribute="queue_arn")
     return sqs.Queue.from_queue_arn(scope, "Resource", found) if isinstance(found, str) else cast("sqs.IQueue", found)
 
 

@@ -121,16 +121,20 @@ def _read_target(
     }
     if kind == "function":
         within = f'{where}["function"]' if options else where
-        read["function"] = make_function(scope, f"{rule}.{name}", target, defaults, within=within, source="event")
+        also = ", a `Queue`, a `Topic` or an `EventBus`"
+        read["function"] = make_function(
+            scope, f"{rule}.{name}", target, defaults, within=within, source="event", also=also
+        )
     else:
         _check_topic(where, target)
         read[kind] = _cdk_object(target)
-    read["dead_letter_queue"] = read_dead_letter_queue(
+    dead_letters = read_dead_letter_queue(
         f'{where}["dead_letter_queue"]',
         options.get("dead_letter_queue"),
         fifo=False,
         make_in=(scope, f"{rule}.{name}.DeadLetterQueue"),
     )
+    read["dead_letter_queue"] = queue_of(dead_letters)
     return ReadTarget(**read)
 
 
@@ -152,7 +156,7 @@ def _check_topic(where: str, target: object) -> None:
     if topic is not None and (target.fifo if isinstance(target, Topic) else bool(topic.fifo)):
         raise PropProblem(
             "target-kind",
-            f"has the FIFO topic `{topic.node.path}` as {where}: EventBridge delivers to topics that are not FIFO",
+            f"has the FIFO topic {shown(target)} as {where}: EventBridge delivers to standard topics only",
             hint="send the events to a FIFO queue with a message_group_id",
         )
 

@@ -11,6 +11,7 @@ from constructs import Construct
 
 from skykite.constructs.base import construct_errors
 from skykite.constructs.blame import refuse
+from skykite.constructs.function_defaults import FunctionDefaults
 from skykite.constructs.program import program_of
 from skykite.model.manifest import Mode
 from skykite.model.names import StageName
@@ -20,7 +21,7 @@ APP_TAG: Final = "skykite:app"
 STAGE_TAG: Final = "skykite:stage"
 
 
-class Stack(aws_cdk.Stack):
+class Stack(FunctionDefaults, aws_cdk.Stack):
     """One CloudFormation stack; an `aws_cdk.Stack`. Any CDK construct can be made inside it.
 
     Its name is `<stage>-<app>-<id>` unless `stack_name` says otherwise; it lies in the region of kite.toml, and is

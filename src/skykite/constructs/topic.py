@@ -14,10 +14,11 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import cdk_function, make_function, read_defaults, split_consumer
+from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
 from skykite.constructs.links import has_attribute
-from skykite.constructs.names import claim_name, read_name
+from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.patterns import read_filter_policy
 from skykite.constructs.props import PropProblem, check_choice, check_known, check_type, read_flag, shown
 from skykite.constructs.props_events import Subscriber, SubscriberProps, TopicProps
@@ -30,8 +31,12 @@ if TYPE_CHECKING:
 
     from skykite.constructs.function import Function
 
-_ARN: Final = ArnKind(service="sns", pattern=re.compile(r"[A-Za-z0-9_-]+(\.fifo)?"))
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,251}")
+_ARN: Final = ArnKind(service="sns", noun="a topic", pattern=re.compile(r"[A-Za-z0-9_-]+(\.fifo)?"), example="orders")
+_NAME: Final = NameKind(
+    service="SNS",
+    pattern=re.compile(r"[A-Za-z0-9_-]{1,251}"),
+    words="up to 251 letters, digits, dashes and underscores",
+)
 _OPTIONS: Final = tuple(name for name in SubscriberProps.__annotations__ if name not in ("function", "queue"))
 _SCOPES: Final = {"message_attributes": None, "message_body": "MessageBody"}  # by default attributes
 
@@ -68,8 +73,9 @@ class Topic(SkykiteConstruct):
     - `encryption_key`: a KMS key. SNS has no encryption at rest without one
     - `existing`: instead of all about the topic itself, one that is there: its ARN, or the CDK object
 
-    SNS tries a function three times and then for hours; what the function itself fails at, Lambda repeats. Requests
-    without TLS are refused. Linking it allows publishing and offers `name` and `arn`.
+    Creates the topic and its policy, a subscription for each subscriber, and its function or the statement in its
+    queue's policy that lets this topic in. What SNS cannot deliver it tries again for 23 days; what a function fails
+    at, Lambda repeats. Requests without TLS are refused. Linking it allows publishing and offers `name` and `arn`.
 
     Raises SkykiteError at once if any of it is wrong. https://docs.aws.amazon.com/sns/latest/dg/
     """
@@ -80,6 +86,7 @@ class Topic(SkykiteConstruct):
         self._functions: dict[str, Function | lambda_.IFunction] = {}
         self._queues: dict[str, sqs.IQueue] = {}
         self._subscriptions: dict[str, sns.Subscription] = {}
+        self._endpoints: dict[str, str] = {}
         with self._checking():
             check_known(given, tuple(TopicProps.__annotations__))
             self._defaults = read_defaults(given.get("defaults"))
@@ -88,7 +95,7 @@ class Topic(SkykiteConstruct):
                 self._topic = self._make(given)
             else:
                 check_not_beside(given, ("subscribers", "defaults"))
-                found = read_existing(self, existing, _ARN, attribute="topic_arn", words="a CDK topic")
+                found = read_existing(self, existing, _ARN, attribute="topic_arn")
                 self._topic = (
                     sns.Topic.from_topic_arn(self, "Resource", found)
                     if isinstance(found, str)
@@ -160,7 +167,7 @@ class Topic(SkykiteConstruct):
                 raise PropProblem(
                     "prop-value", f"has a display_name of {len(display)} characters", hint="SNS takes 100"
                 )
-        name = read_name(given.get("name"), _NAME, suffix=".fifo" if self.fifo else "", service="SNS")
+        name = read_name(given.get("name"), _NAME, suffix=".fifo" if self.fifo else "")
         claim_name(self, "topic", name)
         return sns.Topic(
             self,
@@ -169,7 +176,7 @@ class Topic(SkykiteConstruct):
             fifo=self.fifo or None,
             content_based_deduplication=read_flag("content_based_deduplication", deduplication, default=False) or None,
             display_name=display,
-            master_key=given.get("encryption_key"),
+            master_key=read_encryption_key(given.get("encryption_key")),
             enforce_ssl=True,
         )
 
@@ -185,15 +192,18 @@ class Topic(SkykiteConstruct):
             )
         raw = read_flag(f'{where}["raw_message_delivery"]', options.get("raw_message_delivery"), default=False)
         if queue is not None:
-            self._check_queue(where, subscriber, queue)
+            self._check_queue(where, subscriber)
             config = SqsSubscription(queue).bind(self._topic)
             dead_letters = self._dead_letters(name, where, options, fifo=is_fifo(subscriber))
         else:
             self._check_function(where, raw=raw)
             within = f'{where}["function"]' if options else where
-            function = make_function(self, name, subscriber, self._defaults, within=within, source="event")
+            function = make_function(
+                self, name, subscriber, self._defaults, within=within, source="event", also=", or a `Queue`"
+            )
             config = LambdaSubscription(cdk_function(function)).bind(self._topic)
             dead_letters = self._dead_letters(name, where, options, fifo=False)
+        self._check_once(name, config.endpoint)
         policy, filter_scope = _read_filter(where, options)
         subscription = sns.Subscription(
             self._scope_of(config),
@@ -217,12 +227,12 @@ class Topic(SkykiteConstruct):
         else:
             self._functions[name] = function
 
-    def _check_queue(self, where: str, subscriber: object, queue: sqs.IQueue) -> None:
+    def _check_queue(self, where: str, subscriber: object) -> None:
         if is_fifo(subscriber) and not self.fifo:
             raise PropProblem(
                 "subscriber-kind",
-                f"has the FIFO queue `{queue.node.path}` as {where}, which SNS refuses: the topic has no order to keep",
-                hint="add fifo=True to the topic, or subscribe a queue that is not FIFO",
+                f"has the FIFO queue {shown(subscriber)} as {where}, which SNS refuses: the topic has no order to keep",
+                hint="add fifo=True to the topic, or subscribe a standard queue",
             )
 
     def _check_function(self, where: str, *, raw: bool) -> None:
@@ -240,13 +250,24 @@ class Topic(SkykiteConstruct):
                 hint='a function finds the message in event["Records"][0]["Sns"]["Message"]',
             )
 
+    def _check_once(self, name: str, endpoint: str) -> None:
+        """SNS knows a subscriber by its address, and keeps one subscription of each."""
+        other = self._endpoints.setdefault(endpoint, name)
+        if other != name:
+            raise PropProblem(
+                "subscriber-twice",
+                f"has one and the same subscriber as `{other}` and as `{name}`, which is one to SNS",
+                hint="keep one; a filter_policy can take several values of a key",
+            )
+
     def _dead_letters(self, name: str, where: str, options: Mapping[str, Any], *, fifo: bool) -> sqs.IQueue | None:
-        return read_dead_letter_queue(
+        queue = read_dead_letter_queue(
             f'{where}["dead_letter_queue"]',
             options.get("dead_letter_queue"),
             fifo=fifo,
             make_in=(self, f"{name}.DeadLetterQueue"),
         )
+        return queue_of(queue)
 
     def _scope_of(self, config: sns.TopicSubscriptionConfig) -> Any:
         """Where the subscription goes: of what is in another stack, there, because the permission is there too, and two

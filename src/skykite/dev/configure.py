@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -9,13 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skykite.dev.function_files import FunctionFiles
 from skykite.errors import SkykiteError
 from skykite.model.find_function import find_function
 from skykite.model.invocation import FunctionConfig, parse_handler
 from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
-from skykite.model.source import dependency_files, select
+from skykite.model.source import copied_sources, dependency_files, select
 
 if TYPE_CHECKING:
     from skykite.aws import FunctionState
@@ -63,12 +65,13 @@ def configure_functions(
     variables: Mapping[str, str],
     own: Mapping[FunctionId, Mapping[str, str]],
     translate: Callable[[str], str],
+    files: Mapping[FunctionId, FunctionFiles],
 ) -> tuple[FunctionConfig, ...]:
     """One `FunctionConfig` per live function, with the environment it was deployed with.
 
     `variables`, and those of its `own`, stand in for what Lambda adds: region, the role's keys, and the endpoint of the
     embedded cloud. What the stub is told is not part of a function's environment.
-    `translate` turns URLs that only exist in the cloud into local ones.
+    `translate` turns URLs that only exist in the cloud into local ones. `files` are beside a function's code.
     """
     configs = []
     for entry in live_functions(manifest):
@@ -78,6 +81,10 @@ def configure_functions(
         handler = parse_handler(entry.handler)
         inside = (project_root / handler.path).relative_to(import_root).as_posix()
         environment = {name: translate(value) for name, value in state.environment.items() if name != STUB_VARIABLE}
+        beside = files.get(entry.id, FunctionFiles())
+        searched = [path for path in (environment.get("PYTHONPATH"), *map(str, beside.search)) if path]
+        if searched:
+            environment["PYTHONPATH"] = os.pathsep.join(searched)
         configs.append(
             FunctionConfig(
                 id=entry.id,
@@ -89,12 +96,20 @@ def configure_functions(
                 runtime=entry.runtime,
                 memory_mb=entry.memory_mb,
                 timeout_s=float(entry.timeout_s),
-                environment={**variables, **own.get(entry.id, {}), **environment},
+                environment={**variables, **own.get(entry.id, {}), **_logging(state), **environment},
                 region=manifest.region,
                 source=str(entry.location) if entry.location else None,
+                task_root=beside.task_root,
+                copied=beside.copied,
             )
         )
     return tuple(configs)
+
+
+def _logging(state: FunctionState) -> dict[str, str]:
+    """What Lambda says of where and how a function logs."""
+    told = {"AWS_LAMBDA_LOG_GROUP_NAME": state.log_group, "AWS_LAMBDA_LOG_FORMAT": state.log_format}
+    return {name: value for name, value in told.items() if value}
 
 
 def resource_names(
@@ -116,11 +131,15 @@ def bundled_sources(manifest: Manifest, project_root: Path) -> frozenset[Path]:
     Files, and the folders they are in, where a new file would show. I/O: lists the import roots.
     """
     found: set[Path] = set()
-    for root in {asset.bundle.import_root for stack in manifest.stacks for asset in stack.assets if asset.bundle}:
+    bundles = {asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle}
+    for root in {bundle.import_root for bundle in bundles}:
         import_root = project_root / root
         files = [file.location for file in select(import_root, project_root)]
         found.update(files, dependency_files(import_root, project_root))
         found.update(file.parent for file in files)
+    for bundle in bundles:
+        files = [file.location for file in copied_sources(bundle.copied, project_root)]
+        found.update(files, (file.parent for file in files))
     return frozenset(found)
 
 

@@ -8,14 +8,17 @@ I/O: Lambda and CloudFormation through the session.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skykite.dev.configure import configure_functions, live_functions
+from skykite.dev.function_files import FunctionFiles, function_files
 from skykite.errors import SkykiteError
 from skykite.model.invocation import Failed, FunctionConfig, Invocation, Outcome, Report
+from skykite.model.locations import cache_directory
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import FunctionId
 from skykite.runtime import Runtime
@@ -38,6 +41,8 @@ class DevFunctions:
         self._variables: Mapping[str, str] = {}
         self._own: dict[FunctionId, Mapping[str, str]] = {}
         self._states: dict[FunctionId, FunctionState] = {}
+        self._files: dict[FunctionId, FunctionFiles] = {}
+        self._cache = cache_directory(os.environ) / "tasks"
         self._looking = asyncio.Lock()
 
     @property
@@ -45,10 +50,14 @@ class DevFunctions:
         """Of those that are configured."""
         return self._states
 
-    def expect(self, manifest: Manifest, *, aws: AwsSession, variables: Mapping[str, str]) -> None:
+    def expect(self, manifest: Manifest, assembly: Path, *, aws: AwsSession, variables: Mapping[str, str]) -> None:
         """Before a deployment: what may be invoked from now on. `variables` stand in for what Lambda itself adds to a
-        function's environment."""
+        function's environment. Raises `task-folder` where files cannot be put beside a function's code."""
         self._manifest, self._aws, self._variables = manifest, aws, variables
+        self._files = {
+            entry.id: function_files(entry, assembly=assembly, project_root=self._project_root, cache=self._cache)
+            for entry in live_functions(manifest)
+        }
 
     async def settle(self, manifest: Manifest, names: Mapping[FunctionId, str]) -> tuple[FunctionConfig, ...]:
         """After a deployment: exactly these functions, as Lambda has them now. `names` are physical."""
@@ -132,6 +141,7 @@ class DevFunctions:
             variables=self._variables,
             own=self._own,
             translate=self.translate,
+            files=self._files,
         )
         await self._runtime.configure(configs)
         return configs

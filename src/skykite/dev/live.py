@@ -20,6 +20,7 @@ from skykite.cloud import translate_urls
 from skykite.dev.clouds import CloudOfLive
 from skykite.dev.configure import deployed_part, live_functions, resource_names
 from skykite.dev.freshness import GatedInvoker
+from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.errors import SkykiteError
@@ -72,7 +73,7 @@ class LivePlace:
             await deployer.agree_to_replace(manifest)
         api = await deployer.event_api()
         await self._begin_credentials(manifest, api)
-        self._functions.expect(manifest, aws=self._aws, variables=self._variables())
+        self._functions.expect(manifest, assembly, aws=self._aws, variables=self._variables())
         bridge = await self._begin_bridge(api)
         bridge.serve([entry.id for entry in live_functions(manifest)])
         notices: list[Notice] = []
@@ -201,7 +202,7 @@ class LivePlace:
             },
             live=live,
             runtimes=tuple(config.runtime for config in configs),
-            notices=tuple(notices),
+            notices=(*notices, *absent_notices(manifest)),
         )
 
     async def keep(self) -> None:

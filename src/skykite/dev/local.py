@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, cloud_environment, translate_urls
 from skykite.dev.configure import deployed_part, live_functions, resource_names
 from skykite.dev.freshness import FrontGate, GatedInvoker
+from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
 from skykite.dev.place import DevMode, Served, Surroundings
@@ -89,7 +90,7 @@ class LocalPlace:
             project_root=surroundings.project_root,
             state=surroundings.state,
         )
-        self._functions.expect(manifest, aws=self._aws, variables=_variables(self.address))
+        self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
         deployed = await deployer.deploy(manifest, assembly, build=surroundings.options.build)
         return await self._serve(manifest, deployed)
 
@@ -130,7 +131,7 @@ class LocalPlace:
             },
             live=tuple(entry.id for entry in live),
             runtimes=tuple(config.runtime for config in configs),
-            notices=unserved_notices(manifest),
+            notices=(*unserved_notices(manifest), *absent_notices(manifest)),
         )
 
     def templates(self, assembly: Path) -> Path:

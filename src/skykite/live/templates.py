@@ -3,10 +3,11 @@
 In: templates whose live functions have the stub's code, and the stage. Out: other templates, and notices. Pure.
 
 Added to each live function: the variable that tells its stub where it belongs, and the longest time Lambda gives, since
-the function's own is kept where it runs. To its role: what the stub needs and no more, and the developer among those
-who may assume it, unless functions run with the developer's own credentials. A queue of the app that feeds one hides
-its messages for as long as a stub may take: Lambda takes no mapping otherwise. `kite deploy` deploys the templates
-without any of it.
+the function's own is kept where it runs. Taken from it: its VPC, from where the stub might not reach AWS, and its
+layers, which are for code that runs elsewhere. Added to its role: what the stub needs and no more, and the developer
+among those who may assume it, unless functions run with the developer's own credentials. A queue of the app that feeds
+one hides its messages for as long as a stub may take: Lambda takes no mapping otherwise. `kite deploy` deploys the
+templates without any of it.
 """
 
 from __future__ import annotations
@@ -122,6 +123,8 @@ class _Opener:
         )
         _check_size(variables, entry)
         self._open_role(address, entry)
+        for name in ("VpcConfig", "Layers"):
+            properties.pop(name, None)
         if why_not is None:
             properties["Timeout"] = _STUB_TIMEOUT
             return None

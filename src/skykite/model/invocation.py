@@ -67,6 +67,8 @@ class FunctionConfig:
     environment: dict[str, str] = field(repr=False)  # as deployed, and for the role: region, credentials, endpoint
     region: str
     source: str | None = None  # where the user defined it: `stacks/notes.py:12`
+    task_root: Path | None = None  # where it finds its files, if that is not the import root
+    copied: tuple[Path, ...] = ()  # files and folders that are in its zip too
     frozen: bool = False  # the files below `import_root` never change: nothing is checked, and Python may cache them
 
 

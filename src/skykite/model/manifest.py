@@ -93,6 +93,15 @@ class StackEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerEntry:
+    """A layer of a function. `name` is its construct's path or its ARN; `source` where its files are in the assembly
+    directory, a folder or a zip, if they are part of the app."""
+
+    name: str
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionEntry:
     """One Lambda function, as the user defined it, whatever a live one is deployed with. `handler` and `import_root`
     are `None` for functions made by plain CDK: those always run as deployed."""
@@ -107,6 +116,9 @@ class FunctionEntry:
     live: bool
     handler: str | None = None  # `functions/notes.get`, relative to the project root
     import_root: str | None = None  # relative to the project root, `.` for the root itself
+    copied: tuple[CopiedFile, ...] = ()
+    layers: tuple[LayerEntry, ...] = ()
+    vpc: bool = False
     location: SourceLocation | None = None
 
 

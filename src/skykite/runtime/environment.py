@@ -63,7 +63,7 @@ def function_environment(
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{now:%Y/%m/%d}/[$LATEST]{worker}",
         "AWS_REGION": config.region,
         "LAMBDA_RUNTIME_DIR": str(Path(__file__).parent),
-        "LAMBDA_TASK_ROOT": str(config.import_root),
+        "LAMBDA_TASK_ROOT": str(config.task_root or config.import_root),
         "_HANDLER": str(config.handler),
         **config.environment,
     }

@@ -143,6 +143,8 @@ def configure_frame(
                 "environment": dict(environment),
                 "arn": config.arn,
                 "frozen": config.frozen,
+                "task_root": str(config.task_root or config.import_root),
+                "copied": [str(path) for path in config.copied],
                 "nonce": nonce,
                 "end_mark": end_mark,
                 "debugger": debugger,

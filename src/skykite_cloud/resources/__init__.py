@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skykite_cloud.resources import eventapis, mappings
+from skykite_cloud.resources import cdkresources, eventapis, mappings, networks
 from skykite_cloud.resources.checked import checked_handlers, note_updates
 from skykite_cloud.resources.schemas import schema_of
 from skykite_cloud.resources.types import handlers_by_type, replacing_by_type, rules_by_type
@@ -25,6 +25,8 @@ def install() -> None:
         _wrap_handlers(provisioners)
 
     when_imported("ministack.services.cloudformation.provisioners", change)
+    when_imported("ministack.services.cloudformation.stacks", _keep_on_loop)
+    when_imported("ministack.services.cloudformation.engine", _name_missing_attributes)
 
 
 def _add_types(provisioners: Any) -> None:
@@ -32,7 +34,8 @@ def _add_types(provisioners: Any) -> None:
     handlers.update(handlers_by_type())
     handlers[eventapis.KEY] = eventapis.keys_of_event_apis(handlers[eventapis.KEY])
     provisioners._REPLACING_PROPERTIES.update(replacing_by_type())
-    provisioners._STACK_TAG_PROPERTY[mappings.MAPPING] = ("Tags", "list")
+    for name in (mappings.MAPPING, networks.EIP, networks.NAT):
+        provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "list")
     provisioners._STACK_TAG_PROPERTY.update(dict.fromkeys(eventapis.HANDLERS, ("Tags", "list")))
 
 
@@ -43,3 +46,23 @@ def _wrap_handlers(provisioners: Any) -> None:
         if schema is not None:
             provisioners._RESOURCE_HANDLERS[name] = checked_handlers(name, schema, rules.get(name), handlers)
     provisioners._update_resource = note_updates(provisioners._update_resource)
+
+
+def _keep_on_loop(stacks: Any) -> None:
+    """What is done here needs no thread to wait on: MiniStack waits for a custom resource's function on one."""
+    on_thread = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda name: name not in cdkresources.HANDLERS and on_thread(name)
+
+
+def _name_missing_attributes(engine: Any) -> None:
+    """Tell an attribute that only the embedded cloud lacks from one that AWS lacks too."""
+    unknown = engine._unknown_attribute_message
+
+    def message(resource: dict[str, Any], logical_id: str, attribute: str) -> str:
+        name = resource.get("ResourceType") or ""
+        schema = schema_of(name)
+        if schema is not None and attribute in schema.attributes:
+            return f"The embedded cloud does not support the attribute {attribute} of {name}"
+        return str(unknown(resource, logical_id, attribute))
+
+    engine._unknown_attribute_message = message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape
@@ -45,12 +46,17 @@ def apply_dropped(name: str, properties: Properties, old: Properties) -> None:
         ("LifecycleConfiguration", _lifecycle, s3._put_bucket_lifecycle, s3._delete_bucket_lifecycle),
         ("OwnershipControls", _ownership, s3._put_bucket_ownership_controls, s3._delete_bucket_ownership_controls),
         ("Tags", _tags, s3._put_bucket_tagging, s3._delete_bucket_tagging),
+        ("LoggingConfiguration", _logging, s3._put_bucket_logging, _stop_logging),
     )
     for key, to_tree, put, delete in calls:
         if properties.get(key):
             expect_success(f"The configuration {key}", put(name, _xml(to_tree(properties[key]))))
         elif key in old:
             delete(name)
+    canned = properties.get("AccessControl") or ("Private" if "AccessControl" in old else None)
+    if canned:
+        acl = "-".join(re.findall("[A-Z][a-z]*", canned)).lower()
+        expect_success("PutBucketAcl", s3._put_bucket_acl(name, b"", {"x-amz-acl": acl}))
     versioning = properties.get("VersioningConfiguration") or {}
     status = versioning.get("Status") or ("Suspended" if "VersioningConfiguration" in old else None)
     if status:
@@ -115,6 +121,19 @@ def _filter(rule: Properties) -> list[Tree]:
 def _ownership(value: Properties) -> Tree:
     rules: list[Tree] = [("Rule", [("ObjectOwnership", rule["ObjectOwnership"])]) for rule in value["Rules"]]
     return ("OwnershipControls", rules)
+
+
+def _logging(value: Properties) -> Tree:
+    """Kept and answered; nothing is written to it here."""
+    target: list[Tree] = [("TargetBucket", str(value.get("DestinationBucketName", "")))]
+    target.append(("TargetPrefix", str(value.get("LogFilePrefix", ""))))
+    return ("BucketLoggingStatus", [("LoggingEnabled", target)])
+
+
+def _stop_logging(name: str) -> None:
+    from ministack.services import s3
+
+    s3._bucket_logging_config.pop(name, None)
 
 
 def _tags(value: list[Properties]) -> Tree:

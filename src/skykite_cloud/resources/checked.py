@@ -54,6 +54,7 @@ class _Checked:
         self._schema = schema
         self._rules = rules
         self._handlers = handlers
+        self._consumed = rules.consumed if rules else None
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Attributes]:
         updated = _updated.get()
@@ -102,12 +103,10 @@ class _Checked:
 
     def _check_before(self, logical_id: str, properties: Properties) -> None:
         check_names(self._schema, logical_id, properties, self._rules.required if self._rules else ())
-        if self._rules is None:
-            return
         for name, value in properties.items():
-            if name not in self._rules.consumed and not asks_for_nothing(value):
+            if self._consumed is not None and name not in self._consumed and not asks_for_nothing(value):
                 raise self._unsupported((name,))
-        for before in self._rules.before:
+        for before in self._rules.before if self._rules else ():
             before(properties)
 
     def _apply_dropped(
@@ -121,9 +120,9 @@ class _Checked:
         for path, value in recorded.unread(self._schema.properties):
             if asks_for_nothing(value) or value in _values_at(old, path):
                 continue
-            if self._rules is None and is_inert(self._name, path):
+            if self._consumed is None and is_inert(self._name, path):
                 continue
-            if self._rules is not None and (len(path) == 1 or is_label(path)):
+            if self._consumed is not None and (len(path) == 1 or is_label(path)):
                 continue  # listed as consumed
             raise self._unsupported(path)
 

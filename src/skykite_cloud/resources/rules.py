@@ -19,14 +19,15 @@ class PropertyError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeRules:
-    """`consumed` have their effect here; what else AWS has is refused. `required` are needed beside AWS's own.
+    """`consumed` have their effect here; what else AWS has is refused. `None`: what the handler and `after` read is
+    consumed, as for types without rules. `required` are needed beside AWS's own.
 
     `fill` gives properties that AWS would fill in, from the logical id, the properties and the stack's name.
     `before` and `before_create` check values; each of `after` applies what MiniStack's handler drops, given the
     physical id, the properties and the previous ones, and may return attributes for Fn::GetAtt.
     """
 
-    consumed: frozenset[str]
+    consumed: frozenset[str] | None
     required: tuple[str, ...] = ()
     fill: Fill | None = None
     before: tuple[Before, ...] = ()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from skykite_cloud.resources.rules import Properties, PropertyError, expect_success
+from skykite_cloud.resources.rules import Properties, PropertyError, TypeRules, expect_success, names
+
+GLOBAL = "AWS::DynamoDB::GlobalTable"
 
 
 def check_keys(properties: Properties) -> None:
@@ -42,6 +44,39 @@ def apply_dropped(name: str, properties: Properties, old: Properties) -> None:
         expect_success("UpdateTable", dynamodb._update_table({"TableName": name, **changes}))
 
 
+def check_replicas(properties: Properties) -> None:
+    """A global table has one replica here: the region it is made in."""
+    from ministack.core.responses import get_region
+
+    regions = [replica["Region"] for replica in properties["Replicas"]]
+    if regions != [get_region()]:
+        raise PropertyError(
+            f"The embedded cloud does not support Replicas of {GLOBAL} in other regions: {', '.join(regions)}"
+        )
+
+
+def apply_dropped_global(name: str, properties: Properties, old: Properties) -> dict[str, Any]:
+    """What MiniStack's handler drops, most of which stands with the replica."""
+    from ministack.services import dynamodb
+
+    (replica,), (before, *_) = properties["Replicas"], (old.get("Replicas") or [{}])
+    replica["Region"]
+    _apply_ttl(dynamodb, name, properties.get("TimeToLiveSpecification"), old.get("TimeToLiveSpecification"))
+    apply_dropped(name, _of_replica(replica), _of_replica(before))
+    protected = replica.get("DeletionProtectionEnabled", False)
+    if protected != before.get("DeletionProtectionEnabled", False):
+        given = {"TableName": name, "DeletionProtectionEnabled": protected}
+        expect_success("UpdateTable", dynamodb._update_table(given))
+    table = dynamodb._tables[name]
+    tags = replica.get("Tags") or []
+    dynamodb._tags[table["TableArn"]] = [{"Key": tag["Key"], "Value": tag["Value"]} for tag in tags]
+    return {"Arn": table["TableArn"], "TableId": table["TableId"]}
+
+
+def _of_replica(replica: Properties) -> Properties:
+    return {name: replica[name] for name in ("PointInTimeRecoverySpecification", "TableClass") if name in replica}
+
+
 def _apply_ttl(dynamodb: Any, name: str, new: Properties | None, old: Properties | None) -> None:
     if new == old:
         return
@@ -55,3 +90,16 @@ def _sse(specification: Properties) -> dict[str, Any]:
     """CloudFormation's spelling of it into DynamoDB's."""
     given = {key: value for key, value in specification.items() if key != "SSEEnabled"}
     return {"Enabled": specification.get("SSEEnabled", False), **given}
+
+
+RULES = {
+    GLOBAL: TypeRules(
+        consumed=names(
+            "AttributeDefinitions BillingMode GlobalSecondaryIndexes KeySchema LocalSecondaryIndexes Replicas "
+            "SSESpecification StreamSpecification TableName TimeToLiveSpecification"
+        ),
+        required=("KeySchema",),
+        before=(check_keys, check_replicas),
+        after=(apply_dropped_global,),
+    )
+}

@@ -9,9 +9,14 @@ from skykite_cloud.resources import (
     apis,
     buckets,
     buses,
+    cdkresources,
     eventapis,
     functions,
+    groups,
+    loadbalancers,
     mappings,
+    networks,
+    parameters,
     queues,
     releases,
     roles,
@@ -22,13 +27,26 @@ from skykite_cloud.resources import (
 )
 from skykite_cloud.resources.rules import Handlers, TypeRules, names
 
-_PARTS = (buses, mappings, queues, releases, schedules, streams, topics)
-_MAKERS = (buses, eventapis, mappings, schedules)
+_PARTS = (
+    buses,
+    groups,
+    loadbalancers,
+    mappings,
+    networks,
+    parameters,
+    queues,
+    releases,
+    schedules,
+    streams,
+    tables,
+    topics,
+)
+_MAKERS = (buses, eventapis, groups, mappings, networks, schedules)
 
 
 def handlers_by_type() -> dict[str, Handlers]:
     """Handlers in place of MiniStack's, or of types that it does not have."""
-    return {name: handlers for part in _MAKERS for name, handlers in part.HANDLERS.items()}
+    return {name: handlers for part in (*_MAKERS, cdkresources) for name, handlers in part.HANDLERS.items()}
 
 
 def replacing_by_type() -> dict[str, tuple[str, ...]]:
@@ -122,8 +140,9 @@ def rules_by_type() -> dict[str, TypeRules]:
         ),
         "AWS::S3::Bucket": TypeRules(
             consumed=names(
-                "BucketEncryption BucketName CorsConfiguration LifecycleConfiguration NotificationConfiguration "
-                "OwnershipControls PublicAccessBlockConfiguration Tags VersioningConfiguration WebsiteConfiguration"
+                "AccessControl BucketEncryption BucketName CorsConfiguration LifecycleConfiguration "
+                "LoggingConfiguration NotificationConfiguration OwnershipControls PublicAccessBlockConfiguration Tags "
+                "VersioningConfiguration WebsiteConfiguration"
             ),
             after=(buckets.apply_dropped,),
         ),

@@ -18,8 +18,8 @@ from kit.wheels import make_wheel
 from skykite.bundle import Bundler
 from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
-from skykite.model.manifest import AssetEntry, BundleEntry
-from skykite.model.source import bundle_files, dependency_files, source_hash
+from skykite.model.manifest import AssetEntry, BundleEntry, CopiedFile
+from skykite.model.source import bundle_files, copied_sources, dependency_files, source_hash
 
 Architecture = Literal["x86_64", "arm64"]
 
@@ -235,3 +235,44 @@ async def test_what_lambda_would_refuse_for_its_size_is_refused_here(bench: Benc
     assert raised.value.code == "bundle-too-large"
     assert raised.value.message == "the code of `.` with its packages has 251 MB unpacked; Lambda takes 250 MB"
     assert (raised.value.context or "").splitlines()[0] == " 251 MB data"
+
+
+async def test_copied_files_are_where_they_are_to_be_and_name_the_zip(bench: Bench) -> None:
+    bench.write("services/orders/requirements.txt", "")
+    bench.write("services/orders/main.py", "")
+    bench.write("shared/words/a.txt", "a")
+    bench.write("shared/words/.hidden", "")
+    bench.write("shared/.env.example", "B=1")
+    copied = (
+        CopiedFile(source="shared/words", to="data/words"),
+        CopiedFile(source="shared/.env.example", to="example.env"),
+    )
+
+    def asset() -> AssetEntry:
+        return bench.asset(root="services/orders", copied=copied)
+
+    first = asset()
+    assert await bench.users_files(first) == ["data/words/a.txt", "example.env", "main.py", "requirements.txt"]
+    bench.write("shared/words/a.txt", "b")
+    assert asset().key != first.key, "a changed file is not deployed"
+    assert (await bench.build(asset())).read("data/words/a.txt") == b"b"
+    assert [file.path for file in copied_sources((CopiedFile(source="shared/words", to=""),), bench.project)] == [
+        "a.txt"
+    ]
+
+
+async def test_hooks_have_the_last_word_on_the_zip_and_say_why_they_failed(bench: Bench) -> None:
+    bench.write("big.txt", "x")
+    hooks = ("rm big.txt", 'basename "$KITE_PROJECT" > made.txt')
+    asset = bench.asset(after_build=hooks)
+    assert asset.key != bench.asset().key
+    archive = await bench.build(asset)
+    assert "big.txt" not in archive.namelist()
+    assert archive.read("made.txt") == b"project\n"
+    assert (bench.project / "big.txt").exists(), "the project's own file is gone"
+
+    with pytest.raises(SkykiteError) as raised:
+        await bench.build(bench.asset(after_build=("echo so sorry; exit 7",)))
+    assert (raised.value.code, raised.value.context) == ("hook-failed", "so sorry")
+    assert raised.value.message == "the hook `echo so sorry; exit 7`, run after the build, ended with status 7"
+    assert await bench.users_files() == ["big.txt", "functions/hello.py"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kit.live_stage import opened
 from kit.stacks import Built, build, load_cdk, write_project
 from kit.templates import template_errors
 
@@ -16,6 +17,7 @@ load_cdk()
 import aws_cdk  # noqa: E402
 from aws_cdk import aws_ec2 as ec2  # noqa: E402
 from aws_cdk import aws_events as events  # noqa: E402
+from aws_cdk import aws_lambda as lambda_  # noqa: E402
 from aws_cdk import aws_logs as logs  # noqa: E402
 from aws_cdk import aws_sns as sns  # noqa: E402
 from aws_cdk import aws_sqs as sqs  # noqa: E402
@@ -137,6 +139,36 @@ def test_a_function_in_a_vpc_has_its_subnets_and_groups(project: Path) -> None:
     assert template_errors(built.directory) == []
 
 
+def test_what_layers_are_made_of_is_in_the_manifest_and_stubs_have_neither_them_nor_a_vpc(project: Path) -> None:
+    def define(app: App) -> None:
+        tools = lambda_.LayerVersion(
+            Stack(app, "Tools"), "Layer", code=lambda_.Code.from_asset(str(project / "layers/tools"))
+        )
+        stack = Stack(app, "NotesStack")
+        vpc = ec2.Vpc(stack, "Vpc", nat_gateways=0, max_azs=2)
+        for name, live in (("Worker", True), ("Deployed", False)):
+            Function(
+                stack,
+                name,
+                "functions/notes.get",
+                layers=[LAYER, tools],
+                vpc=vpc,
+                vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
+                live=live,
+            )
+
+    built = build(project, define, mode="live")
+    worker, deployed = (entry for entry in built.manifest.functions if entry.handler)
+    assert worker.vpc
+    other, own = worker.layers
+    assert (other.name, other.source) == (LAYER, None)
+    assert own.name == "Tools/Layer"
+    assert (built.directory / str(own.source) / "python/tools.py").is_file()
+    template = opened(built).templates[worker.stack]["Resources"]
+    assert {"VpcConfig", "Layers"} <= template[deployed.logical_id]["Properties"].keys()
+    assert not {"VpcConfig", "Layers"} & template[worker.logical_id]["Properties"].keys()
+
+
 def test_outcomes_go_where_they_are_to_go_and_the_function_may_send_there_and_no_more(project: Path) -> None:
     def define(app: App) -> None:
         stack = Stack(app, "NotesStack")
@@ -237,3 +269,36 @@ def test_what_calls_a_function_calls_the_instances_that_are_kept_ready(project: 
 
 def _versions(built: Built) -> set[str]:
     return {name for name, one in built.template()["Resources"].items() if one["Type"] == "AWS::Lambda::Version"}
+
+
+def test_defaults_of_app_and_stack_are_what_functions_are_made_with(project: Path) -> None:
+    def define(app: App) -> None:
+        app.set_default_function_props(
+            memory_size=256, timeout=7, environment={"AA": "app", "BB": "app"}, permissions=["s3:GetObject"]
+        )
+        stack, other = Stack(app, "NotesStack"), Stack(app, "Notes")
+        stack.set_default_function_props(memory_size=512, environment={"BB": "stack"})
+        Function(stack, "Early", "functions/notes.get")
+        orders = sqs.Queue(stack, "Orders")
+        app.add_default_link(orders)
+        stack.add_default_permissions("ses:SendEmail")
+        app.add_default_environment({"CC": "late"})
+        Api(stack, "Api", routes={"GET /": {"handler": "functions/notes.get", "timeout": 9}})
+        Function(other, "Other", "functions/notes.create", memory_size=1024)
+
+    built = build(project, define)
+    early, late = function_of(built, "NotesStack/Early"), function_of(built, "NotesStack/Api/GET --")
+    assert (early["MemorySize"], early["Timeout"], late["MemorySize"], late["Timeout"]) == (512, 7, 512, 9)
+    own = {"KITE_APP": "notes", "KITE_STAGE": "alice"}
+    assert early["Environment"]["Variables"] == {**own, "AA": "app", "BB": "stack"}
+    assert sorted(late["Environment"]["Variables"]) == sorted([*own, "AA", "BB", "CC", "KITE_RESOURCE_Orders"])
+    actions = [
+        [statement["Action"] for statement in policy["Properties"]["PolicyDocument"]["Statement"]]
+        for policy in built.resources("AWS::IAM::Policy")
+    ]
+    assert actions[0] == ["s3:GetObject"]
+    assert actions[1][0] == ["s3:GetObject", "ses:SendEmail"]
+    assert "sqs:SendMessage" in actions[1][1]
+    (other,) = built.resources("AWS::Lambda::Function", "Notes")
+    assert (other["Properties"]["MemorySize"], other["Properties"]["Timeout"]) == (1024, 7)
+    assert other["Properties"]["Environment"]["Variables"]["BB"] == "app", "another stack's defaults"

@@ -148,6 +148,13 @@ OTHERS = {
     "output value": "stack.add_outputs(Api=notes)",
     "stack name": 'Stack(app, "Notes_Stack")',
     "stack region": 'Stack(app, "Other", env={"region": "us-east-1"})',
+    "defaults after a function": 'Function(stack, "F", "functions/notes.get"); '
+    "app.set_default_function_props(memory_size=512)",
+    "unknown default": "stack.set_default_function_props(memory=512)",
+    "wrong default": "app.set_default_function_props(timeout=0)",
+    "default permission": 'app.add_default_permissions("s3")',
+    "default environment": 'app.add_default_environment({"AWS_REGION": "x"})',
+    "default link": "stack.add_default_link(stack)",
     "live credentials": 'app.live_credentials = "develop"',
     "not in an app": 'Table(__import__("aws_cdk").App(), "T")',
     "no scope": 'Table("T", "Notes", fields={})',

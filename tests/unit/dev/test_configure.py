@@ -5,6 +5,7 @@ from pathlib import Path
 
 from skykite.aws import FunctionState
 from skykite.dev.configure import configure_functions, deployed_part, live_functions
+from skykite.dev.function_files import FunctionFiles
 from skykite.model.manifest import FunctionEntry, HttpApiEntry, Manifest, RouteEntry, SourceLocation
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
 
@@ -54,6 +55,8 @@ STATE = FunctionState(
     code_sha256="",
     state="Active",
     last_update="Successful",
+    log_group="alice-notes-GetLogs",
+    log_format="JSON",
 )
 
 
@@ -71,13 +74,18 @@ def test_a_worker_gets_the_deployed_environment_with_local_urls_and_the_handler_
         variables={"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
         own={GET: {"AWS_ACCESS_KEY_ID": "AKIA"}, FunctionId("a"): {"AWS_ACCESS_KEY_ID": "other"}},
         translate=lambda text: text.replace("https://abc.example", "http://127.0.0.1:4000"),
+        files={GET: FunctionFiles(search=(ROOT / "layer",), task_root=ROOT / "task", copied=(ROOT / "words.txt",))},
     )
     assert config.environment == {
         "AWS_ACCESS_KEY_ID": "AKIA",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         "AWS_REGION": "mine",
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "alice-notes-GetLogs",
+        "PYTHONPATH": str(ROOT / "layer"),
         "URL": "http://127.0.0.1:4000/x",
     }
+    assert (config.task_root, config.copied) == (ROOT / "task", (ROOT / "words.txt",))
     assert (str(config.handler), config.import_root) == ("functions/notes.get", ROOT / "backend")
     assert (config.name, config.arn) == (STATE.name, STATE.arn)
     assert (config.timeout_s, config.source) == (7.0, "stacks/notes.py:12")

@@ -129,7 +129,10 @@ def told(made: LiveTemplates, logical_id: str = "Function") -> dict[str, Any]:
 def test_a_live_function_is_told_where_it_belongs_and_its_role_opened_to_no_more_than_that() -> None:
     own = {"PolicyName": "Mine", "PolicyDocument": {"Statement": []}}
     made = opened(
-        {"Role": role(Policies=[own]), "Function": function(Environment={"Variables": {"WORD": "here"}}, Layers=["l"])}
+        {
+            "Role": role(Policies=[own]),
+            "Function": function(Environment={"Variables": {"WORD": "here"}}, Layers=["l"], VpcConfig={}, Tags=[]),
+        }
     )
 
     assert resources(made)["Role"]["Properties"] == {
@@ -138,7 +141,7 @@ def test_a_live_function_is_told_where_it_belongs_and_its_role_opened_to_no_more
     }
     properties = resources(made)["Function"]["Properties"]
     variables = properties.pop("Environment")["Variables"]
-    assert properties == function(Layers=["l"], Timeout=900)["Properties"]
+    assert properties == function(Tags=[], Timeout=900)["Properties"]
     assert variables.pop("WORD") == "here"
     assert {name: json.loads(value) for name, value in variables.items()} == {
         "KITE_LIVE": {
