@@ -156,12 +156,15 @@ class RunningCloud:
         }
         return boto3.client(service, **{**given, **options})
 
+    def serve(self, name: str, handler: Handler) -> None:
+        """Run the function of this name from now on."""
+        self.functions.handlers[name] = handler
+        self.handoff.register({one: FunctionId(one) for one in self.functions.handlers})
+
     def function(self, name: str, handler: Handler | None, **options: Any) -> str:
         """Make a Lambda function that runs `handler` by hand-off (`None`: nobody runs it). Returns its ARN."""
         if handler is not None:
-            self.functions.handlers[name] = handler
-            known = {one: FunctionId(one) for one in self.functions.handlers}
-            self.handoff.register(known)
+            self.serve(name, handler)
         given = {
             "FunctionName": name,
             "Runtime": "python3.12",

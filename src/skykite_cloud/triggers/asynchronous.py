@@ -119,6 +119,10 @@ class Asynchronous:
         self._running.discard(pending["request_id"])
         if pending["request_id"] not in self._pending:
             return
+        if ended.absent:
+            pending["throttled"] += 1
+            pending["due"] = time.time() + timing.absent_retry(pending["throttled"])
+            return
         if ended.throttled:
             pending["throttled"] += 1
             self._wait(pending, function, timing.throttled_retry(pending["throttled"]), None)

@@ -180,6 +180,10 @@ class StreamMapping:
         if not lane.batches or lane.batches[0] is not batch:
             return
         self._engine.changed()
+        if ended.absent:
+            batch.throttled += 1
+            batch.due = time.time() + timing.absent_retry(batch.throttled)
+            return
         if ended.throttled:
             batch.throttled += 1
             self._wait(batch, timing.stream_retry(batch.throttled))

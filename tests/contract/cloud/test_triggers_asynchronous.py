@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,18 @@ def test_an_alias_has_settings_of_its_own(cloud: RunningCloud) -> None:
     document = json.loads(receive(cloud, dead)["Body"])
     assert document["requestContext"]["functionArn"] == f"{arn}:live"
     assert document["responseContext"]["executedVersion"] == version
+
+
+def test_an_event_waits_uncounted_until_somebody_runs_its_function(cloud: RunningCloud) -> None:
+    cloud.function("absent", None)
+    cloud.client("lambda").put_function_event_invoke_config(FunctionName="absent", MaximumRetryAttempts=0)
+    invoke(cloud, "absent")
+    time.sleep(0.5)  # it is tried, which nothing tells
+    called = Called()
+
+    cloud.serve("absent", called)
+
+    called.wait(1)
 
 
 @pytest.fixture
