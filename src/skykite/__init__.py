@@ -13,20 +13,38 @@ if TYPE_CHECKING:
     from skykite.constructs.app import App
     from skykite.constructs.event_bus import EventBus
     from skykite.constructs.function import Function
+    from skykite.constructs.linkable import Linkable
     from skykite.constructs.queue import Queue
+    from skykite.constructs.secret import Parameter, Secret
     from skykite.constructs.stack import Stack
     from skykite.constructs.table import Table
     from skykite.constructs.topic import Topic
     from skykite.errors import SkykiteError
 
-__all__ = ["Api", "App", "EventBus", "Function", "Queue", "SkykiteError", "Stack", "Table", "Topic"]
+__all__ = [
+    "Api",
+    "App",
+    "EventBus",
+    "Function",
+    "Linkable",
+    "Parameter",
+    "Queue",
+    "Secret",
+    "SkykiteError",
+    "Stack",
+    "Table",
+    "Topic",
+]
 
 _HOMES = {
     "Api": "skykite.constructs.api",
     "App": "skykite.constructs.app",
     "EventBus": "skykite.constructs.event_bus",
     "Function": "skykite.constructs.function",
+    "Linkable": "skykite.constructs.linkable",
+    "Parameter": "skykite.constructs.secret",
     "Queue": "skykite.constructs.queue",
+    "Secret": "skykite.constructs.secret",
     "SkykiteError": "skykite.errors",
     "Stack": "skykite.constructs.stack",
     "Table": "skykite.constructs.table",

@@ -13,6 +13,7 @@ import ministack.app
 
 from skykite_cloud import assumerole, credentials, deployments, endpoints, resources, templates
 from skykite_cloud.activity import changes_state
+from skykite_cloud.authorization.authorizer import Authorizer
 from skykite_cloud.events import management
 from skykite_cloud.events.application import Events
 from skykite_cloud.executor import Executor
@@ -50,9 +51,13 @@ class Cloud:
         resources.install()
         templates.install()
         client = HandoffClient(settings.handoff) if settings.handoff else None
-        Executor(client, invoked=self._snapshots.changed).install()
+        self._credentials = credentials.RoleCredentials(settings.secret_access_key)
+        Executor(client, credentials=self._credentials, invoked=self._snapshots.changed).install()
         events = Events(publishes_a_second=settings.publishes_a_second)
-        self.application = Guard(self._behind_the_guard, events, access_key_id=settings.access_key_id)
+        self._authorizer = Authorizer(say=say) if settings.iam else None
+        self.application = Guard(
+            self._behind_the_guard, events, access_key_id=settings.access_key_id, authorizer=self._authorizer
+        )
 
     async def _behind_the_guard(self, scope: Scope, receive: Any, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -104,6 +109,11 @@ class Cloud:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def give_credentials(self, request: str, function: str, arn: str, role: str) -> None:
+        """Tell the owner the credentials of a function's role, which it runs under."""
+        variables = self._credentials.of({"FunctionName": function, "FunctionArn": arn, "Role": role})
+        self._say({"event": "credentials", "id": request, "variables": variables})
+
     def save(self) -> None:
         """The last act."""
         try:
@@ -113,6 +123,8 @@ class Cloud:
 
     def _stack_settled(self) -> None:
         self._snapshots.changed_for_good()
+        if self._authorizer is not None:
+            self._authorizer.forget_told()
         self._triggers.wake()
         self._say({"event": "settled"})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import importlib
-import secrets
 from typing import Any
 
 from ministack.core.responses import get_account_id
@@ -52,15 +51,28 @@ def is_known_key(key: str, owner: str) -> bool:
     return iam is not None and any(stored == key for _, stored in iam._access_keys.to_dict())
 
 
+def account_of(key: str) -> str:
+    """The account that an access key belongs to."""
+    evaluator = importlib.import_module("ministack.core.iam_evaluator")
+    session = importlib.import_module("ministack.services.sts")._sessions.get(key)
+    of_session = evaluator._account_from_arn(str((session or {}).get("Arn", "")))
+    try:
+        found = of_session or evaluator.find_iam_access_key_account(key)
+    except evaluator.AmbiguousAccessKeyError:
+        found = None
+    return str(found or get_account_id())
+
+
 class RoleCredentials:
     """Temporary credentials of a function's role, as AWS puts them into the function's environment.
 
     MiniStack gives functions the account's number as access key, which anybody can guess. Here each function and role
-    gets a session of its own at STS, unguessable, made once per run.
+    gets a session of its own at STS, unguessable for whoever does not know the owner's secret: the same one after a
+    restart, so that what a function was given before is still good.
     """
 
-    def __init__(self) -> None:
-        self._salt = secrets.token_hex(32)
+    def __init__(self, secret_access_key: str) -> None:
+        self._salt = hashlib.sha256(f"functions:{secret_access_key}".encode()).hexdigest()
 
     def of(self, config: dict[str, Any]) -> dict[str, str]:
         arn = config.get("FunctionArn", "")
@@ -80,6 +92,7 @@ class RoleCredentials:
                 "UserId": f"{name}:{session}",
                 "SecretAccessKey": secret,
                 "SessionToken": token,
+                "SourceFunctionArn": arn,
             },
         )
         return {"AWS_ACCESS_KEY_ID": access_key_id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}

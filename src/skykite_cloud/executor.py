@@ -69,8 +69,11 @@ class Executor:
     """Install with `install`, once, before the first request. `invoked` is called after each invocation, on any
     thread: what a function did may have to be saved."""
 
-    def __init__(self, client: HandoffClient | None, *, invoked: Callable[[], None]) -> None:
+    def __init__(
+        self, client: HandoffClient | None, *, credentials: RoleCredentials, invoked: Callable[[], None]
+    ) -> None:
         self._client = client
+        self._credentials = credentials
         self._invoked = invoked
         self._own_executor: Callable[..., Record]
         self._handle_request: Callable[..., Awaitable[Response]]
@@ -89,7 +92,7 @@ class Executor:
         lambda_svc._execute_function_dispatch = self._dispatch
         lambda_svc.handle_request = self._answer_request
         lambda_svc._invoke = self._answer_invoke
-        credentials = RoleCredentials()
+        credentials = self._credentials
         if self._client is not None and self._client.takes_deployed:
             self._deployed = DeployedFunctions(lambda_svc, credentials)
         lambda_svc.execution_credentials = credentials.of

@@ -4,7 +4,8 @@ them.
 The cloud listens on loopback, where web pages and other users' programs can reach it too. Hence: a Host that is
 neither this machine nor an AWS name it serves is refused (a page that rebinds its own name to 127.0.0.1), so is a
 browser's request on behalf of another site, and an AWS API call must be signed, by the owner of an access key that
-this cloud gave out. Permissions are not checked here; Event APIs, which come before MiniStack, look after themselves.
+this cloud gave out, who must have the permissions it takes: `authorization` says. Event APIs, which come before
+MiniStack, look after themselves.
 What AWS serves without credentials stays open: APIs behind API Gateway, function URLs, answers of custom resources,
 objects of buckets whose policy lets everybody in, and the operations that SDKs send unsigned (signing in at Cognito,
 for instance).
@@ -25,9 +26,11 @@ from urllib.parse import parse_qs, urlsplit
 import ministack.app
 from ministack.core.iam_actions import access_denied_response, unsigned_operations
 from ministack.core.responses import fix_error_content_type
-from ministack.core.router import detect_service, extract_access_key_id
+from ministack.core.router import detect_service, extract_access_key_id, extract_region
 
-from skykite_cloud.credentials import is_known_key
+from skykite_cloud.authorization.authorizer import Authorizer
+from skykite_cloud.authorization.calls import Request
+from skykite_cloud.credentials import account_of, is_known_key
 from skykite_cloud.events.application import Events
 from skykite_cloud.seams import imported
 from skykite_cloud.verification import find_problem, signs_body
@@ -52,7 +55,9 @@ _HEALTH_PATHS = ("/_ministack/health", "/_ministack/ready", "/_localstack/health
 _COGNITO_PATHS = ("/oauth2/", "/login", "/logout", "/signup", "/.well-known/")
 _OPEN_HOSTS = re.compile(r"\.(?:execute-api|lambda-url|cloudfront|appsync-api|auth)\.", re.IGNORECASE)
 _DATED = re.compile(r"/20\d\d-\d\d-\d\d/")  # how the paths of many AWS APIs begin
+_FORM = "application/x-www-form-urlencoded"
 _FORM_LIMIT = 1024 * 1024
+_INTERNAL_PATHS = ("/_ministack", "/_localstack", "/_aws", "/_skykite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,14 @@ def is_open(method: str, path: str, host: str) -> bool:
 
 
 class Guard:
-    """MiniStack's application behind the door, and beside it what serves Event APIs. `access_key_id` is the owner's."""
+    """MiniStack's application behind the door, and beside it what serves Event APIs. `access_key_id` is the owner's,
+    who may do everything. Without an `authorizer`, so may everybody else with a key."""
 
-    def __init__(self, application: Application, events: Events, *, access_key_id: str) -> None:
+    def __init__(
+        self, application: Application, events: Events, *, access_key_id: str, authorizer: Authorizer | None
+    ) -> None:
         self._application = application
+        self._authorizer = authorizer
         self._events = events
         self._access_key_id = access_key_id
         self._identity = hashlib.sha256(access_key_id.encode()).hexdigest().encode()
@@ -121,15 +130,17 @@ class Guard:
             if not is_known_key(key, self._access_key_id):
                 await _refuse_key(send, method, path, headers, query)
                 return
-            service = detect_service(method, path, headers, query)
             body = b""
-            if signs_body(headers):
+            if signs_body(headers) or headers.get("content-type", "").startswith(_FORM):
                 body, receive = await _peek(receive)
+            service = _service(method, path, headers, query, body)
             problem = find_problem(scope, query, body, service=service)
-            if problem is None:
+            if problem is not None:
+                await _respond_as(send, service, *problem, headers)
+            elif self._authorizer is None or key == self._access_key_id:
                 await self._application(scope, receive, send)
             else:
-                await _respond_as(send, service, *problem, headers)
+                await self._check_permissions(self._authorizer, key, scope, headers, receive, send, body)
             return
         host = headers.get("host", "")
         served = is_open(method, path, host) or _is_custom_domain(_without_port(host), path)
@@ -146,6 +157,58 @@ class Guard:
         else:
             await _refuse_unsigned(send, service, headers)
 
+    async def _check_permissions(
+        self,
+        authorizer: Authorizer,
+        key: str,
+        scope: Scope,
+        headers: dict[str, str],
+        receive: Receive,
+        send: Send,
+        body: bytes,
+    ) -> None:
+        """Of somebody else than the owner, with a good signature. `body` is empty if it has not been read yet."""
+        method, path = scope["method"], scope["path"]
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        if not body and (method == "POST" or _service(method, path, headers, query, body) != "s3"):
+            body, receive = await _peek(receive)
+        host = headers.get("host", "")
+        served = is_open(method, path, host) or _is_custom_domain(_without_port(host), path)
+        if served and not _is_disguised(path, headers, query | _form(body)):
+            # What anybody may call, a function may too: as the anybody it would be without its signature.
+            await self._application(scope, receive, send)
+            return
+        service = _service(method, path, headers, query, body)
+        if path.startswith(_INTERNAL_PATHS):
+            await _respond_as(send, service, "AccessDenied", "Access Denied", headers)
+            return
+        account = account_of(key)
+        request = Request(
+            service=service,
+            method=method,
+            path=path,
+            raw_path=scope["raw_path"].decode("latin-1"),
+            headers=headers,
+            query=query,
+            body=body,
+            region=extract_region(headers, query),
+            account=account,
+        )
+        refusal = authorizer.authorize(request, key, [name.decode("latin-1").lower() for name, _ in scope["headers"]])
+        if refusal is None:
+            await self._application(scope, receive, send)
+            return
+        status, content_type, answer = refusal.answer
+        await _respond(send, status, content_type, answer, refusal.headers, bodiless=method == "HEAD")
+
+
+def _service(method: str, path: str, headers: dict[str, str], query: dict[str, list[str]], body: bytes) -> str:
+    """MiniStack's name of the service that it will lead the request to: a form counts too, whatever its method."""
+    service: str = detect_service(
+        method, path, headers, ministack.app._routing_params(method, path, headers, body, query)
+    )
+    return service
+
 
 def _is_disguised(path: str, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> bool:
     """Whether this is for the AWS API or for MiniStack itself, whatever its Host or path pretend. A name of an API or
@@ -159,7 +222,7 @@ def _is_disguised(path: str, headers: Mapping[str, str], query: Mapping[str, lis
 
 def _is_form(method: str, headers: Mapping[str, str]) -> bool:
     """Whether the body may name an operation, as the AWS query protocol does."""
-    return method == "POST" and headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return method == "POST" and headers.get("content-type", "").startswith(_FORM)
 
 
 def _form(body: bytes) -> dict[str, list[str]]:
@@ -250,10 +313,19 @@ async def _respond_as(send: Send, service: str, code: str, message: str, headers
     await _respond(send, status, answer_headers.get("Content-Type", "application/json"), body)
 
 
-async def _respond(send: Send, status: int, content_type: str, body: bytes) -> None:
+async def _respond(
+    send: Send,
+    status: int,
+    content_type: str,
+    body: bytes,
+    more: Mapping[str, str] | None = None,
+    *,
+    bodiless: bool = False,
+) -> None:
     headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in (more or {}).items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"" if bodiless else body})
 
 
 async def _close(receive: Receive, send: Send) -> None:

@@ -69,6 +69,9 @@ async def _serve(settings: Settings, owner: Owner, listener: socket.socket, port
             loop.call_soon_threadsafe(stop.set)
         elif message["do"] == "snapshot":
             loop.call_soon_threadsafe(cloud.snapshot_soon, message["id"])
+        elif message["do"] == "credentials":
+            asked = (message["id"], message["function"], message["arn"], message["role"])
+            loop.call_soon_threadsafe(cloud.give_credentials, *asked)
 
     if sys.platform != "win32":
         loop.add_signal_handler(signal.SIGTERM, stop.set)

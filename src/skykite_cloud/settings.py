@@ -19,7 +19,8 @@ class Handoff:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`port` is where to listen if it is free, 0 for any. `owner` is the process id of the owner, for messages.
-    `publishes_a_second` limits each WebSocket of an Event API as AWS does; 0 lifts the limit."""
+    `publishes_a_second` limits each WebSocket of an Event API as AWS does; 0 lifts the limit. `iam` says whether
+    permissions are enforced."""
 
     directory: Path
     region: str
@@ -30,6 +31,7 @@ class Settings:
     owner: int
     handoff: Handoff | None
     publishes_a_second: int
+    iam: bool
 
 
 def parse_settings(line: str) -> Settings:

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from functools import partial
 from typing import Any, Callable, Dict, Optional
 
 from skykite_lambda import frames
@@ -21,6 +22,7 @@ from skykite_lambda.frames import Channel, ChannelClosed
 from skykite_lambda.handlers import Handler, load_handler
 from skykite_lambda.logs import LambdaHandler, Streams, install_logging
 from skykite_lambda.results import ResultEncoder, unserializable_hint
+from skykite_lambda.secret_values import STAMP_VARIABLE, VALUES
 from skykite_lambda.tracking import Tracker, package_folders
 
 _DECODE = json.JSONDecoder().decode
@@ -94,6 +96,9 @@ class _Worker:
             self._attach_debugger(config["debugger"])
         self.tracker.install(watch=not config.get("frozen", False))
         self.tracker.depend_on(config.get("copied", []))
+        stamp = environment.get(STAMP_VARIABLE)
+        if stamp:
+            VALUES.on_read = partial(self.tracker.depend_on, [stamp])
         importlib.invalidate_caches()
         return load_handler(config["handler"], root, config["project_root"])
 

@@ -24,7 +24,7 @@ from typing import Any, Protocol, TypeVar
 import boto3
 from botocore.config import Config
 
-from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer
+from skykite.cloud import CloudAddress, Denied, EmbeddedCloud, HandoffServer
 from skykite.errors import SkykiteError
 from skykite.model.events import Event
 from skykite.model.invocation import Failed, Invocation, Outcome, Report, Succeeded
@@ -95,8 +95,9 @@ class Functions:
 class RunningCloud:
     """Start with `start`, stop with `stop`; `kill` is SIGKILL."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, iam: bool = True) -> None:
         self.directory = directory
+        self.denied: list[Denied] = []
         self.functions = Functions()
         self.recorder = Recorder()
         self.address: CloudAddress | None = None
@@ -112,6 +113,8 @@ class RunningCloud:
             events=self.recorder,
             clock=RealClock(),
             ids=RealIds(),
+            iam=iam,
+            on_denied=self.denied.append,
         )
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -161,10 +164,25 @@ class RunningCloud:
         self.functions.handlers[name] = handler
         self.handoff.register({one: FunctionId(one) for one in self.functions.handlers})
 
+    def client_of(self, role: str, service: str, *, function: str = "worker", **options: Any) -> Any:
+        """boto3 as a function with this role has it."""
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+        given = self.run(self.cloud.role_credentials(function=function, arn=arn, role=role))
+        return self.client(
+            service,
+            aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=given["AWS_SESSION_TOKEN"],
+            **options,
+        )
+
     def function(self, name: str, handler: Handler | None, **options: Any) -> str:
-        """Make a Lambda function that runs `handler` by hand-off (`None`: nobody runs it). Returns its ARN."""
+        """Make a Lambda function that runs `handler` by hand-off (`None`: nobody runs it). Returns its ARN. Without a
+        `Role` among the options it may do everything."""
         if handler is not None:
             self.serve(name, handler)
+        if "Role" not in options:
+            make_mighty(self, ROLE.rpartition("/")[2])
         given = {
             "FunctionName": name,
             "Runtime": "python3.12",
@@ -174,6 +192,16 @@ class RunningCloud:
         }
         arn: str = self.client("lambda").create_function(**{**given, **options})["FunctionArn"]
         return arn
+
+
+def make_mighty(cloud: HasClients, role: str) -> None:
+    """Have a role of this name that may do everything."""
+    iam, everything = cloud.client("iam"), {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    try:
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    except iam.exceptions.EntityAlreadyExistsException:
+        return
+    iam.put_role_policy(RoleName=role, PolicyName="all", PolicyDocument=json.dumps({"Statement": [everything]}))
 
 
 def empty_zip(**files: str) -> bytes:

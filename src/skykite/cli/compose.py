@@ -61,7 +61,13 @@ IDS = SystemIds()
 
 
 def run_dev(
-    settings: Settings, *, local: bool, bridge: bool, port: int | None, functions: tuple[str, ...] | None
+    settings: Settings,
+    *,
+    local: bool,
+    bridge: bool,
+    port: int | None,
+    functions: tuple[str, ...] | None,
+    iam: bool = True,
 ) -> None:
     """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.cli.kept_cloud import refuse_kept
@@ -75,7 +81,7 @@ def run_dev(
     with open_console(settings) as (events, asker):
         run_loop(
             lambda stop: _dev_session(
-                workspace, events, asker, local=local, bridge=bridge, port=port, functions=functions
+                workspace, events, asker, local=local, bridge=bridge, port=port, functions=functions, iam=iam
             ).run(stop),
             stoppable=True,
         )
@@ -90,6 +96,7 @@ def _dev_session(
     bridge: bool = False,
     port: int | None,
     functions: tuple[str, ...] | None = None,
+    iam: bool = True,
 ) -> DevSession:
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
@@ -106,6 +113,7 @@ def _dev_session(
             functions=functions,
             port=port,
             debugger=detect_debugger(),
+            iam=iam,
         ),
         make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,
@@ -127,6 +135,12 @@ def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bri
     if not local:
         return LivePlace(surroundings, AwsCloud(_aws_session(workspace)))
     kept = kept_cloud(workspace.project.state / "local")
+    if kept is not None and not surroundings.options.iam:
+        raise SkykiteError(
+            "option-conflict",
+            f"`--no-iam` comes too late for the embedded cloud that process {kept.note.pid} keeps",
+            hint="`kite cloud stop`, then `kite cloud start --no-iam`",
+        )
     return LivePlace(surroundings, OwnEmbeddedCloud(surroundings) if kept is None else KeptEmbeddedCloud(kept))
 
 

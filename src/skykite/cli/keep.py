@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from skykite.dev.keeping import Keeping
 
 
-def run_cloud_start(settings: Settings, *, foreground: bool) -> None:
+def run_cloud_start(settings: Settings, *, foreground: bool, iam: bool) -> None:
     """`kite cloud start`."""
     from skykite.cli import kept_cloud
 
@@ -40,9 +40,9 @@ def run_cloud_start(settings: Settings, *, foreground: bool) -> None:
             try:
                 kept_cloud.make_way(project, events)
                 if foreground:
-                    await _keeping(project, events, log=None).run(stop)
+                    await _keeping(project, events, log=None, iam=iam).run(stop)
                 else:
-                    await _detach(project, events)
+                    await _detach(project, events, iam=iam)
             except SkykiteError as error:
                 # Another one that was started at the same moment may have been faster.
                 if error.code not in ("cloud-kept", "cloud-in-use"):
@@ -55,7 +55,7 @@ def run_cloud_start(settings: Settings, *, foreground: bool) -> None:
         run_loop(start, stoppable=foreground)
 
 
-async def _detach(project: Project, events: EventSink) -> None:
+async def _detach(project: Project, events: EventSink, *, iam: bool) -> None:
     from skykite.cli import kept_cloud
     from skykite.cloud import ensure_environment, ensure_function_environment
     from skykite.cloud.files import make_private_directory
@@ -68,7 +68,7 @@ async def _detach(project: Project, events: EventSink) -> None:
     directory = kept_cloud.local_directory(project)
     make_private_directory(directory)
     started = await launch_keeper(
-        kept_cloud.keeper_command(project),
+        kept_cloud.keeper_command(project, iam=iam),
         directory=directory,
         environment=kept_cloud.keeper_environment(os.environ),
         events=events,
@@ -76,7 +76,7 @@ async def _detach(project: Project, events: EventSink) -> None:
     events.emit(msgspec.structs.replace(started, elapsed_ms=(CLOCK.monotonic() - began) * 1000))
 
 
-def run_keeper(settings: Settings) -> None:
+def run_keeper(settings: Settings, *, iam: bool) -> None:
     """The process that `kite cloud start` leaves behind."""
     from skykite.cli.keeper_log import DetachedSink, LogStream
     from skykite.cli.kept_cloud import local_directory
@@ -90,7 +90,7 @@ def run_keeper(settings: Settings) -> None:
     sink = DetachedSink(renderer, CLOCK)
     renderer.start()
     try:
-        run_loop(lambda stop: _keeping(project, sink, log=log).run(stop), stoppable=True)
+        run_loop(lambda stop: _keeping(project, sink, log=log, iam=iam).run(stop), stoppable=True)
     except SkykiteError as error:
         sink.fail(error)
         raise
@@ -118,9 +118,9 @@ def run_cloud_status(settings: Settings) -> int:
     return 0 if status.state in ("kept", "dev") else 1
 
 
-def _keeping(project: Project, events: EventSink, *, log: Path | None) -> Keeping:
+def _keeping(project: Project, events: EventSink, *, log: Path | None, iam: bool) -> Keeping:
     from skykite.cli.kept_cloud import local_directory
     from skykite.dev.keeping import Keeping, KeepOptions
 
-    options = KeepOptions(app=project.name, directory=local_directory(project), region=project.region, log=log)
+    options = KeepOptions(app=project.name, directory=local_directory(project), region=project.region, log=log, iam=iam)
     return Keeping(options=options, events=events, clock=CLOCK, ids=IDS)

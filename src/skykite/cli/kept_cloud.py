@@ -106,9 +106,10 @@ def make_way(project: Project, events: EventSink) -> None:
         forget_died(directory)
 
 
-def keeper_command(project: Project) -> list[str]:
+def keeper_command(project: Project, *, iam: bool) -> list[str]:
     """Starts a detached keeper. `-P` keeps a user's folder of our name from being taken for us."""
-    return [sys.executable, "-P", "-m", "skykite", "cloud", "start", "--detached", "--project", str(project.root)]
+    start = [sys.executable, "-P", "-m", "skykite", "cloud", "start", "--detached", "--project", str(project.root)]
+    return start if iam else [*start, "--no-iam"]
 
 
 def keeper_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -9,13 +9,14 @@ from skykite.cloud.codestore import CodeStore
 from skykite.cloud.deployed import DeployedFunction, DeployedInvoker, FetchCode, Layer
 from skykite.cloud.environment import ensure_environment, ensure_function_environment
 from skykite.cloud.handoff import HandoffServer
-from skykite.cloud.process import EmbeddedCloud, own_session
+from skykite.cloud.process import Denied, EmbeddedCloud, own_session
 from skykite.cloud.registry import uv_environment
 from skykite.cloud.urls import translate_urls
 
 __all__ = [
     "CloudAddress",
     "CodeStore",
+    "Denied",
     "DeployedFunction",
     "DeployedInvoker",
     "EmbeddedCloud",

@@ -45,6 +45,17 @@ _STOP_LIMIT_S: Final = 1.0
 _SERVER: Final = Path(__file__).resolve().parents[2] / "skykite_cloud"
 
 
+class Denied(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that somebody's policies did not allow. `principal` is the ARN of a session or user; `resource` is `None`
+    where the cloud does not work out which one is meant. `by` is the kind of policy that decided."""
+
+    principal: str
+    action: str
+    resource: str | None
+    by: str
+    explicit: bool
+
+
 class EmbeddedCloud:
     """The embedded cloud of one project. `directory` is the project's `.kite/local`.
 
@@ -62,21 +73,27 @@ class EmbeddedCloud:
         clock: Clock,
         ids: Ids,
         publishes_a_second: int = PUBLISHES_A_SECOND,
+        iam: bool = True,
         on_settled: Callable[[], None] = lambda: None,
+        on_denied: Callable[[Denied], None] = lambda denied: None,
     ) -> None:
-        """`on_settled` is told when a stack operation has ended, whoever began it."""
+        """`iam` says whether permissions are enforced. `on_settled` is told when a stack operation has ended, whoever
+        began it; `on_denied` of calls that were not allowed, each once until something is deployed."""
         self._directory = directory
         self._region = region
         self._publishes_a_second = publishes_a_second
+        self._iam = iam
         self._handoff = handoff
         self._events = events
         self._clock = clock
         self._ids = ids
         self._on_settled = on_settled
+        self._on_denied = on_denied
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._stopping = False
         self._snapshots: dict[str, asyncio.Future[None]] = {}
+        self._credentials: dict[str, asyncio.Future[dict[str, str]]] = {}
 
     @property
     def log_file(self) -> Path:
@@ -109,6 +126,7 @@ class EmbeddedCloud:
                 "owner": os.getpid(),
                 "handoff": _handoff_settings(self._handoff) if self._handoff else None,
                 "publishes_a_second": self._publishes_a_second,
+                "iam": self._iam,
             }
         )
         try:
@@ -170,6 +188,20 @@ class EmbeddedCloud:
         finally:
             del self._snapshots[request]
 
+    async def role_credentials(self, *, function: str, arn: str, role: str) -> Mapping[str, str]:
+        """The environment variables with which a function is its role. The same as long as both are; they end with
+        the cloud, and are good again once they were asked for anew. Raises `cloud-died`."""
+        if self._reading is None or self._reading.done():
+            raise self._gone()
+        request = self._ids.token()
+        answer: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        self._credentials[request] = answer
+        self._tell({"do": "credentials", "id": request, "function": function, "arn": arn, "role": role})
+        try:
+            return await answer
+        finally:
+            del self._credentials[request]
+
     # ------------------------------------------------------------------
 
     async def _spawn(self, python: Path) -> asyncio.subprocess.Process:
@@ -198,6 +230,9 @@ class EmbeddedCloud:
         for waiting in self._snapshots.values():
             if not waiting.done():
                 waiting.set_exception(self._unsaved("it ended meanwhile"))
+        for asked in self._credentials.values():
+            if not asked.done():
+                asked.set_exception(self._gone())
 
     def _heard(self, message: dict[str, Any], ready: asyncio.Future[int]) -> None:
         match message["event"]:
@@ -212,6 +247,12 @@ class EmbeddedCloud:
                         waiting.set_exception(self._unsaved(message["error"]))
                     else:
                         waiting.set_result(None)
+            case "credentials":
+                asked = self._credentials.get(message["id"])
+                if asked and not asked.done():
+                    asked.set_result(message["variables"])
+            case "denied":
+                self._on_denied(msgspec.convert(message, Denied))
             case "settled":
                 self._on_settled()
             case "notice":
@@ -237,6 +278,14 @@ class EmbeddedCloud:
         if process.stdin is not None:
             process.stdin.close()
         self._process = None
+
+    def _gone(self) -> SkykiteError:
+        return SkykiteError(
+            "cloud-died",
+            "the embedded cloud ended before it gave a function its credentials",
+            hint=f"its log is `{self.log_file}`",
+            blame="skykite",
+        )
 
     def _unsaved(self, reason: str) -> SkykiteError:
         return SkykiteError(

@@ -17,7 +17,7 @@ from skykite.constructs.code import code_of, code_of_live
 from skykite.constructs.function_options import alias_of, async_options, function_options
 from skykite.constructs.function_props import merge_function_props, read_function_props
 from skykite.constructs.handlers import locate
-from skykite.constructs.links import link_variables
+from skykite.constructs.links import declare_links
 from skykite.constructs.permissions import grant
 from skykite.constructs.program import DeclaredFunction
 from skykite.constructs.props import FunctionProps, PropProblem
@@ -104,7 +104,7 @@ class Function(SkykiteConstruct):
                 )
             run_before_build(settings.before_build, program)
             located = locate(handler, program.root, change=self._change_handler)
-            linked = link_variables(settings.link)
+            linked = declare_links(program, self.path, settings.link)
             bundle = BundleEntry(
                 import_root=located.import_root,
                 runtime=settings.runtime,
@@ -210,7 +210,7 @@ class Function(SkykiteConstruct):
     def add_link(self, *resources: IConstruct) -> None:
         """Link more resources, for instance one that is made after the function."""
         with self._checking():
-            for name, value in link_variables(resources).items():
+            for name, value in declare_links(self._kite_program, self.path, resources).items():
                 self._function.add_environment(name, aws_cdk.Stack.of(self).to_json_string(value))
             for resource in resources:
                 grant(self, resource)

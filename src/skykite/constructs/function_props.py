@@ -20,6 +20,7 @@ from skykite.constructs.props import (
     PropProblem,
     check_choice,
     check_known,
+    check_permissions,
     check_type,
     shown,
 )
@@ -129,13 +130,7 @@ def merge_function_props(defaults: Mapping[str, Any], own: Mapping[str, Any]) ->
 
 
 def _check_lists(props: Mapping[str, Any]) -> None:
-    permissions = props.get("permissions", ())
-    if permissions != "*" and not _is_list(permissions):
-        raise PropProblem(
-            "prop-type",
-            f"was given permissions={shown(permissions)}, which is not a list",
-            hint=f"write permissions=[{permissions!r}]" if isinstance(permissions, str) else 'give a list, or "*"',
-        )
+    check_permissions(props.get("permissions", ()))
     link = props.get("link", ())
     if not _is_list(link):
         raise PropProblem("prop-type", f"was given link={shown(link)}, which is not a list of constructs")

@@ -1,15 +1,22 @@
 """What a linked resource tells a function: one variable `KITE_RESOURCE_<id>`, a JSON object of its name and addresses.
 
 A construct takes part by its methods `link_properties()` and `grant_to(grantee)`; CDK's own constructs by the
-attributes in `FACTS`. I/O: none but questions to the CDK kernel.
+attributes in `FACTS`. Where code sees other attributes than the variable holds, `link_attributes()` says which.
+I/O: none but questions to the CDK kernel.
 """
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from skykite.constructs.declared import DeclaredLink
 from skykite.constructs.props import PropProblem, shown
+from skykite.model.names import ConstructPath, FunctionId
+
+if TYPE_CHECKING:
+    from skykite.constructs.program import Program
 
 LINK_PREFIX: Final = "KITE_RESOURCE_"
 
@@ -34,9 +41,26 @@ def link_variable(name: str) -> str:
     return LINK_PREFIX + name
 
 
-def link_variables(resources: Sequence[Any]) -> dict[str, dict[str, str]]:
+def declare_links(program: Program, function: ConstructPath, resources: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """`link_variables`, and the program remembers who is linked to what."""
+    variables = link_variables(resources)
+    for name, resource in {_name_of(resource): resource for resource in resources}.items():
+        properties = variables[link_variable(name)]
+        program.links.append(
+            DeclaredLink(
+                name=name,
+                type=str(properties.get("type") or type(resource).__name__),
+                path=ConstructPath(resource.path if hasattr(resource, "_kite_program") else resource.node.path),
+                attributes=_attributes(resource, properties),
+                function=FunctionId(function),
+            )
+        )
+    return variables
+
+
+def link_variables(resources: Sequence[Any]) -> dict[str, dict[str, Any]]:
     """Variables by name, values not yet JSON. Raises PropProblem."""
-    variables: dict[str, dict[str, str]] = {}
+    variables: dict[str, dict[str, Any]] = {}
     seen: dict[str, Any] = {}
     for resource in resources:
         name = _name_of(resource)
@@ -46,23 +70,63 @@ def link_variables(resources: Sequence[Any]) -> dict[str, dict[str, str]]:
                 f"is linked to two resources named `{name}`: `{seen[name].node.path}` and `{resource.node.path}`",
                 hint="give one of them another id",
             )
-        variables[link_variable(name)] = dict(link_properties(resource))
+        variables[link_variable(name)] = link_properties(resource)
     return variables
 
 
-def link_properties(resource: Any) -> Mapping[str, str]:
+def link_properties(resource: Any) -> dict[str, Any]:
     """Raises PropProblem for what nobody knows how to link."""
     own = getattr(type(resource), "link_properties", None)
     if callable(own):
-        return {name: str(value) for name, value in own(resource).items()}
+        given = own(resource)
+        if not isinstance(given, Mapping):
+            raise PropProblem(
+                "link-properties",
+                f"is linked to `{resource.node.path}`, whose link_properties() returns {shown(given)}",
+                hint='return a dict of what code needs to know, for instance {"type": "Search", "url": self.url}',
+            )
+        return {str(name): check_linkable(str(name), value) for name, value in given.items()}
     for attribute, kind, described in FACTS:
         if has_attribute(resource, attribute):
             return {"type": kind, **{name: getattr(resource, source) for name, source in described.items()}}
     raise PropProblem(
         "link-unknown",
         f"is linked to `{resource.node.path}`, a {type(resource).__name__}, which Skykite cannot link",
-        hint="pass its name in `environment` and what may be done with it in `permissions`",
+        hint="wrap it: skykite.Linkable(self, id, properties={…}, permissions=[…]) links whatever you say",
     )
+
+
+def check_linkable(name: str, value: Any, *, within: str = "") -> Any:
+    """The value, if JSON can hold it. Raises PropProblem."""
+    where = within or name
+    if isinstance(value, Mapping):
+        return {str(key): check_linkable(name, item, within=f'{where}["{key}"]') for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [check_linkable(name, item, within=f"{where}[{index}]") for index, item in enumerate(value)]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise PropProblem(
+        "link-properties",
+        f"has a linked property `{where}` that is {shown(value)}, which JSON does not hold",
+        hint="give strings, numbers, True or False, and lists and dicts of them, for instance a name or an ARN",
+    )
+
+
+def is_readable(name: str) -> bool:
+    """Whether code can write `resource.<id>.<name>`."""
+    return name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
+
+
+def _attributes(resource: Any, properties: Mapping[str, Any]) -> dict[str, str]:
+    """What code sees, with the types that a stub says it has."""
+    own = getattr(type(resource), "link_attributes", None)
+    if callable(own):
+        return dict(own(resource))
+    return {name: _python_type(value) for name, value in properties.items() if name != "type" and is_readable(name)}
+
+
+def _python_type(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
 
 
 def has_attribute(resource: Any, name: str) -> bool:
@@ -78,7 +142,7 @@ def _name_of(resource: Any) -> str:
     if node is None or not hasattr(node, "id"):
         raise PropProblem("link-unknown", f"has {shown(resource)} in `link`, which is not a construct")
     name = str(node.id)
-    if not name.isidentifier():
+    if not name.isascii() or not is_readable(name):
         raise PropProblem(
             "link-name",
             f"is linked to `{node.path}`, whose id `{name}` is not a Python name",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, cast
 
+from skykite.constructs.declared import DeclaredLink
 from skykite.constructs.http_apis import read_http_apis
 from skykite.constructs.program import Program
 from skykite.errors import SkykiteError
@@ -22,8 +23,10 @@ from skykite.model.manifest import (
     AssetEntry,
     FunctionEntry,
     LayerEntry,
+    LinkEntry,
     Manifest,
     ResourceEntry,
+    SecretEntry,
     StackEntry,
     encode_manifest,
 )
@@ -67,6 +70,8 @@ def write_manifest(directory: Path, program: Program) -> None:
         http_apis=apis.served,
         unserved_apis=apis.unserved,
         live_credentials=program.live_credentials,
+        links=tuple(_links(program)),
+        secrets=tuple(_secrets(program)),
     )
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
 
@@ -187,6 +192,32 @@ def _functions(
             layers=tuple(_layers(Expression(_stack_name(stack), properties.get("Layers")), templates, folders)),
             vpc="VpcConfig" in properties,
             location=declared.location if declared else None,
+        )
+
+
+def _links(program: Program) -> Iterator[LinkEntry]:
+    """By name, then path: two functions may know different resources by one name."""
+    known: dict[tuple[str, ConstructPath], list[DeclaredLink]] = {}
+    for link in program.links:
+        known.setdefault((link.name, link.path), []).append(link)
+    for (name, path), links in sorted(known.items()):
+        yield LinkEntry(
+            name=name,
+            type=links[0].type,
+            path=path,
+            attributes=links[0].attributes,
+            functions=tuple(sorted({link.function for link in links})),
+        )
+
+
+def _secrets(program: Program) -> Iterator[SecretEntry]:
+    for name, secret in sorted(program.secrets.items()):
+        yield SecretEntry(
+            name=name,
+            path=secret.path,
+            kind="secret" if secret.default is None else "parameter",
+            functions=tuple(sorted({link.function for link in program.links if link.path in secret.paths})),
+            location=secret.location,
         )
 
 

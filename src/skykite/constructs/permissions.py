@@ -1,6 +1,6 @@
 """What a function may do: from the short forms of `permissions` to IAM statements.
 
-In: a function and one permission. Out: statements on its role, by CDK's grant methods where they exist, because those
+In: a grantee and one permission. Out: statements on its role, by CDK's grant methods where they exist, because those
 also grant the keys that encrypt a resource. I/O: none but questions to the CDK kernel.
 """
 
@@ -46,12 +46,16 @@ def check_permission(permission: Any) -> None:
 
 def grant(function: Any, permission: Any) -> None:
     """`function` is a Skykite `Function`. Raises PropProblem."""
-    grantee = function.cdk.function
+    grant_to(function.cdk.function, permission)
+
+
+def grant_to(grantee: Any, permission: Any) -> None:
+    """`grantee` is an `aws_iam.IGrantable`. Raises PropProblem."""
     match permission:
         case str():
-            grantee.add_to_role_policy(iam.PolicyStatement(actions=[_action(permission)], resources=["*"]))
+            _allow(grantee, iam.PolicyStatement(actions=[_action(permission)], resources=["*"]))
         case iam.PolicyStatement():
-            grantee.add_to_role_policy(permission)
+            _allow(grantee, permission)
         case (construct, str(method)):
             _grant_by_method(grantee, construct, method)
         case _ if hasattr(permission, "node"):
@@ -66,6 +70,13 @@ def _unknown(permission: Any) -> PropProblem:
         f"has {shown(permission)} in `permissions`",
         hint='a permission is "*", "service:Action", a construct, (construct, "grant_read"), or a statement',
     )
+
+
+def _allow(grantee: Any, statement: iam.PolicyStatement) -> None:
+    if has_attribute(grantee, "add_to_role_policy"):
+        grantee.add_to_role_policy(statement)
+    else:
+        grantee.grant_principal.add_to_principal_policy(statement)
 
 
 def _action(text: str) -> str:
@@ -108,7 +119,7 @@ def _grant_use(grantee: Any, construct: Any) -> None:
                 getattr(construct, method)(grantee)
             return
     if has_attribute(construct, "user_pool_arn"):
-        grantee.add_to_role_policy(iam.PolicyStatement(actions=["cognito-idp:*"], resources=[construct.user_pool_arn]))
+        _allow(grantee, iam.PolicyStatement(actions=["cognito-idp:*"], resources=[construct.user_pool_arn]))
         return
     known = sorted(name for name in dir(construct) if name.startswith("grant_"))
     raise PropProblem(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from skykite.constructs.blame import UserLine, refuse
+from skykite.constructs.declared import DeclaredLink, DeclaredSecret
 from skykite.constructs.function_props import merge_function_props
 from skykite.model.manifest import BundleEntry, CopiedFile, FunctionEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
@@ -57,6 +58,8 @@ class Program:
     sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
     names: dict[tuple[str, str], str] = field(default_factory=dict)
     place: UserLine | None = None
+    links: list[DeclaredLink] = field(default_factory=list)
+    secrets: dict[str, DeclaredSecret] = field(default_factory=dict)
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
 
@@ -108,4 +111,11 @@ def program_of(scope: Any) -> Program:
     return program
 
 
-__all__ = ["DeclaredFunction", "FunctionEntry", "Program", "Source", "program_of", "remember_program"]
+__all__ = [
+    "DeclaredFunction",
+    "FunctionEntry",
+    "Program",
+    "Source",
+    "program_of",
+    "remember_program",
+]

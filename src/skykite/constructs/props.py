@@ -199,6 +199,16 @@ def check_strings(name: str, value: object, words: str) -> tuple[str, ...]:
     return tuple(value)
 
 
+def check_permissions(value: object) -> None:
+    """Whether it is of the type `Permissions`, as far as that tells without a grantee."""
+    if value != "*" and (isinstance(value, str) or not isinstance(value, Sequence)):
+        raise PropProblem(
+            "prop-type",
+            f"was given permissions={shown(value)}, which is not a list",
+            hint=f"write permissions=[{value!r}]" if isinstance(value, str) else 'give a list, or "*"',
+        )
+
+
 def shown(value: object) -> str:
     """A value as the user wrote it, or nearly, in backticks; of a construct its path."""
     text = str(value.node.path) if hasattr(value, "node") else repr(value)

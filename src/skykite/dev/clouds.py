@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from skykite.dev.permissions import MissingPermissions, not_enforced
 from skykite.dev.place import Surroundings
 from skykite.dev.reach import session_at
 from skykite.errors import SkykiteError
@@ -30,6 +31,9 @@ class CloudOfLive(Protocol):
     async def api_urls(self) -> Mapping[str, str]:
         """Where HTTP APIs are served, by id, if not under the URL that CloudFormation gives them."""
 
+    def know(self, *, functions: Mapping[str, str], resources: Mapping[str, str]) -> None:
+        """How functions and resources are called here, by their physical names."""
+
     async def wait_gone(self) -> SkykiteError:
         """Return if it ends without having been asked to; else never."""
 
@@ -49,6 +53,9 @@ class AwsCloud:
 
     async def api_urls(self) -> Mapping[str, str]:
         return {}
+
+    def know(self, *, functions: Mapping[str, str], resources: Mapping[str, str]) -> None:
+        pass
 
     async def wait_gone(self) -> SkykiteError:
         return await _never()
@@ -73,6 +80,9 @@ class KeptEmbeddedCloud:
     async def api_urls(self) -> Mapping[str, str]:
         return {api.id: api.url for api in await self._kept.apis()}
 
+    def know(self, *, functions: Mapping[str, str], resources: Mapping[str, str]) -> None:
+        pass  # what is denied there goes to the log of the cloud that is kept
+
     async def wait_gone(self) -> SkykiteError:
         return await _never()  # the bridge says that it is disconnected
 
@@ -86,6 +96,7 @@ class OwnEmbeddedCloud:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+        self.permissions = MissingPermissions(surroundings.events)
         self._keeper: Keeper | None = None
         self._session: AwsSession | None = None
 
@@ -93,6 +104,8 @@ class OwnEmbeddedCloud:
         from skykite.dev.keeper import Keeper
 
         surroundings = self._surroundings
+        if not surroundings.options.iam:
+            surroundings.events.emit(not_enforced())
         self._keeper = Keeper(
             directory=surroundings.state / "local",
             region=surroundings.options.project.region,
@@ -100,6 +113,8 @@ class OwnEmbeddedCloud:
             clock=surroundings.clock,
             ids=surroundings.ids,
             invocations=_Unheard(),
+            iam=surroundings.options.iam,
+            permissions=self.permissions,
         )
         address = await self._keeper.start()
         self._session = session_at(address)
@@ -109,6 +124,9 @@ class OwnEmbeddedCloud:
     async def api_urls(self) -> Mapping[str, str]:
         assert self._keeper is not None
         return {api.id: api.url for api in await self._keeper.apis()}
+
+    def know(self, *, functions: Mapping[str, str], resources: Mapping[str, str]) -> None:
+        self.permissions.know(functions=functions, resources=resources)
 
     async def wait_gone(self) -> SkykiteError:
         assert self._keeper is not None

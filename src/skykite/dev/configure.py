@@ -17,10 +17,14 @@ from skykite.model.invocation import FunctionConfig, parse_handler
 from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+from skykite.model.project import STATE_DIRECTORY
+from skykite.model.secrets import AGE_VARIABLE, STAMP_FILE, STAMP_VARIABLE
 from skykite.model.source import copied_sources, dependency_files, select
 
 if TYPE_CHECKING:
     from skykite.aws import FunctionState
+
+_SECRETS_AGE_S = "2"
 
 
 def live_functions(manifest: Manifest) -> tuple[FunctionEntry, ...]:
@@ -69,10 +73,16 @@ def configure_functions(
 ) -> tuple[FunctionConfig, ...]:
     """One `FunctionConfig` per live function, with the environment it was deployed with.
 
+    A secret that is set shall show soon: it is read again after seconds, and `kite secrets` here makes a worker old.
     `variables`, and those of its `own`, stand in for what Lambda adds: region, the role's keys, and the endpoint of the
     embedded cloud. What the stub is told is not part of a function's environment.
     `translate` turns URLs that only exist in the cloud into local ones. `files` are beside a function's code.
     """
+    secrets = {
+        AGE_VARIABLE: _SECRETS_AGE_S,
+        STAMP_VARIABLE: str(project_root / STATE_DIRECTORY / manifest.stage / STAMP_FILE),
+    }
+    with_secrets = {function for secret in manifest.secrets for function in secret.functions}
     configs = []
     for entry in live_functions(manifest):
         state = states[entry.id]
@@ -96,7 +106,13 @@ def configure_functions(
                 runtime=entry.runtime,
                 memory_mb=entry.memory_mb,
                 timeout_s=float(entry.timeout_s),
-                environment={**variables, **own.get(entry.id, {}), **_logging(state), **environment},
+                environment={
+                    **(secrets if entry.id in with_secrets else {}),
+                    **variables,
+                    **own.get(entry.id, {}),
+                    **_logging(state),
+                    **environment,
+                },
                 region=manifest.region,
                 source=str(entry.location) if entry.location else None,
                 task_root=beside.task_root,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,13 +27,24 @@ if TYPE_CHECKING:
     from skykite.aws import AwsSession, FunctionState
 
 
+Issue = Callable[["FunctionState"], Awaitable[Mapping[str, str]]]
+"""Gives a function the environment variables of its role's credentials, at once."""
+
+
 class DevFunctions:
-    """`translate` turns URLs that only exist in the cloud into local ones."""
+    """`translate` turns URLs that only exist in the cloud into local ones. With `issue` no function is configured
+    without credentials of its own."""
 
     def __init__(
-        self, *, runtime: Runtime, project_root: Path, translate: Callable[[str], str] = lambda text: text
+        self,
+        *,
+        runtime: Runtime,
+        project_root: Path,
+        translate: Callable[[str], str] = lambda text: text,
+        issue: Issue | None = None,
     ) -> None:
         self._runtime = runtime
+        self._issue = issue
         self._project_root = project_root
         self.translate = translate
         self._aws: AwsSession | None = None
@@ -44,6 +55,7 @@ class DevFunctions:
         self._files: dict[FunctionId, FunctionFiles] = {}
         self._cache = cache_directory(os.environ) / "tasks"
         self._looking = asyncio.Lock()
+        self._configuring = asyncio.Lock()
 
     @property
     def states(self) -> Mapping[FunctionId, FunctionState]:
@@ -73,6 +85,11 @@ class DevFunctions:
         """Set variables of some functions beside those of all: credentials. Workers that run finish with the old."""
         self._own |= variables
         await self._configure()
+
+    async def renew(self) -> None:
+        """Have credentials issued anew: the cloud that knew them has ended."""
+        if self._manifest is not None:
+            await self._configure()
 
     async def find(self, name: str) -> FunctionId | None:
         """The function with that physical name, also if it has only just been made."""
@@ -132,16 +149,21 @@ class DevFunctions:
         return next((one.physical_id for one in resources if one.logical_id == entry.logical_id), None)
 
     async def _configure(self) -> tuple[FunctionConfig, ...]:
-        assert self._manifest is not None
-        known = tuple(entry for entry in self._manifest.functions if entry.id in self._states)
-        configs = configure_functions(
-            replace(self._manifest, functions=known),
-            self._states,
-            project_root=self._project_root,
-            variables=self._variables,
-            own=self._own,
-            translate=self.translate,
-            files=self._files,
-        )
-        await self._runtime.configure(configs)
+        async with self._configuring:
+            states = dict(self._states)
+            if self._issue is not None:
+                issued = await asyncio.gather(*map(self._issue, states.values()))
+                self._own = dict(zip(states, issued, strict=True))
+            assert self._manifest is not None
+            known = tuple(entry for entry in self._manifest.functions if entry.id in states)
+            configs = configure_functions(
+                replace(self._manifest, functions=known),
+                states,
+                project_root=self._project_root,
+                variables=self._variables,
+                own=self._own,
+                translate=self.translate,
+                files=self._files,
+            )
+            await self._runtime.configure(configs)
         return configs

@@ -31,6 +31,7 @@ from skykite.dev.deployed import DeployedFunctions
 from skykite.dev.deployed_apis import KeptPorts, served_api
 from skykite.dev.failures import first_failure
 from skykite.dev.invokers import LambdaInvoker
+from skykite.dev.permissions import MissingPermissions
 from skykite.dev.reach import session_at
 from skykite.errors import SkykiteError
 from skykite.gateway import Gateway, ServedApi
@@ -59,7 +60,8 @@ class KeptApi:
 class Keeper:
     """One embedded cloud with a runtime of its own. `directory` is the project's `.kite/local`.
 
-    `invocations` is told what functions do and say; without it, `events` is.
+    `invocations` is told what functions do and say; without it, `events` is. `iam` says whether permissions are
+    enforced, `permissions` hears of those that were missing.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class Keeper:
         ids: Ids,
         invocations: EventSink | None = None,
         max_workers: int = MAX_WORKERS,
+        iam: bool = True,
+        permissions: MissingPermissions | None = None,
     ) -> None:
         self._events = events
         self._clock = clock
@@ -103,7 +107,9 @@ class Keeper:
             events=events,
             clock=clock,
             ids=ids,
+            iam=iam,
             on_settled=self._settled.set,
+            on_denied=(permissions or MissingPermissions(events)).denied,
         )
         self._behind = _BehindApis()
         self._gateway = Gateway(invoker=self._behind, events=self._told, clock=clock, ids=ids)

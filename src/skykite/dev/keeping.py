@@ -15,6 +15,7 @@ from typing import Final
 from skykite.dev.control import ControlServer, KeeperStatus, KeptApis
 from skykite.dev.keeper import Keeper
 from skykite.dev.kept import KeeperHolder, hold_keeper
+from skykite.dev.permissions import not_enforced
 from skykite.dev.processes import memory_mb
 from skykite.errors import SkykiteError
 from skykite.model.events import CloudApi, CloudStarted, CloudStopped, ErrorRaised, Notice
@@ -26,12 +27,14 @@ _MUST_LIVE_S: Final = 10.0  # an embedded cloud that dies sooner is not started 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepOptions:
-    """`directory` is the project's `.kite/local`. `log` is where the events go, if that is a file."""
+    """`directory` is the project's `.kite/local`. `log` is where the events go, if that is a file. `iam` says whether
+    permissions are enforced."""
 
     app: AppName
     directory: Path
     region: str
     log: Path | None
+    iam: bool = True
 
 
 class Keeping:
@@ -43,7 +46,9 @@ class Keeping:
         self._clock = clock
         self._ids = ids
         self._log = None if options.log is None else str(options.log)
-        self._keeper = Keeper(directory=options.directory, region=options.region, events=events, clock=clock, ids=ids)
+        self._keeper = Keeper(
+            directory=options.directory, region=options.region, events=events, clock=clock, ids=ids, iam=options.iam
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep the cloud until `stop` is set or another command asks for it. Raises SkykiteError if it cannot."""
@@ -89,6 +94,8 @@ class Keeping:
 
     async def _begin(self, holder: KeeperHolder, control: ControlServer) -> None:
         began = self._clock.monotonic()
+        if not self._options.iam:
+            self._events.emit(not_enforced())
         address = await self._keeper.start()
         holder.ready(await control.start())
         self._events.emit(

@@ -193,7 +193,9 @@ class LivePlace:
         configs = await self._functions.settle(manifest, names)
         self._credentials.serve(_roles(self._functions.states))
         live = tuple(entry.id for entry in live_functions(manifest))
-        bridge.serve(live, names=resource_names(manifest, deployed.physical))
+        resources = resource_names(manifest, deployed.physical)
+        bridge.serve(live, names=resources)
+        self._cloud.know(functions={name: function for function, name in names.items()}, resources=resources)
         return Served(
             endpoints=_endpoints(manifest, deployed, urls),
             outputs={

@@ -6,15 +6,17 @@ hand-off that brings its invocations to the runtime, the gateway's sockets.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, cloud_environment, translate_urls
+from skykite.cloud import CloudAddress, EmbeddedCloud, HandoffServer, translate_urls
 from skykite.dev.configure import deployed_part, live_functions, resource_names
 from skykite.dev.freshness import FrontGate, GatedInvoker
 from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
+from skykite.dev.permissions import MissingPermissions, not_enforced
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.ports import Ports
 from skykite.dev.reach import session_at
@@ -24,7 +26,7 @@ from skykite.model.events import ErrorRaised, Notice
 from skykite.model.manifest import Manifest
 
 if TYPE_CHECKING:
-    from skykite.aws import AwsSession
+    from skykite.aws import AwsSession, FunctionState
     from skykite.deploy import Deployed
 
 _CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started again
@@ -41,7 +43,10 @@ class LocalPlace:
         self._ports = Ports(options.port)
         self._address: CloudAddress | None = None
         self._aws: AwsSession | None = None
-        self._functions = DevFunctions(runtime=surroundings.runtime, project_root=surroundings.project_root)
+        self._functions = DevFunctions(
+            runtime=surroundings.runtime, project_root=surroundings.project_root, issue=self._issue
+        )
+        self._permissions = MissingPermissions(surroundings.events)
         self._split = SplitInvoker(self._functions)
         self._handoff = HandoffServer(
             invoker=GatedInvoker(surroundings.gate, self._split), ids=surroundings.ids, find=self._functions.find
@@ -53,6 +58,8 @@ class LocalPlace:
             events=surroundings.events,
             clock=surroundings.clock,
             ids=surroundings.ids,
+            iam=options.iam,
+            on_denied=self._permissions.denied,
         )
         self._gateway = Gateway(
             invoker=self._split,
@@ -71,6 +78,8 @@ class LocalPlace:
 
     async def start(self) -> None:
         """Be reachable."""
+        if not self._surroundings.options.iam:
+            self._surroundings.events.emit(not_enforced())
         await self._handoff.start()
         self._address = address = await self._cloud.start()
         self._aws = session_at(address)
@@ -120,9 +129,9 @@ class LocalPlace:
         configs = await self._functions.settle(manifest, names)
         elsewhere = frozenset(names) - {entry.id for entry in live}
         self._split.divert(elsewhere, LambdaInvoker(self._aws, self._surroundings.clock, names))
-        self._handoff.register(
-            {names[entry.id]: entry.id for entry in live}, names=resource_names(manifest, deployed.physical)
-        )
+        resources = resource_names(manifest, deployed.physical)
+        self._handoff.register({names[entry.id]: entry.id for entry in live}, names=resources)
+        self._permissions.know(functions={name: function for function, name in names.items()}, resources=resources)
         return Served(
             endpoints=endpoints,
             outputs={
@@ -133,6 +142,9 @@ class LocalPlace:
             runtimes=tuple(config.runtime for config in configs),
             notices=(*unserved_notices(manifest), *absent_notices(manifest)),
         )
+
+    async def _issue(self, state: FunctionState) -> Mapping[str, str]:
+        return await self._cloud.role_credentials(function=state.name, arn=state.arn, role=state.role)
 
     def templates(self, assembly: Path) -> Path:
         """Those of the assembly."""
@@ -149,6 +161,7 @@ class LocalPlace:
             events.emit(ErrorRaised.of(error))
             before = self._address
             self._address = await self._cloud.start()
+            await self._functions.renew()
             if self._address != before:
                 raise error
             events.emit(
@@ -168,5 +181,9 @@ class LocalPlace:
 
 
 def _variables(address: CloudAddress) -> dict[str, str]:
-    """What Lambda would add to a function's environment, for this cloud."""
-    return {name: value for name, value in cloud_environment(address).items() if value}
+    """What Lambda would add to a function's environment, for this cloud, but for its role's keys."""
+    return {
+        "AWS_ENDPOINT_URL": address.url,
+        "AWS_REGION": address.region,
+        "AWS_DEFAULT_REGION": address.region,
+    }

@@ -30,7 +30,8 @@ DevMode = Literal["local", "live"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevOptions:
     """What the command line says. `port` is where the first API listens, the others follow; 0 means any free one.
-    `build` makes the zips of functions that run as deployed."""
+    `build` makes the zips of functions that run as deployed. `iam` says whether an embedded cloud that is this
+    session's own enforces permissions."""
 
     project: Project
     stage: StageName
@@ -41,6 +42,7 @@ class DevOptions:
     port: int | None = None
     debugger: DebuggerEndpoint | None = None
     max_workers: int = 32
+    iam: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

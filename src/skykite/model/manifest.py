@@ -175,6 +175,34 @@ class HttpApiEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEntry:
+    """One resource that code knows as `resource.<name>`. `attributes` are what it sees of it, with their Python types;
+    `functions` are those that are linked to it."""
+
+    name: str
+    type: str
+    path: ConstructPath
+    attributes: dict[str, str] = field(default_factory=dict)
+    functions: tuple[FunctionId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretEntry:
+    """A secret or a parameter that the stacks name; its value is nobody's here. One of them is `required` if functions
+    are linked to it that have nothing to go by without a value."""
+
+    name: str
+    path: ConstructPath
+    kind: Literal["secret", "parameter"]
+    functions: tuple[FunctionId, ...] = ()
+    location: SourceLocation | None = None
+
+    @property
+    def required(self) -> bool:
+        return self.kind == "secret" and bool(self.functions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Everything after synth starts here."""
 
@@ -188,6 +216,8 @@ class Manifest:
     http_apis: tuple[HttpApiEntry, ...] = ()
     unserved_apis: tuple[UnservedApi, ...] = ()
     live_credentials: LiveCredentials = "role"
+    links: tuple[LinkEntry, ...] = ()
+    secrets: tuple[SecretEntry, ...] = ()
 
     def function(self, id: FunctionId) -> FunctionEntry:
         """Raises KeyError if there is none of that id."""

@@ -8,7 +8,8 @@ The rule of what is in. Everything below the import root, Python or data, except
 
 - hidden files and folders (`.git`, `.venv`, `.env`, `.kite`, …): tools' own state, and secrets;
 - `__pycache__`, `*.pyc`, `*.egg-info`, `node_modules`, `cdk.out`, and any folder that is a virtual environment;
-- directly in the import root: `tests`, `kite.toml`, `cdk.context.json`: they concern the project, not its functions.
+- directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json`: they concern the project, not its
+  functions.
 
 Symbolic links are followed as long as they stay in the project.
 """
@@ -34,7 +35,7 @@ DEPENDENCY_FILES: Final = ("uv.lock", "pylock.toml", "poetry.lock", "requirement
 """What says which third-party packages a function needs, the most exact first."""
 
 _EXCLUDED_ANYWHERE: Final = frozenset({"__pycache__", "node_modules", "cdk.out"})
-_EXCLUDED_AT_ROOT: Final = frozenset({"tests", "kite.toml", "cdk.context.json"})
+_EXCLUDED_AT_ROOT: Final = frozenset({"tests", "typings", "kite.toml", "cdk.context.json"})
 _EXCLUDED_SUFFIXES: Final = (".pyc", ".pyo", ".egg-info")
 _HASH_FORMAT: Final = "skykite-source-1"
 

@@ -26,6 +26,7 @@ from skykite.synth.node import find_node
 from skykite.synth.packages import packages_to_unpack
 from skykite.synth.report import Order, Report, ReportedError
 from skykite.synth.spare import Conditions, Spare
+from skykite.synth.types import write_types
 from skykite.synth.worker import Worker
 
 _CDK: Final = "aws-cdk-lib"
@@ -72,6 +73,7 @@ async def synthesize(
     started = clock.monotonic()
     events.emit(StepStarted(step="synth", message="reading the stacks"))
     result = _skip(synthesis, environment) or await _run(synthesis, environment, events, spare)
+    write_types(result.manifest, Path(synthesis.project_root), events)
     count = len(result.manifest.stacks)
     stacks = "1 stack" if count == 1 else f"{count} stacks"
     events.emit(

@@ -53,6 +53,8 @@ def test_an_unknown_access_key_is_refused_as_aws_does(
 def test_temporary_credentials_of_its_own_sts_are_known(cloud: RunningCloud) -> None:
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
     role = cloud.client("iam").create_role(RoleName="dev", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    reading = {"Statement": [{"Effect": "Allow", "Action": "sqs:ListQueues", "Resource": "*"}]}
+    cloud.client("iam").put_role_policy(RoleName="dev", PolicyName="read", PolicyDocument=json.dumps(reading))
 
     given = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
 

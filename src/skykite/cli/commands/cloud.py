@@ -23,9 +23,10 @@ def command() -> None:
 
 @command.command(short_help="Keep it running by itself, with what was deployed to it")
 @click.option("--foreground", is_flag=True, help="Stay in this terminal until Ctrl-C, and show what functions do.")
+@click.option("--no-iam", is_flag=True, help="Do not enforce permissions: every function may do everything.")
 @click.option("--detached", is_flag=True, hidden=True)
 @pass_settings
-def start(settings: Settings, foreground: bool, detached: bool) -> None:
+def start(settings: Settings, foreground: bool, no_iam: bool, detached: bool) -> None:
     """Keep the embedded cloud running by itself, with what was deployed to it.
 
     `kite deploy --local` deploys to it as to AWS: functions run from their deployed code, whatever is saved meanwhile.
@@ -34,9 +35,9 @@ def start(settings: Settings, foreground: bool, detached: bool) -> None:
     from skykite.cli.keep import run_cloud_start, run_keeper
 
     if detached:
-        run_keeper(settings)
+        run_keeper(settings, iam=not no_iam)
     else:
-        run_cloud_start(settings, foreground=foreground)
+        run_cloud_start(settings, foreground=foreground, iam=not no_iam)
 
 
 @command.command(short_help="Stop the one that is kept; its data stays")

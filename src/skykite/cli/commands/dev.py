@@ -22,8 +22,11 @@ from skykite.errors import SkykiteError
     metavar="PORT",
     help="Where the first API listens, the others follow. Without it: the first free port from 4000 on. 0: any.",
 )
+@click.option("--no-iam", is_flag=True, help="With --local: every function may do everything.")
 @pass_settings
-def command(settings: Settings, local: bool, bridge: bool, functions: str | None, port: int | None) -> None:
+def command(
+    settings: Settings, local: bool, bridge: bool, functions: str | None, port: int | None, no_iam: bool
+) -> None:
     """Run the app for development: your functions in workers on this machine, everything else in your AWS account.
 
     The stage is deployed with a stub for each function, which passes every invocation on to this machine. With
@@ -31,6 +34,8 @@ def command(settings: Settings, local: bool, bridge: bool, functions: str | None
 
     Saved handlers run with the next request, saved stacks are applied, and a debugger that started this command
     stops at breakpoints in your functions. Ctrl-C stops everything.
+
+    With --local a function may do what its role allows and nothing else, as on AWS. --no-iam lifts that.
     """
     if bridge and not local:
         raise SkykiteError(
@@ -44,9 +49,15 @@ def command(settings: Settings, local: bool, bridge: bool, functions: str | None
             "`--port` is for `kite dev --local` alone: here the cloud serves the APIs",
             hint="leave --port out; the endpoints are printed",
         )
+    if no_iam and not local:
+        raise SkykiteError(
+            "option-conflict",
+            "`--no-iam` is for the embedded cloud: AWS always enforces permissions",
+            hint="write `kite dev --local --no-iam`, or leave --no-iam out",
+        )
     from skykite.cli.compose import run_dev
 
-    run_dev(settings, local=local, bridge=bridge, port=port, functions=_names(functions))
+    run_dev(settings, local=local, bridge=bridge, port=port, functions=_names(functions), iam=not no_iam)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
