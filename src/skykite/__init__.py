@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skykite.constructs.api import Api
     from skykite.constructs.app import App
+    from skykite.constructs.bucket import Bucket
+    from skykite.constructs.cron import Cron
     from skykite.constructs.event_bus import EventBus
     from skykite.constructs.function import Function
+    from skykite.constructs.kinesis_stream import KinesisStream
     from skykite.constructs.linkable import Linkable
     from skykite.constructs.queue import Queue
     from skykite.constructs.secret import Parameter, Secret
@@ -24,8 +27,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Api",
     "App",
+    "Bucket",
+    "Cron",
     "EventBus",
     "Function",
+    "KinesisStream",
     "Linkable",
     "Parameter",
     "Queue",
@@ -39,8 +45,11 @@ __all__ = [
 _HOMES = {
     "Api": "skykite.constructs.api",
     "App": "skykite.constructs.app",
+    "Bucket": "skykite.constructs.bucket",
+    "Cron": "skykite.constructs.cron",
     "EventBus": "skykite.constructs.event_bus",
     "Function": "skykite.constructs.function",
+    "KinesisStream": "skykite.constructs.kinesis_stream",
     "Linkable": "skykite.constructs.linkable",
     "Parameter": "skykite.constructs.secret",
     "Queue": "skykite.constructs.queue",

@@ -18,6 +18,7 @@ from skykite_cloud.seams import imported, when_imported
 
 Record = dict[str, Any]
 
+_FAILED = "The following resource(s) failed to"
 _NOTE = "_skykite_operation"
 _REASON = "The embedded cloud was stopped during this operation"
 
@@ -45,6 +46,8 @@ def _note_operations(cloudformation: ModuleType, changed: Callable[[], None]) ->
         imports: Record | None = None,
     ) -> Coroutine[Any, Any, None]:
         stack = cloudformation._stacks[stack_name]
+        if str(stack.get("StackStatusReason", "")).startswith(_FAILED):
+            stack["StackStatusReason"] = ""  # of the operation before this one
         stack[_NOTE] = {
             "is_update": is_update,
             "previous_stack": previous_stack,
@@ -92,8 +95,27 @@ async def _noted(operation: Coroutine[Any, Any, None], stack: Record, changed: C
     try:
         await operation
     finally:
-        stack.pop(_NOTE, None)
+        note = stack.pop(_NOTE, None)
+        _give_reason(stack, note or {})
         changed()
+
+
+def _give_reason(stack: Record, note: Record) -> None:
+    """Say on the stack itself why it was rolled back, which MiniStack says in its events only."""
+    if not stack.get("StackStatus", "").endswith("ROLLBACK_COMPLETE") or stack.get("StackStatusReason"):
+        return
+    from ministack.services import cloudformation
+
+    verb = "update" if note.get("is_update") else "create"
+    failed: list[str] = []
+    for event in reversed(cloudformation._stack_events.get(stack["StackId"], [])):
+        if event["ResourceType"] == "AWS::CloudFormation::Stack":
+            if event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+                break
+        elif event["ResourceStatus"] in ("CREATE_FAILED", "UPDATE_FAILED"):
+            failed.insert(0, event["LogicalResourceId"])
+    if failed:
+        stack["StackStatusReason"] = f"{_FAILED} {verb}: [{', '.join(failed)}]. "
 
 
 async def _resume(stacks: ModuleType, name: str, stack: Record) -> None:

@@ -1,8 +1,8 @@
 """The table of AWS's own property names per resource type, made from the published CloudFormation schemas.
 
-`PYTHONPATH=src:tests python -m kit.resource_schemas` writes it anew, for the types that the pinned MiniStack has, from
-the schemas that cfn-lint brings. Names only: what may be set, at every depth, what is required, and what Fn::GetAtt
-gives. I/O: those schemas, and that one file.
+`PYTHONPATH=src:tests python -m kit.resource_schemas [type …]` writes it anew from the schemas that cfn-lint brings, for
+the types that are in it and those that are named. Names only: what may be set, at every depth, what is required, and
+what Fn::GetAtt gives. I/O: those schemas, and that one file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ import cfnlint
 
 SCHEMAS = Path(cfnlint.__file__).parent / "data" / "schemas"
 TABLE = Path(__file__).parents[2] / "src" / "skykite_cloud" / "resources" / "schemas.json"
+
+
+def available() -> set[str]:
+    """Every type that AWS has published."""
+    found: dict[str, str] = json.loads((SCHEMAS / "providers" / "us-east-1.json").read_text())
+    return set(found)
 
 
 def published_schema(type_name: str) -> dict[str, Any]:
@@ -82,4 +88,4 @@ def _drop(tree: dict[str, Any] | None, path: list[str]) -> None:
 
 if __name__ == "__main__":
     known = json.loads(TABLE.read_text()) if TABLE.exists() else {}
-    TABLE.write_text(table(sys.argv[1:] or known))
+    TABLE.write_text(table({*known, *sys.argv[1:]}))

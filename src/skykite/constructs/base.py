@@ -23,7 +23,7 @@ class SkykiteConstruct(Construct):
             raise refuse(
                 "construct-scope",
                 f"a {kind} was given the scope `{scope!r}`, which is not a construct",
-                hint=f'make it inside a stack: {kind.title()}(self, "{id}", …)',
+                hint=f'make it inside a stack: {type(self).__name__}(self, "{id}", …)',
             )
         if not isinstance(id, str) or not id:
             raise refuse("construct-id", f"a {kind} was given the id `{id!r}`, which is not a non-empty string")

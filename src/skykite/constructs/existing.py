@@ -20,13 +20,14 @@ from skykite.constructs.props import PropProblem, shown
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArnKind:
     """How the ARNs of a service's resources look; `pattern` matches what follows the account. `regional` are those that
-    can be used from their own region only."""
+    can be used from their own region only, `placed` those that name a region and an account."""
 
     service: str
     noun: str
     pattern: re.Pattern[str]
     example: str
     regional: bool = False
+    placed: bool = True
 
 
 def read_existing(scope: SkykiteConstruct, given: object, kind: ArnKind, *, attribute: str) -> object:
@@ -79,4 +80,5 @@ def _check_arn(arn: str, kind: ArnKind, program: Program) -> None:
 
 
 def _looks_like(kind: ArnKind, program: Program) -> str:
-    return f"it looks like arn:aws:{kind.service}:{program.synthesis.region}:123456789012:{kind.example}"
+    place = f"{program.synthesis.region}:123456789012" if kind.placed else ":"
+    return f"it looks like arn:aws:{kind.service}:{place}:{kind.example}"

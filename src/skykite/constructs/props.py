@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
 if TYPE_CHECKING:
     from aws_cdk import Duration, RemovalPolicy, Size
+    from aws_cdk import aws_dynamodb as dynamodb
     from aws_cdk import aws_ec2 as ec2
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_logs as logs
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from constructs import IConstruct
 
     from skykite.constructs.function import Function
+    from skykite.constructs.props_sources import StreamConsumer
 
 Runtime = Literal["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
 Architecture = Literal["x86_64", "arm64"]
@@ -144,7 +146,10 @@ class TableProps(TypedDict, total=False):
     local_indexes: Mapping[str, LocalIndex]
     time_to_live: str
     stream: bool | StreamView
+    consumers: Mapping[str, StreamConsumer]
+    defaults: FunctionDefaults
     removal_policy: Literal["retain", "destroy"] | RemovalPolicy
+    existing: str | dynamodb.ITable
 
 
 class PropProblem(Exception):  # noqa: N818  (it becomes a SkykiteError as soon as the construct's path is known)

@@ -1,7 +1,8 @@
-"""`Table`: a DynamoDB table, on demand."""
+"""`Table`: a DynamoDB table, on demand, and the functions that read its stream."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Unpack, cast
@@ -10,45 +11,37 @@ from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
-from skykite.constructs.props import (
-    GlobalIndex,
-    LocalIndex,
-    PrimaryIndex,
-    PropProblem,
-    TableProps,
-    check_choice,
-    check_known,
-    check_strings,
-    check_type,
-    listed,
-    shown,
-)
-from skykite.constructs.removal import removal_policy
-from skykite.model.synthesis import Synthesis
+from skykite.constructs.consumers import cdk_function, read_defaults
+from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
+from skykite.constructs.given_keys import GivenKeys
+from skykite.constructs.props import PropProblem, TableProps, check_known
+from skykite.constructs.stream_consumers import StreamConsumers
+from skykite.constructs.table_schema import make_table
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_lambda as lambda_
 
-_TYPES: Final = {
-    "string": dynamodb.AttributeType.STRING,
-    "number": dynamodb.AttributeType.NUMBER,
-    "binary": dynamodb.AttributeType.BINARY,
-}
-_STREAMS: Final = {
-    "new-image": dynamodb.StreamViewType.NEW_IMAGE,
-    "old-image": dynamodb.StreamViewType.OLD_IMAGE,
-    "new-and-old-images": dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
-    "keys-only": dynamodb.StreamViewType.KEYS_ONLY,
-}
-_LOCAL_LIMIT: Final = 5
-_GLOBAL_LIMIT: Final = 20
+    from skykite.constructs.function import Function
+    from skykite.constructs.props_sources import StreamConsumer
+
+_WORDS: Final = "a dict of names to consumers"
+_STREAM: Final = "/stream/"
+_ARN: Final = ArnKind(
+    service="dynamodb",
+    noun="a table",
+    pattern=re.compile(rf"table/[A-Za-z0-9_.-]{{3,255}}(?:{_STREAM}[0-9T:.-]+)?"),
+    example="table/Notes",
+    regional=True,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableCdk:
-    """The CDK objects of a `Table`."""
+    """The CDK objects of a `Table`; `functions` by name."""
 
-    table: dynamodb.Table
+    table: dynamodb.ITable
+    functions: Mapping[str, lambda_.IFunction]
 
 
 class Table(SkykiteConstruct):
@@ -68,8 +61,21 @@ class Table(SkykiteConstruct):
     - `local_indexes`: by name, `sort_key`, `projection`
     - `time_to_live`: the attribute that holds when an item expires, in seconds since 1970
     - `stream`: `"new-and-old-images"` (also `True`), `"new-image"`, `"old-image"`, `"keys-only"`
+    - `consumers`: by name, what reads its stream, which they turn on: a handler; a dict of `Function`'s arguments with
+      its `handler`; a `Function`; any CDK Lambda function; or a dict of `StreamConsumerProps`, with one of those as its
+      `function`:
+        - `batch_size` (1–10000 records, default 100), `max_batching_window` (0–300 seconds, default 0)
+        - `starting_position`: `"latest"` (default) or `"trim_horizon"`
+        - `filters`: up to five patterns, such as `{"eventName": ["INSERT"]}`; a record that matches one is taken
+        - `report_batch_item_failures`: whether the function's `{"batchItemFailures": […]}` counts; default `True`
+        - `bisect_batch_on_error`, `retry_attempts` (0–10000), `max_record_age` (60–604800 seconds): what happens to a
+          batch that failed. Without the last two it blocks its shard until its records expire, after a day.
+        - `on_failure`: a queue, a topic or a bucket that is told of batches that were given up
+        - `parallelization_factor` (1–10 batches of a shard at once), `tumbling_window` (0–900 seconds), `enabled`
+    - `defaults={"function": {…}}`: `Function`'s arguments for the functions it makes
     - `removal_policy`: `"retain"` or `"destroy"`. By default the table is kept when its stack goes in the stages `prod`
       and `production` and those that start with `prod-` or `production-`, and deleted with it in all others.
+    - `existing`: the ARN of a table (for consumers: of its stream), or a CDK table, instead of a new one
 
     Raises SkykiteError at once if any of it is wrong.
     """
@@ -78,13 +84,21 @@ class Table(SkykiteConstruct):
         super().__init__(scope, id, kind="table")
         given = cast("dict[str, Any]", props)
         with self._checking():
-            self._table = _make_table(self, given, self._kite_program.synthesis)
-        self._cdk = TableCdk(table=self._table)
+            check_known(given, tuple(TableProps.__annotations__))
+            self._defaults = read_defaults(given.get("defaults"))
+            if given.get("existing") is None:
+                self._table = make_table(self, given, self._kite_program.synthesis)
+            else:
+                self._table = self._import(given)
+            keys = self._read_consumers(given.get("consumers") or {})
+        self._consumers = StreamConsumers.of_table(self, self._table)
+        self._consumers.add(keys, self._defaults)
 
     @property
     def cdk(self) -> TableCdk:
         """The CDK objects behind it."""
-        return self._cdk
+        functions = {name: cdk_function(function) for name, function in self._consumers.functions.items()}
+        return TableCdk(table=self._table, functions=functions)
 
     @property
     def cdk_resource(self) -> Any:
@@ -100,6 +114,18 @@ class Table(SkykiteConstruct):
     def arn(self) -> str:
         return cast("str", self._table.table_arn)
 
+    def add_consumers(self, consumers: Mapping[str, StreamConsumer]) -> None:
+        """More of them, for instance ones that are made after the table. It needs a `stream`."""
+        with self._checking():
+            keys = self._read_consumers(consumers)
+        self._consumers.add(keys, self._defaults)
+
+    def get_function(self, name: str) -> Function | lambda_.IFunction:
+        """A consumer's function."""
+        if name not in self._consumers.functions:
+            raise self.refuse("consumer-unknown", f"{self.title} has no consumer `{name}`")
+        return self._consumers.functions[name]
+
     def link_properties(self) -> Mapping[str, str]:
         """What `resource.<id>` offers of it."""
         return {"type": "Table", "name": self.name, "arn": self.arn}
@@ -108,134 +134,25 @@ class Table(SkykiteConstruct):
         """Allow reading and writing it and its indexes."""
         self._table.grant_read_write_data(grantee)
 
-
-def _make_table(scope: Table, given: dict[str, Any], synthesis: Synthesis) -> Any:
-    check_known(given, tuple(TableProps.__annotations__))
-    fields = given.get("fields", {})
-    check_type("fields", fields, Mapping, 'a dict such as {"id": "string"}')
-    for name, kind in fields.items():
-        check_choice(f'fields["{name}"]', kind, tuple(_TYPES))
-    used: set[str] = set()
-    primary = given.get("primary_index")
-    if primary is None:
-        raise PropProblem(
-            "table-key", "has no primary_index", hint='add primary_index={"partition_key": "id"} and the field `id`'
-        )
-    partition, sort = _keys("primary_index", primary, tuple(PrimaryIndex.__annotations__), fields, used)
-    global_indexes = _indexes("global_indexes", given.get("global_indexes", {}), _GLOBAL_LIMIT)
-    local_indexes = _indexes("local_indexes", given.get("local_indexes", {}), _LOCAL_LIMIT)
-    for name in global_indexes.keys() & local_indexes.keys():
-        raise PropProblem("table-index", f"has a global and a local index named `{name}`", hint="rename one of them")
-    if local_indexes and sort is None:
-        raise PropProblem(
-            "table-index",
-            "has local_indexes but no sort key",
-            hint="DynamoDB allows local indexes only where primary_index has a sort_key",
-        )
-    time_to_live = given.get("time_to_live")
-    if time_to_live is not None:
-        check_type("time_to_live", time_to_live, str, "the name of an attribute")
-        if fields.get(time_to_live, "number") != "number":
+    def _read_consumers(self, given: object) -> GivenKeys:
+        keys = GivenKeys(self._kite_program, "consumers", given, words=_WORDS)
+        if any(True for _ in keys) and self._table.table_stream_arn is None:
             raise PropProblem(
-                "table-field",
-                f"has time_to_live=`{time_to_live}`, which `fields` calls a {fields[time_to_live]}",
-                hint="DynamoDB expires items by a number, seconds since 1970",
+                "table-stream",
+                "has consumers and no stream for them to read",
+                hint="add stream=True where it is made; for an existing table, give the ARN of its stream",
             )
-    table = dynamodb.Table(
-        scope,
-        "Resource",
-        partition_key=_attribute(partition, fields),
-        sort_key=_attribute(sort, fields) if sort is not None else None,
-        billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-        time_to_live_attribute=time_to_live,
-        stream=_stream(given.get("stream")),
-        removal_policy=removal_policy(given.get("removal_policy"), synthesis),
-    )
-    for name, index in global_indexes.items():
-        where = f'global_indexes["{name}"]'
-        index_partition, index_sort = _keys(where, index, tuple(GlobalIndex.__annotations__), fields, used)
-        table.add_global_secondary_index(
-            index_name=name,
-            partition_key=_attribute(index_partition, fields),
-            sort_key=_attribute(index_sort, fields) if index_sort is not None else None,
-            **_projection(where, index),
+        return keys
+
+    def _import(self, given: Mapping[str, Any]) -> Any:
+        check_not_beside(given, ("consumers", "defaults"))
+        found = read_existing(self, given["existing"], _ARN, attribute="table_arn")
+        if not isinstance(found, str):
+            return found
+        return dynamodb.Table.from_table_attributes(
+            self,
+            "Resource",
+            table_arn=found.partition(_STREAM)[0],
+            table_stream_arn=found if _STREAM in found else None,
+            grant_index_permissions=True,
         )
-    for name, index in local_indexes.items():
-        where = f'local_indexes["{name}"]'
-        check_known(index, tuple(LocalIndex.__annotations__), within=where)
-        if index.get("sort_key") is None:
-            raise PropProblem("table-key", f"has no `sort_key` in {where}")
-        table.add_local_secondary_index(
-            index_name=name,
-            sort_key=_attribute(_key(where, "sort_key", index["sort_key"], fields, used), fields),
-            **_projection(where, index),
-        )
-    for name in fields:
-        if name not in used and name != time_to_live:
-            raise PropProblem(
-                "table-field",
-                f"has the field `{name}`, which no index uses",
-                hint="leave it out: DynamoDB wants to know only the attributes that are keys",
-            )
-    return table
-
-
-def _keys(
-    where: str, index: object, known: tuple[str, ...], fields: Mapping[str, str], used: set[str]
-) -> tuple[str, str | None]:
-    check_type(where, index, Mapping, 'a dict such as {"partition_key": "id"}')
-    data = cast("Mapping[str, Any]", index)
-    check_known(data, known, within=where)
-    if data.get("partition_key") is None:
-        raise PropProblem("table-key", f"has no `partition_key` in {where}")
-    partition = _key(where, "partition_key", data["partition_key"], fields, used)
-    sort = data.get("sort_key")
-    if sort is None:
-        return partition, None
-    if sort == partition:
-        raise PropProblem("table-key", f"uses `{sort}` for both keys in {where}")
-    return partition, _key(where, "sort_key", sort, fields, used)
-
-
-def _key(where: str, role: str, name: object, fields: Mapping[str, str], used: set[str]) -> str:
-    if not isinstance(name, str) or name not in fields:
-        raise PropProblem(
-            "table-field",
-            f"has {role}={shown(name)} in {where}, which `fields` does not name",
-            hint=f'add "{name}": "string" to fields' if not fields else f"the fields are {listed(tuple(fields))}",
-        )
-    used.add(name)
-    return name
-
-
-def _attribute(name: str, fields: Mapping[str, str]) -> dynamodb.Attribute:
-    return dynamodb.Attribute(name=name, type=_TYPES[fields[name]])
-
-
-def _indexes(prop: str, given: object, limit: int) -> Mapping[str, Mapping[str, Any]]:
-    check_type(prop, given, Mapping, "a dict of index names to indexes")
-    indexes = cast("Mapping[str, Mapping[str, Any]]", given)
-    for name, index in indexes.items():
-        check_type(f'{prop}["{name}"]', index, Mapping, "a dict")
-    if len(indexes) > limit:
-        raise PropProblem("table-index", f"has {len(indexes)} {prop}", hint=f"DynamoDB takes {limit}")
-    return indexes
-
-
-def _projection(where: str, index: Mapping[str, Any]) -> dict[str, Any]:
-    projection = index.get("projection", "all")
-    if projection == "all":
-        return {"projection_type": dynamodb.ProjectionType.ALL}
-    if projection == "keys_only":
-        return {"projection_type": dynamodb.ProjectionType.KEYS_ONLY}
-    names = check_strings(f"projection in {where}", projection, 'a list of attributes, "all" or "keys_only"')
-    return {"projection_type": dynamodb.ProjectionType.INCLUDE, "non_key_attributes": list(names)}
-
-
-def _stream(given: object) -> Any:
-    if given is None or given is False:
-        return None
-    if given is True:
-        return dynamodb.StreamViewType.NEW_AND_OLD_IMAGES
-    check_choice("stream", given, tuple(_STREAMS))
-    return _STREAMS[str(given)]

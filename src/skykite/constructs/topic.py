@@ -17,12 +17,12 @@ from skykite.constructs.consumers import cdk_function, make_function, read_defau
 from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
-from skykite.constructs.links import has_attribute
+from skykite.constructs.given_values import find_resource
 from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.patterns import read_filter_policy
 from skykite.constructs.props import PropProblem, check_choice, check_known, check_type, read_flag, shown
 from skykite.constructs.props_events import Subscriber, SubscriberProps, TopicProps
-from skykite.constructs.queue import is_fifo, queue_of, read_dead_letter_queue
+from skykite.constructs.queue import QUEUE, is_fifo, read_dead_letter_queue
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
@@ -57,7 +57,7 @@ class Topic(SkykiteConstruct):
     ```python
     Topic(self, "Placed", subscribers={
         "receipt": "functions/receipt.send",
-        "stock": {"queue": stock, "filter_policy": {"kind": ["goods"]}},
+        "stock": {"queue": Queue(self, "Stock"), "filter_policy": {"kind": ["goods"]}},
     })
     ```
 
@@ -183,7 +183,7 @@ class Topic(SkykiteConstruct):
     def _subscribe(self, name: str, given: object) -> None:
         where = f'subscribers["{name}"]'
         what, subscriber, options = split_consumer(given, _OPTIONS, within=where, whats=("function", "queue"))
-        queue = queue_of(subscriber)
+        queue = find_resource(subscriber, QUEUE)
         if what == "queue" and queue is None:
             raise PropProblem(
                 "prop-type",
@@ -194,7 +194,6 @@ class Topic(SkykiteConstruct):
         if queue is not None:
             self._check_queue(where, subscriber)
             config = SqsSubscription(queue).bind(self._topic)
-            dead_letters = self._dead_letters(name, where, options, fifo=is_fifo(subscriber))
         else:
             self._check_function(where, raw=raw)
             within = f'{where}["function"]' if options else where
@@ -202,11 +201,11 @@ class Topic(SkykiteConstruct):
                 self, name, subscriber, self._defaults, within=within, source="event", also=", or a `Queue`"
             )
             config = LambdaSubscription(cdk_function(function)).bind(self._topic)
-            dead_letters = self._dead_letters(name, where, options, fifo=False)
         self._check_once(name, config.endpoint)
         policy, filter_scope = _read_filter(where, options)
+        dead_letters = self._dead_letters(name, where, options)
         subscription = sns.Subscription(
-            self._scope_of(config),
+            self._scope_of(config.subscriber_scope, dead_letters),
             f"{name}.Subscription",
             topic=self._topic,
             endpoint=config.endpoint,
@@ -260,29 +259,23 @@ class Topic(SkykiteConstruct):
                 hint="keep one; a filter_policy can take several values of a key",
             )
 
-    def _dead_letters(self, name: str, where: str, options: Mapping[str, Any], *, fifo: bool) -> sqs.IQueue | None:
+    def _dead_letters(self, name: str, where: str, options: Mapping[str, Any]) -> sqs.IQueue | None:
         queue = read_dead_letter_queue(
             f'{where}["dead_letter_queue"]',
             options.get("dead_letter_queue"),
-            fifo=fifo,
+            fifo=self.fifo,
             make_in=(self, f"{name}.DeadLetterQueue"),
         )
-        return queue_of(queue)
+        return cast("sqs.IQueue | None", find_resource(queue, QUEUE))
 
-    def _scope_of(self, config: sns.TopicSubscriptionConfig) -> Any:
-        """Where the subscription goes: of what is in another stack, there, because the permission is there too, and two
-        stacks cannot each wait for the other."""
-        other = config.subscriber_scope
-        if other is None or aws_cdk.Stack.of(other).node.path == aws_cdk.Stack.of(self).node.path:
-            return self
-        return Construct(other, self.path)
-
-
-def topic_of(given: object) -> sns.ITopic | None:
-    """The CDK topic that a `Topic` or a CDK topic is; None of anything else."""
-    if isinstance(given, Topic):
-        return given.cdk.topic
-    return cast("sns.ITopic", given) if has_attribute(given, "topic_arn") else None
+    def _scope_of(self, *reached: Any) -> Any:
+        """Where a subscription goes: beside what it reaches in another stack, because the permission for it is there
+        and names the topic, and two stacks cannot each wait for the other."""
+        own = aws_cdk.Stack.of(self).node.path
+        for other in reached:
+            if other is not None and aws_cdk.Stack.of(other).node.path != own:
+                return other.node.try_find_child(self.path) or Construct(other, self.path)
+        return self
 
 
 def _read_filter(where: str, options: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str | None]:

@@ -23,6 +23,7 @@ from skykite.dev.freshness import GatedInvoker
 from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
 from skykite.dev.place import DevMode, Served, Surroundings
+from skykite.dev.secrets import missing_secrets
 from skykite.errors import SkykiteError
 from skykite.live.bridge import Bridge
 from skykite.live.credentials import DeveloperCredentials, FunctionRole, RoleCredentials
@@ -187,6 +188,7 @@ class LivePlace:
 
     async def _serve(self, manifest: Manifest, deployed: Deployed, bridge: Bridge, notices: list[Notice]) -> Served:
         assert self._credentials is not None
+        assert self._aws is not None
         urls = await self._cloud.api_urls()
         self._functions.translate = lambda text: translate_urls(text, urls)
         names = {entry.id: deployed.physical[entry.stack][entry.logical_id] for entry in manifest.functions}
@@ -204,7 +206,7 @@ class LivePlace:
             },
             live=live,
             runtimes=tuple(config.runtime for config in configs),
-            notices=(*notices, *absent_notices(manifest)),
+            notices=(*notices, *absent_notices(manifest), *await missing_secrets(self._aws, manifest)),
         )
 
     async def keep(self) -> None:

@@ -20,6 +20,7 @@ from skykite.dev.permissions import MissingPermissions, not_enforced
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.ports import Ports
 from skykite.dev.reach import session_at
+from skykite.dev.secrets import missing_secrets
 from skykite.dev.unserved import unserved_notices
 from skykite.gateway import Gateway, ServedApi
 from skykite.model.events import ErrorRaised, Notice
@@ -140,7 +141,11 @@ class LocalPlace:
             },
             live=tuple(entry.id for entry in live),
             runtimes=tuple(config.runtime for config in configs),
-            notices=(*unserved_notices(manifest), *absent_notices(manifest)),
+            notices=(
+                *unserved_notices(manifest),
+                *absent_notices(manifest),
+                *await missing_secrets(self._aws, manifest),
+            ),
         )
 
     async def _issue(self, state: FunctionState) -> Mapping[str, str]:

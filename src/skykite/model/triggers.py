@@ -101,7 +101,8 @@ def _source(record: _Record) -> tuple[str, str]:
 
 
 def _rule_label(event: _Event, names: Mapping[str, str]) -> str:
-    if event.resources and ":rule/" in event.resources[0]:
-        name = event.resources[0].rsplit("/", 1)[-1]
-        return f"rule {names.get(name, name)}"
+    for kind in ("rule", "schedule"):
+        if event.resources and f":{kind}/" in event.resources[0]:
+            name = event.resources[0].rsplit("/", 1)[-1]
+            return f"{kind} {names.get(name, name)}"
     return f"events {event.detail_type}"

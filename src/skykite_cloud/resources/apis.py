@@ -18,13 +18,15 @@ _CORS = {
 
 def name_endpoint(api_id: str, properties: Properties, old: Properties) -> dict[str, str]:
     """What Fn::GetAtt ApiEndpoint and GetApi say."""
+    from ministack.core.responses import get_account_id, get_region
     from ministack.services import apigateway
 
     from skykite_cloud.endpoints import api_endpoint
 
     api = apigateway._apis[api_id]
     api["apiEndpoint"] = api_endpoint(api_id, api["protocolType"])
-    return {"ApiEndpoint": api["apiEndpoint"]}
+    arn = f"arn:aws:execute-api:{get_region()}:{get_account_id()}:{api_id}"
+    return {"ApiEndpoint": api["apiEndpoint"], "ExecuteApiArn": arn}
 
 
 def apply_cors(api_id: str, properties: Properties, old: Properties) -> None:

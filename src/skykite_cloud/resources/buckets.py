@@ -37,8 +37,9 @@ def find_bucket(properties: Properties) -> None:
         raise PropertyError("The specified bucket does not exist")
 
 
-def apply_dropped(name: str, properties: Properties, old: Properties) -> None:
-    """Encryption, lifecycle, ownership, tags, and suspended versioning."""
+def apply_dropped(name: str, properties: Properties, old: Properties) -> dict[str, str]:
+    """Encryption, lifecycle, ownership, tags, logging, access control, and suspended versioning."""
+    from ministack.core.responses import get_region
     from ministack.services import s3
 
     calls = (
@@ -62,6 +63,7 @@ def apply_dropped(name: str, properties: Properties, old: Properties) -> None:
     if status:
         tree: Tree = ("VersioningConfiguration", [("Status", status)])
         expect_success("The configuration VersioningConfiguration", s3._put_bucket_versioning(name, _xml(tree)))
+    return {"DualStackDomainName": f"{name}.s3.dualstack.{get_region()}.amazonaws.com"}
 
 
 def _encryption(value: Properties) -> Tree:

@@ -62,14 +62,15 @@ def _add(logical_id: str, properties: Properties, stack_name: str) -> tuple[str,
     for user in properties["Users"]:
         given = {"GroupName": [properties["GroupName"]], "UserName": [user]}
         expect_success("AddUserToGroup", iam._add_user_to_group(given))
-    return f"{stack_name}-{logical_id}", {}
+    addition = f"{stack_name}-{logical_id}"
+    return addition, {"Id": addition}
 
 
 def _add_others(physical_id: str, old: Properties, new: Properties, stack_name: str) -> tuple[str, Attributes]:
     gone = [user for user in old["Users"] if user not in new["Users"] or old["GroupName"] != new["GroupName"]]
     _remove(physical_id, {**old, "Users": gone})
     _add(physical_id, new, stack_name)
-    return physical_id, {}
+    return physical_id, {"Id": physical_id}
 
 
 def _remove(physical_id: str, properties: Properties) -> None:

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from skykite_cloud.resources.rules import Handlers, Properties, PropertyError, TypeRules, expect_success, names
+from skykite_cloud.resources.rules import (
+    Handlers,
+    Properties,
+    PropertyError,
+    TypeRules,
+    expect_success,
+    identify,
+    names,
+)
 
 Attributes = dict[str, Any]
 
@@ -184,5 +192,6 @@ RULES = {
     "AWS::EC2::SecurityGroup": TypeRules(
         consumed=names("GroupDescription GroupName SecurityGroupEgress SecurityGroupIngress Tags VpcId"),
         before=(find_vpc,),
+        after=(identify,),
     ),
 }

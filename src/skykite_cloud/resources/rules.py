@@ -40,6 +40,11 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def identify(physical_id: str, properties: Properties, old: Properties) -> dict[str, str]:
+    """An attribute that AWS documents for many types and MiniStack gives for some."""
+    return {"Id": physical_id}
+
+
 def refuse_nested(path: str, value: Any, known: frozenset[str]) -> None:
     """Raise for a key of a nested object that would have no effect."""
     for key in value:

@@ -94,6 +94,18 @@ def refuse_second_group(properties: Properties) -> None:
         raise PropertyError(f"Schedule group {properties['Name']} already exists.")
 
 
+def describe_group(name: str, properties: Properties, old: Properties) -> dict[str, str]:
+    """What MiniStack's handler leaves out of Fn::GetAtt."""
+    from ministack.services import scheduler
+
+    group = scheduler._schedule_groups[name]
+    return {
+        "CreationDate": str(group["CreationDate"]),
+        "LastModificationDate": str(group["LastModificationDate"]),
+        "State": str(group["State"]),
+    }
+
+
 HANDLERS: dict[str, Handlers] = {
     SCHEDULE: {"create": _create, "update": _update, "delete": _delete, "update_with_logical_id": True}
 }
@@ -106,5 +118,7 @@ RULES = {
         ),
         before=(check_schedule,),
     ),
-    "AWS::Scheduler::ScheduleGroup": TypeRules(consumed=names("Name Tags"), before_create=(refuse_second_group,)),
+    "AWS::Scheduler::ScheduleGroup": TypeRules(
+        consumed=names("Name Tags"), before_create=(refuse_second_group,), after=(describe_group,)
+    ),
 }

@@ -25,7 +25,7 @@ from skykite_cloud.resources import (
     tables,
     topics,
 )
-from skykite_cloud.resources.rules import Handlers, TypeRules, names
+from skykite_cloud.resources.rules import Handlers, TypeRules, identify, names
 
 _PARTS = (
     buses,
@@ -74,6 +74,7 @@ def rules_by_type() -> dict[str, TypeRules]:
                 "PrincipalOrgID SourceAccount SourceArn"
             ),
             before=(functions.find_function,),
+            after=(identify,),
         ),
         "AWS::IAM::Role": TypeRules(
             consumed=names(

@@ -383,3 +383,18 @@ def test_a_custom_resource_written_in_python_finds_boto3_as_in_lambda(cloud: Run
     answer = cloud.client("lambda").invoke(FunctionName="with-boto3")
 
     assert url in json.loads(answer["Payload"].read())
+
+
+def test_a_stack_that_was_rolled_back_says_itself_why(cloud: RunningCloud) -> None:
+    wrong = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 99999999}}
+
+    created = deploy(cloud, "says-why", {"Fine": {"Type": "AWS::SQS::Queue"}, "Wrong": wrong})
+    assert created["StackStatusReason"] == "The following resource(s) failed to create: [Wrong]. "
+
+    deploy(cloud, "says-why-too", {"Queue": {"Type": "AWS::SQS::Queue"}})
+    updated = deploy(cloud, "says-why-too", {"Queue": wrong})
+    assert updated["StackStatusReason"] == "The following resource(s) failed to update: [Queue]. "
+
+    again = deploy(cloud, "says-why-too", {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"DelaySeconds": 1}}})
+    assert again["StackStatus"] == "UPDATE_COMPLETE"
+    assert not again.get("StackStatusReason")

@@ -177,7 +177,7 @@ def test_a_fifo_topic_feeds_queues(project: Path) -> None:
         for one in built.resources("AWS::SQS::Queue")
     }
     assert kinds["NotesStack/Placed/ordered.DeadLetterQueue/Resource/Resource"] is True
-    assert kinds["NotesStack/Placed/any.DeadLetterQueue/Resource/Resource"] is False
+    assert kinds["NotesStack/Placed/any.DeadLetterQueue/Resource/Resource"] is True, "SNS wants the topic's kind"
     assert template_errors(built.directory) == []
 
 
@@ -240,3 +240,20 @@ def test_subscribers_in_other_stacks_make_no_circle(project: Path) -> None:
     assert subscriptions(built) == {}
     assert len(subscriptions(built, "Others")) == 3
     assert template_errors(built.directory) == []
+
+
+def test_dead_letters_in_another_stack_make_no_circle(project: Path) -> None:
+    def define(app: App) -> None:
+        failed = Queue(Stack(app, "Others"), "Failed")
+        stack = Stack(app, "NotesStack")
+        subscribers = {
+            name: {"function": f"functions/placed.{name}", "dead_letter_queue": failed} for name in ("receipt", "stock")
+        }
+        Topic(stack, "Placed", subscribers=subscribers)
+
+    built = build(project, define)
+    assert {stack.path: stack.dependencies for stack in built.manifest.stacks} == {
+        "Others": ("alice-notes-NotesStack",),
+        "NotesStack": (),
+    }
+    assert len(subscriptions(built, "Others")) == 2

@@ -48,6 +48,7 @@ QUEUES = {
     "six filters": 'Queue(stack, "Q", consumer={"function": work, "filters": [{"body": ["a"]}] * 6})',
     "filter without a list": 'Queue(stack, "Q", consumer={"function": work, "filters": [{"body": {"kind": "a"}}]})',
     "hidden for less than the consumer takes": 'Queue(stack, "Q", consumer=work, visibility_timeout=30)',
+    "cdk queue that hides for too short": 'Queue(stack, "Q", existing=sqs.Queue(stack, "C"), consumer=work)',
     "visibility too long": 'Queue(stack, "Q", visibility_timeout=Duration.days(1))',
     "retention too short": 'Queue(stack, "Q", retention_period=59)',
     "delay is a float": 'Queue(stack, "Q", delay=1.5)',

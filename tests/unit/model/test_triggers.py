@@ -47,6 +47,14 @@ ARN = "arn:aws:{}:eu-west-1:000000000000:{}"
             Trigger(kind="event", label="rule tick"),
         ),
         (
+            {
+                "source": "aws.scheduler",
+                "detail-type": "Scheduled Event",
+                "resources": [ARN.format("scheduler", "schedule/default/nightly")],
+            },
+            Trigger(kind="event", label="schedule nightly"),
+        ),
+        (
             {"source": "shop", "detail-type": "OrderPlaced", "resources": []},
             Trigger(kind="event", label="events OrderPlaced"),
         ),
