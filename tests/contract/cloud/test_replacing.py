@@ -125,6 +125,9 @@ def test_a_mapping_to_another_queue_is_another_mapping(cloud: RunningCloud) -> N
         ],
     }
 
+    allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]}
+    reads = [{"PolicyName": "reads", "PolicyDocument": allowed}]
+
     def resources(queue: str) -> dict[str, Any]:
         function = {
             "Runtime": "python3.12",
@@ -134,7 +137,7 @@ def test_a_mapping_to_another_queue_is_another_mapping(cloud: RunningCloud) -> N
         }
         mapping = {"FunctionName": {"Ref": "Function"}, "EventSourceArn": {"Fn::GetAtt": [queue, "Arn"]}}
         return {
-            "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}},
+            "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust, "Policies": reads}},
             "Function": {"Type": "AWS::Lambda::Function", "Properties": function},
             "One": {"Type": "AWS::SQS::Queue"},
             "Two": {"Type": "AWS::SQS::Queue"},
@@ -145,7 +148,7 @@ def test_a_mapping_to_another_queue_is_another_mapping(cloud: RunningCloud) -> N
     first = deploy(cloud, "maps", resources("One"), Outputs=outputs)["OutputValues"]
 
     made = deploy(cloud, "maps", resources("Two"), Outputs=outputs)
-    assert made["StackStatus"] == "UPDATE_COMPLETE", made
+    assert made["StackStatus"] == "UPDATE_COMPLETE", made["Failures"]
     second = made["OutputValues"]
 
     client = cloud.client("lambda")
