@@ -2,7 +2,7 @@
 
 Only waits before a retry are: nobody is served by a developer's minute. They run `SPEED` times as fast; ages, to which
 AWS's maximums apply, count the wait that AWS would have made. What a user sets (visibility timeouts, delays, batching
-and tumbling windows, schedules) is real time. `docs/concepts/embedded-cloud.md` has the same table.
+and tumbling windows, schedules) is real time. `docs/concepts/local.md` has the same table.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def test_every_version_of_every_object_goes(cloud: RunningCloud, cloudformation:
 
     assert answer == {
         "Status": "SUCCESS",
-        "PhysicalResourceId": "full",
+        "PhysicalResourceId": "contents of full",
         "StackId": "stack",
         "RequestId": "request",
         "LogicalResourceId": "Emptier",

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skykite.model.schedules import DAYS, MONTHS, find_problem
@@ -191,6 +191,7 @@ START = datetime(2026, 1, 1, 23, 59, tzinfo=UTC)
 MOMENTS = [START + timedelta(hours=7 * index, minutes=11 * index) for index in range(400)]
 
 
+@settings(max_examples=1000, deadline=None)
 @given(
     st.tuples(unix_field("minute"), unix_field("hour")).map(lambda times: " ".join([*times, "* * *"]))
     # Few moments would match times and days together.
