@@ -74,7 +74,8 @@ class LivePlace:
             await deployer.agree_to_replace(manifest)
         api = await deployer.event_api()
         await self._begin_credentials(manifest, api)
-        self._functions.expect(manifest, assembly, aws=self._aws, variables=self._variables())
+        await self._functions.expect(manifest, assembly, aws=self._aws, variables=self._variables())
+        self._surroundings.gate.enter("deploying")  # which may wait for functions of ours
         bridge = await self._begin_bridge(api)
         bridge.serve([entry.id for entry in live_functions(manifest)])
         notices: list[Notice] = []
@@ -206,6 +207,7 @@ class LivePlace:
             },
             live=live,
             runtimes=tuple(config.runtime for config in configs),
+            urls=urls,
             notices=(*notices, *absent_notices(manifest), *await missing_secrets(self._aws, manifest)),
         )
 

@@ -100,7 +100,8 @@ class LocalPlace:
             project_root=surroundings.project_root,
             state=surroundings.state,
         )
-        self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
+        await self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
+        surroundings.gate.enter("deploying")  # which may wait for functions of ours
         deployed = await deployer.deploy(manifest, assembly, build=surroundings.options.build)
         return await self._serve(manifest, deployed)
 
@@ -141,6 +142,7 @@ class LocalPlace:
             },
             live=tuple(entry.id for entry in live),
             runtimes=tuple(config.runtime for config in configs),
+            urls=urls,
             notices=(
                 *unserved_notices(manifest),
                 *absent_notices(manifest),
