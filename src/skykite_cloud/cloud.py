@@ -40,7 +40,7 @@ class Cloud:
         self._files = SnapshotFiles(settings.directory, version=version("ministack"))
         self._state = StateOfServices()
         self._snapshots = Snapshots(self._state, self._files, failed=self._saving_fails)
-        self._triggers = make_triggers(changed=self._snapshots.changed, tell=self._notice)
+        self._triggers = make_triggers(changed=self._snapshots.changed, tell=self._notice, iam=settings.iam)
         self._state.also("triggers", self._triggers)
         self._background: set[asyncio.Task[None]] = set()
         credentials.install(settings.access_key_id, settings.secret_access_key)

@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: Any) -> None:
     name = event["ResourceProperties"]["BucketName"]
     answer = {
         "Status": "SUCCESS",
-        "PhysicalResourceId": name,
+        "PhysicalResourceId": f"contents of {name}",  # the bucket's name is the bucket's
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],

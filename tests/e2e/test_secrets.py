@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pty
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from kit.kite import KITE, Dev, clean_environment, dev, kite
 from kit.stacks import write_project
 
 STACK = """\
-from skykite import Api, App, Linkable, Parameter, Secret, Stack, Table
+from skykite import Api, App, Function, Linkable, Parameter, Secret, Stack, Table
 
 
 def main(app: App) -> None:
@@ -32,6 +31,7 @@ def main(app: App) -> None:
         defaults={"function": {"link": [stripe, size, notes, first]}},
         routes={"GET /": "functions/pay.read", "GET /kept": "functions/pay.kept"},
     )
+    Function(stack, "Caller", "functions/pay.call", link=[api])
     stack.add_outputs(ApiEndpoint=api.url)
 """
 HANDLERS = """\
@@ -56,6 +56,10 @@ def read(event, context):
 
 def kept(event, context):
     return {"key": digest(KEPT)}
+
+
+def call(event, context):
+    return resource.Api.url
 """
 FILES = {"kite.toml": 'name = "pay"\nregion = "eu-west-1"\n', "stacks/app.py": STACK, "functions/pay.py": HANDLERS}
 STORE = (".kite/local/cloud/state.snapshot", ".kite/local/cloud/state.previous")
@@ -111,11 +115,11 @@ async def test_a_value_shows_nowhere_and_a_change_shows_at_once(project: Path, s
     shell = await kite(
         "shell", "--stage", "alice", "--", sys.executable, "-c",
         "from skykite_lambda import resource; import hashlib, os; "
-        "print(hashlib.sha256(resource.StripeKey.value.encode()).hexdigest(), resource.Limits.most); "
+        "print(hashlib.sha256(resource.StripeKey.value.encode()).hexdigest(), resource.Limits.most, resource.Api.url); "
         f"assert {marker!r} not in str(os.environ)",
         cwd=project,
     )  # fmt: skip
-    assert shell.stdout.split() == [digest(other), "3"], shell.stderr
+    assert shell.stdout.split() == [digest(other), "3", url], shell.stderr
     invoked = await kite("invoke", "functions/pay.read", "--stage", "alice", cwd=project)
     assert json.loads(invoked.stdout)["key"] == digest(other)
     (project / "functions/pay.py").write_text(HANDLERS + "\n\ndef late(event, context):\n    raise ValueError(KEPT)\n")
@@ -124,6 +128,8 @@ async def test_a_value_shows_nowhere_and_a_change_shows_at_once(project: Path, s
     )
     await running.event("reload.finished", lambda e: e["kind"] == "infrastructure")
     assert (await fetch("GET", f"{url}/more")).json()["key"] == digest(other)
+    stub = (project / "typings/skykite_lambda/resource.pyi").read_text()
+    assert "StripeKey: _typing.Final[_Secret]" in stub
 
     assert await running.stop() == 0
     said = "\n".join(json.dumps(event) for event in running.events) + shell.stderr + invoked.stderr
@@ -133,6 +139,17 @@ async def test_a_value_shows_nowhere_and_a_change_shows_at_once(project: Path, s
     assert holding, "the search finds what is there"
     for file in holding:
         assert (project / file).stat().st_mode & 0o077 == 0 or (project / ".kite").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+async def test_a_function_over_the_bridge_reads_with_its_own_role(project: Path) -> None:
+    await set_secret(project, "StripeKey", "one")
+    async with dev(project, "--bridge", "--stage", "alice") as running:
+        ready = await running.ready()
+        url = ready["endpoints"][0]["url"]
+        assert (await fetch("GET", url)).json() == {"key": digest("one"), "size": "20"}
+        await set_secret(project, "StripeKey", "two")
+        assert (await fetch("GET", f"{url}/kept")).json() == {"key": digest("two")}
 
 
 async def test_values_go_in_and_out_while_nothing_runs(project: Path) -> None:
@@ -161,6 +178,10 @@ async def test_values_go_in_and_out_while_nothing_runs(project: Path) -> None:
     assert "hint: set it with `kite secrets set StripeKey --stage prod --local`" in prod.stderr
     got = await kite("secrets", "get", "DB_URL", "--local", "--stage", "alice", cwd=project)
     assert got.stdout == "postgres://u:p@h/$DB\n"
+    gone = await kite("remove", "--local", "--stage", "alice", "--yes", cwd=project)
+    assert (gone.code, "2 secrets of stage `alice` removed" in gone.stderr) == (0, True), gone.stderr
+    listed = await kite("secrets", "list", "--local", "--stage", "alice", cwd=project)
+    assert listed.stdout == "StripeKey\tfallback\n"
 
 
 async def test_a_deploy_is_refused_while_a_secret_has_no_value_and_tells_how_to_set_it(
@@ -183,6 +204,8 @@ async def test_a_deploy_is_refused_while_a_secret_has_no_value_and_tells_how_to_
     )  # fmt: skip
     assert shell.stdout.startswith("sk_prod prod-pay-"), shell.stderr
     assert "sk_prod" not in deployed.stdout + deployed.stderr
+    invoked = await kite("invoke", "functions/pay.read", "--stage", "prod", cwd=project)
+    assert json.loads(invoked.stdout) == {"key": digest("sk_prod"), "size": "20"}, invoked.stderr
     gone = await kite("remove", "--stage", "prod", "--yes", cwd=project, env=variables)
     assert gone.code == 0, gone.stderr
 
@@ -196,7 +219,10 @@ async def test_shell_says_what_is_not_linked_and_ends_as_its_program_does(
         "shell", "--stage", "alice", "--", sys.executable, "-c",
         "from skykite_lambda import resource; resource.Users", cwd=project,
     )  # fmt: skip
-    assert "`Users` is not linked to any function of stage `alice`: its functions are linked to `Limits`" in done.stderr
+    assert (
+        "`Users` is not linked to any function of stage `alice`: its functions are linked to `Api`, `Limits`"
+        in done.stderr
+    )
     done = await kite("shell", "--stage", "alice", "--function", "Api/GET --nope", "--", "true", cwd=project)
     assert (done.code, "function-unknown" in done.stderr) == (1, True)
     done = await kite("shell", "--stage", "alice", "--", "no-such-program", cwd=project)
@@ -240,6 +266,8 @@ async def test_a_value_on_the_command_line_is_refused_and_not_repeated(project: 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of POSIX's kind")
 def test_the_prompt_does_not_show_what_is_typed(project: Path) -> None:
+    import pty
+
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(project)

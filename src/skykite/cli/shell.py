@@ -82,7 +82,8 @@ async def _links(
             titles = (
                 {(entry.stack, entry.logical_id): str(entry.id) for entry in manifest.functions} if manifest else {}
             )
-            return links_of(_chosen(found, function, manifest), titles), where
+            links = links_of(_chosen(found, function, manifest), titles)
+            return (links if where is None else await _translated(workspace, links)), where
     raise SkykiteError(
         "stage-not-deployed",
         f"stage `{stage}` of `{app}` is deployed neither to the embedded cloud that runs nor to AWS"
@@ -90,6 +91,18 @@ async def _links(
         else f"stage `{stage}` of `{app}` is not deployed {'to the embedded cloud' if address else 'to AWS'}",
         hint="run `kite dev --local` or `kite deploy` first, or name another stage with --stage",
     )
+
+
+async def _translated(workspace: Workspace, links: Mapping[str, str]) -> dict[str, str]:
+    """With the URLs under which HTTP APIs of the embedded cloud are served."""
+    from skykite.cloud import translate_urls
+    from skykite.deploy import StageFiles
+    from skykite.dev.kept import kept_cloud
+
+    state = workspace.project.state
+    kept = kept_cloud(state / "local")
+    urls = {api.id: api.url for api in await kept.apis()} if kept else StageFiles(state, workspace.stage).read_urls()
+    return {name: translate_urls(value, urls) for name, value in links.items()}
 
 
 def _chosen(

@@ -207,6 +207,7 @@ class LivePlace:
             },
             live=live,
             runtimes=tuple(config.runtime for config in configs),
+            urls=urls,
             notices=(*notices, *absent_notices(manifest), *await missing_secrets(self._aws, manifest)),
         )
 

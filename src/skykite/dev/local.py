@@ -142,6 +142,7 @@ class LocalPlace:
             },
             live=tuple(entry.id for entry in live),
             runtimes=tuple(config.runtime for config in configs),
+            urls=urls,
             notices=(
                 *unserved_notices(manifest),
                 *absent_notices(manifest),

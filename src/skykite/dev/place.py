@@ -8,7 +8,7 @@ Data and one Protocol; no I/O.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -76,6 +76,7 @@ class Served:
     live: tuple[FunctionId, ...]
     runtimes: tuple[str, ...]  # of the live functions, as they are in AWS
     notices: tuple[Notice, ...] = ()
+    urls: Mapping[str, str] = field(default_factory=dict)  # of HTTP APIs served here, by their ids in the cloud
 
 
 class Place(Protocol):

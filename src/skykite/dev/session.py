@@ -209,7 +209,9 @@ class DevSession:
             if notice not in self._noticed:
                 self._events.emit(notice)
         self._noticed = frozenset(notices)
-        StageFiles(self._state, self._stage).write_outputs(served.outputs)
+        files = StageFiles(self._state, self._stage)
+        files.write_outputs(served.outputs)
+        files.write_urls(served.urls)
         self._events.emit(
             DevReady(
                 app=self._project.name,

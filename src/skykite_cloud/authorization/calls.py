@@ -85,9 +85,10 @@ class UnclearCallError(Exception):
 
 def refuse_shape(request: Request, names: list[str]) -> None:
     """What no request may look like. `names` are those of all header lines. Raises `UnclearCallError`."""
-    for name in _ONCE:
-        if names.count(name) > 1:
-            raise UnclearCallError(f"the header `{name}` comes twice")
+    if len(set(names)) != len(names):
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise UnclearCallError(f"the header `{name}` comes twice")
     encoding = request.headers.get("content-encoding", "").lower()
     chunked = "aws-chunked" in encoding or "x-amz-decoded-content-length" in request.headers
     if request.service != "s3" and (chunked or request.headers.get("x-amz-content-sha256", "").startswith("STREAM")):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from skykite_cloud.authorization.conditions import Values
@@ -54,8 +55,7 @@ def _role_session(iam: Any, session: Record, arn: str) -> Principal:
     if "SourceFunctionArn" in session:
         keys["lambda:sourcefunctionarn"] = (session["SourceFunctionArn"],)
     if isinstance(session.get("IssuedAt"), (int, float)):
-        issued = datetime.fromtimestamp(session["IssuedAt"], UTC)
-        keys["aws:tokenissuetime"] = (issued.strftime("%Y-%m-%dT%H:%M:%SZ"),)
+        keys["aws:tokenissuetime"] = _issued(session["IssuedAt"])
     return _principal(
         arn,
         account,
@@ -65,6 +65,11 @@ def _role_session(iam: Any, session: Record, arn: str) -> Principal:
         _limits_of(iam, session, account),
         keys,
     )
+
+
+@lru_cache(maxsize=1024)
+def _issued(at: float) -> Values:
+    return (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),)
 
 
 def _user(iam: Any, name: str, account: str, session: Record | None = None) -> Principal:

@@ -122,7 +122,11 @@ class Engine:
                 logger.exception("after a function ran")
             self.wake()
 
-        threading.Thread(target=self._context.copy().run, args=(run,), daemon=True, name="skykite-trigger").start()
+        thread = threading.Thread(target=self._context.copy().run, args=(run,), daemon=True, name="skykite-trigger")
+        try:
+            thread.start()
+        except RuntimeError as error:  # there can be no more threads
+            self._loop.call_soon(finish, error, context=self._context)
 
     def tell(self, notice: str, message: str, hint: str | None = None, *, once: str | None = None) -> None:
         """Say it to whoever watches; only the first time for each `once`."""

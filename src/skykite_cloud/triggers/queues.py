@@ -7,6 +7,7 @@ FIFO group overtake one that waits.
 from __future__ import annotations
 
 import importlib
+import json
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from ministack.core.responses import request_scope
 
 Message = dict[str, Any]
 
+SHORTEST_HOLD_S = 2.0
+"""Whatever a visibility timeout says, what was just taken is not taken again at once."""
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 _RECORD_OVERHEAD = 1024  # what an event says about a message besides its body
 
@@ -30,8 +33,8 @@ class UndeliverableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Messages that are invisible now, until `until`, and when the next one of the others becomes visible. `full`
-    says that there was one more, which was too large; `dead` is how many went to the dead-letter queue."""
+    """Messages that are invisible now, by rights until `until`, and when the next of the others becomes visible.
+    `full` says that there was one more, which was too large; `dead` is how many went to the dead-letter queue."""
 
     messages: list[Message]
     until: float
@@ -53,19 +56,35 @@ def visibility_timeout(queue: dict[str, Any]) -> float:
 def take(queue: dict[str, Any], count: int, size: int, now: float) -> Taken:
     """Receive up to `count` messages with up to `size` bytes. What has been received too often goes to the dead-letter
     queue first."""
-    sqs = _sqs()
-    sqs._expire_retained(queue)
+    _expire(queue, now)
+    most = _most_receives(queue)
     before = len(queue["messages"])
-    sqs._dlq_sweep(queue)
+    messages, next_visible, full, spent = _visible(queue, count, size, now, most)
+    if spent:
+        _sqs()._dlq_sweep(queue)
+        messages, next_visible, full, _ = _visible(queue, count, size, now, None)
     dead = before - len(queue["messages"])
     until = now + visibility_timeout(queue)
-    messages: list[Message] = []
+    for message in messages:
+        message["receipt_handle"] = str(uuid.uuid4())
+        message["visible_at"] = max(until, now + SHORTEST_HOLD_S)
+        message["receive_count"] += 1
+        if message.get("first_receive_at") is None:
+            message["first_receive_at"] = now
+    return Taken(messages, until, next_visible, full, dead)
+
+
+def _visible(
+    queue: dict[str, Any], count: int, size: int, now: float, most: int | None
+) -> tuple[list[Message], float | None, bool, bool]:
+    """The messages to take, when the next of the others becomes visible, whether one was too large, and whether one
+    has been received too often. A long queue is not read to its end."""
+    found: list[Message] = []
     next_visible: float | None = None
     closed: set[str | None] = set()  # groups with a message that waits: what is behind it waits as well
     fifo = queue["is_fifo"]
-    full = False
     for message in queue["messages"]:
-        sqs._ensure_msg_fields(message)
+        _sqs()._ensure_msg_fields(message)
         group = message.get("group_id")
         if message["visible_at"] > now:
             if fifo:
@@ -73,23 +92,35 @@ def take(queue: dict[str, Any], count: int, size: int, now: float) -> Taken:
             if next_visible is None or message["visible_at"] < next_visible:
                 next_visible = message["visible_at"]
             continue
+        if most is not None and message["receive_count"] >= most:
+            return [], None, False, True
         if fifo and group in closed:
             continue
-        if len(messages) >= count:
+        if len(found) >= count:
             break  # more is there, which the caller will come for
         length = size_of(message)
         if length > size:
-            full = True
-            break
+            return found, next_visible, True, False
         size -= length
-        messages.append(message)
-    for message in messages:
-        message["receipt_handle"] = str(uuid.uuid4())
-        message["visible_at"] = until
-        message["receive_count"] += 1
-        if message.get("first_receive_at") is None:
-            message["first_receive_at"] = now
-    return Taken(messages, until, next_visible, full, dead)
+        found.append(message)
+    return found, next_visible, False, False
+
+
+def _expire(queue: dict[str, Any], now: float) -> None:
+    """Forget what is older than the queue keeps. The oldest message is the first."""
+    for first in queue["messages"][:1]:
+        kept = float(queue["attributes"].get("MessageRetentionPeriod", "345600"))
+        if first.get("enqueued_at", first.get("sent_at", now)) <= now - kept:
+            _sqs()._expire_retained(queue)
+
+
+def _most_receives(queue: dict[str, Any]) -> int | None:
+    """After how many a message goes to the dead-letter queue, if there is one."""
+    policy = queue["attributes"].get("RedrivePolicy")
+    if not policy:
+        return None
+    redrive = json.loads(policy)
+    return int(redrive["maxReceiveCount"]) if find_queue(redrive["deadLetterTargetArn"]) is not None else None
 
 
 def size_of(message: Message) -> int:
@@ -98,9 +129,24 @@ def size_of(message: Message) -> int:
 
 
 def delete(queue: dict[str, Any], messages: Collection[Message]) -> None:
-    """Those that nobody has received meanwhile, or deleted."""
-    handles = {message["receipt_handle"] for message in messages}
-    queue["messages"] = [one for one in queue["messages"] if one["receipt_handle"] not in handles]
+    """Those that are still there. They are near the front, and what is behind them is not looked at."""
+    wanted = {id(message) for message in messages}
+    listed, position = queue["messages"], 0
+    while wanted and position < len(listed):
+        if id(listed[position]) in wanted:
+            wanted.discard(id(listed.pop(position)))
+        else:
+            position += 1
+
+
+def untake(messages: Collection[Message], now: float) -> None:
+    """As if they had not been received."""
+    for message in messages:
+        message["receive_count"] -= 1
+        message["visible_at"] = now
+        message["receipt_handle"] = None
+        if not message["receive_count"]:
+            message["first_receive_at"] = None
 
 
 def hide(messages: Collection[Message], until: float, *, unless_changed_from: float | None = None) -> None:

@@ -161,6 +161,7 @@ class Schedules:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(scheduled))
         text = _input_of(schedule, moment, execution)
         try:
+            self._targets.permit_schedule(target)
             if ":event-bus/" in target["Arn"]:
                 _put_event(target, text)
             else:
@@ -173,7 +174,7 @@ class Schedules:
                 "RETRY_ATTEMPTS": queues.number(0),
                 **about_failure(target, error),
             }
-            self._targets.dead(target, text, error, about, f"schedule `{schedule['Name']}`")
+            self._targets.dead(target, text, error, about, schedule["Arn"])
 
 
 def _enabled() -> Iterator[tuple[Key, Record, str, str]]:

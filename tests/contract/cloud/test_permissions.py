@@ -3,65 +3,21 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, deploy
+from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, eventually
+from kit.permissions import allow, arn, code, deny, make_role, refused
 
-Statement = dict[str, Any]
 Call = Callable[[Any], Any]
-SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role"
-
-
-def make_role(cloud: RunningCloud, *statements: Statement, boundary: list[Statement] | None = None) -> str:
-    """A role that Lambda may use, made by CloudFormation. Returns its ARN."""
-    name = f"role-{uuid.uuid4().hex[:12]}"
-    properties: dict[str, Any] = {
-        "RoleName": name,
-        "AssumeRolePolicyDocument": document(
-            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ),
-    }
-    if statements:
-        properties["Policies"] = [{"PolicyName": "all", "PolicyDocument": document(*statements)}]
-    deploy(cloud, name, {"Role": {"Type": "AWS::IAM::Role", "Properties": properties}})
-    if boundary is not None:
-        iam = cloud.client("iam")
-        policy = iam.create_policy(PolicyName=f"{name}-b", PolicyDocument=json.dumps(document(*boundary)))["Policy"]
-        iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=policy["Arn"])
-    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
-
-
-def document(*statements: Statement) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def allow(action: str | list[str], resource: str | list[str] = "*", **more: Any) -> Statement:
-    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
-
-
-def deny(action: str | list[str], resource: str | list[str] = "*", **more: Any) -> Statement:
-    return {"Effect": "Deny", "Action": action, "Resource": resource, **more}
-
-
-def refused(call: Callable[[], Any]) -> ClientError:
-    with pytest.raises(ClientError) as raised:
-        call()
-    return raised.value
-
-
-def code(call: Callable[[], Any]) -> str:
-    found: str = refused(call).response["Error"]["Code"]
-    return found
-
-
-def arn(service: str, rest: str) -> str:
-    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +78,7 @@ def things(cloud: RunningCloud, table: str) -> dict[str, str]:
     }
 
 
+SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role"
 ITEM = {"pk": {"S": "1"}}
 CALLS: dict[str, tuple[str, Callable[[dict[str, str]], Call], str, Callable[[dict[str, str]], str]]] = {
     "dynamodb-get": (
@@ -359,3 +316,356 @@ def test_a_call_needs_its_action_on_its_resource_and_nothing_else(
         message = error.response["Error"]["Message"].lower()
         assert f"is not authorized to perform: {action.lower()} on resource: " in message or name == "metrics"
     call(cloud.client_of(granted, service))
+
+
+# ----------------------------------------------------------------------
+# The words
+
+
+def test_a_denial_has_each_services_own_code_status_and_words(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(cloud)
+    who = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role.rpartition('/')[2]}/worker is not authorized to perform: "
+    table = arn("dynamodb", "table/notes")
+    expected = {
+        "dynamodb": (400, "AccessDeniedException", f"dynamodb:GetItem on resource: {table}", "dynamodb:GetItem"),
+        "sqs": (403, "AccessDenied", f"sqs:sendmessage on resource: {arn('sqs', 'orders')}", "sqs:sendmessage"),
+        "sns": (403, "AuthorizationError", f"SNS:Publish on resource: {arn('sns', 'placed')}", "SNS:Publish"),
+        "s3": (403, "AccessDenied", 's3:PutObject on resource: "arn:aws:s3:::photos/new"', "s3:PutObject"),
+        "lambda": (
+            403,
+            "AccessDeniedException",
+            f"lambda:InvokeFunction on resource: {arn('lambda', 'function:worker')}",
+            "lambda:InvokeFunction",
+        ),
+        "ssm": (
+            400,
+            "AccessDeniedException",
+            f"ssm:GetParameter on resource: {arn('ssm', 'parameter/app/one')}",
+            "ssm:GetParameter",
+        ),
+        "events": (
+            400,
+            "AccessDeniedException",
+            f"events:PutEvents on resource: {arn('events', 'event-bus/shop')}",
+            "events:PutEvents",
+        ),
+    }
+    names = ["dynamodb-get", "sqs-send", "sns-publish", "s3-put", "lambda-invoke", "ssm-get", "events-put"]
+
+    for name in names:
+        service, make, _, _ = CALLS[name]
+        call, client = make(things), cloud.client_of(role, service)
+        answer = refused(functools.partial(call, client)).response
+        status, error_code, on, action = expected[service]
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == status, name
+        assert answer["Error"]["Code"] == error_code, name
+        assert answer["Error"]["Message"] == f"{who}{on} because no identity-based policy allows the {action} action"
+
+
+def test_a_head_request_is_denied_without_words(cloud: RunningCloud, things: dict[str, str]) -> None:
+    s3 = cloud.client_of(make_role(cloud), "s3")
+
+    assert code(lambda: s3.head_object(Bucket="photos", Key="a/b c.png")) == "403"
+
+
+def test_who_one_is_needs_no_permission(cloud: RunningCloud) -> None:
+    role = make_role(cloud, deny("*"))
+
+    assert cloud.client_of(role, "sts").get_caller_identity()["Arn"].endswith("/worker")
+
+
+def test_the_owner_is_told_of_what_was_denied_once(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(cloud)
+    dynamodb = cloud.client_of(role, "dynamodb", function="told")
+
+    for _ in range(3):
+        refused(lambda: dynamodb.get_item(TableName="notes", Key=ITEM))
+    refused(lambda: dynamodb.scan(TableName="notes"))
+
+    def told() -> list[Any]:
+        return [one for one in cloud.denied if one.principal.endswith("/told")]
+
+    assert eventually(lambda: len(told()) == 2)
+    assert [(one.action, one.resource, one.by, one.explicit) for one in told()] == [
+        ("dynamodb:GetItem", arn("dynamodb", "table/notes"), "identity-based policy", False),
+        ("dynamodb:Scan", arn("dynamodb", "table/notes"), "identity-based policy", False),
+    ]
+
+
+# ----------------------------------------------------------------------
+# What decides
+
+
+def test_a_denial_outdoes_every_permission(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(cloud, allow("*"), deny("dynamodb:Put*", arn("dynamodb", "table/no*")))
+    dynamodb = cloud.client_of(role, "dynamodb")
+
+    dynamodb.get_item(TableName="notes", Key=ITEM)
+    error = refused(lambda: dynamodb.put_item(TableName="notes", Item=ITEM))
+
+    assert error.response["Error"]["Message"].endswith("with an explicit deny in an identity-based policy")
+
+
+def test_wildcards_and_opposites_mean_what_they_say(cloud: RunningCloud, things: dict[str, str]) -> None:
+    one_letter = cloud.client_of(
+        make_role(cloud, allow("dynamodb:?etItem", "arn:aws:dynamodb:*:*:table/n?tes")), "dynamodb"
+    )
+    elsewhere = make_role(cloud, {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::private/*"})
+    s3 = cloud.client_of(elsewhere, "s3")
+
+    one_letter.get_item(TableName="notes", Key=ITEM)
+    assert code(lambda: one_letter.put_item(TableName="notes", Item=ITEM)) == "AccessDeniedException"
+    s3.get_object(Bucket="photos", Key="a/b c.png")
+    assert code(lambda: s3.get_object(Bucket="private", Key="secret")) == "AccessDenied"
+
+
+def test_conditions_hold_for_what_the_request_says(cloud: RunningCloud, things: dict[str, str]) -> None:
+    below = make_role(
+        cloud,
+        allow("s3:ListBucket", "arn:aws:s3:::photos", Condition={"StringLike": {"s3:prefix": ["a/*"]}}),
+        deny("s3:*", Condition={"Bool": {"aws:SecureTransport": "false"}}),
+    )
+    own = make_role(
+        cloud,
+        allow(
+            ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchGetItem"],
+            arn("dynamodb", "table/notes"),
+            Condition={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["mine"]}},
+        ),
+    )
+    s3, dynamodb = cloud.client_of(below, "s3"), cloud.client_of(own, "dynamodb")
+    mine, other = {"pk": {"S": "mine"}}, {"pk": {"S": "other"}}
+
+    s3.list_objects_v2(Bucket="photos", Prefix="a/b")
+    assert code(lambda: s3.list_objects_v2(Bucket="photos", Prefix="b/")) == "AccessDenied"
+    assert code(lambda: s3.list_objects_v2(Bucket="photos")) == "AccessDenied"
+    dynamodb.put_item(TableName="notes", Item=mine)
+    dynamodb.get_item(TableName="notes", Key=mine)
+    dynamodb.query(TableName="notes", KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": {"S": "mine"}})
+    for call in (
+        lambda: dynamodb.get_item(TableName="notes", Key=other),
+        lambda: dynamodb.put_item(TableName="notes", Item=other),
+        lambda: dynamodb.batch_get_item(RequestItems={"notes": {"Keys": [mine, other]}}),
+        lambda: dynamodb.query(
+            TableName="notes", KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": {"S": "other"}}
+        ),
+    ):
+        assert code(call) == "AccessDeniedException"
+
+
+def test_variables_stand_for_what_the_caller_is(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(cloud, allow(["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::photos/${aws:PrincipalTag/team}/*"))
+    cloud.client("iam").tag_role(RoleName=role.rpartition("/")[2], Tags=[{"Key": "team", "Value": "re*d"}])
+    s3 = cloud.client_of(role, "s3")
+
+    s3.put_object(Bucket="photos", Key="re*d/1", Body=b"")
+    assert code(lambda: s3.put_object(Bucket="photos", Key="re-a-d/1", Body=b"")) == "AccessDenied"
+
+
+def test_a_boundary_and_a_session_policy_take_away(cloud: RunningCloud, things: dict[str, str]) -> None:
+    limited = make_role(cloud, allow("*"), boundary=[allow("dynamodb:GetItem")])
+    dynamodb = cloud.client_of(limited, "dynamodb")
+
+    dynamodb.get_item(TableName="notes", Key=ITEM)
+    error = refused(lambda: dynamodb.put_item(TableName="notes", Item=ITEM))
+    assert error.response["Error"]["Message"].endswith(
+        "because no permissions boundary allows the dynamodb:PutItem action"
+    )
+
+    trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}]}
+    mighty = make_role(cloud, allow("*"))
+    iam = cloud.client("iam")
+    iam.update_assume_role_policy(RoleName=mighty.rpartition("/")[2], PolicyDocument=json.dumps(trust))
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow("dynamodb:GetItem")]})
+    given = cloud.client("sts").assume_role(RoleArn=mighty, RoleSessionName="me", Policy=policy)["Credentials"]
+    session = cloud.client(
+        "dynamodb",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    session.get_item(TableName="notes", Key=ITEM)
+    error = refused(lambda: session.put_item(TableName="notes", Item=ITEM))
+    assert error.response["Error"]["Message"].endswith("because no session policy allows the dynamodb:PutItem action")
+
+
+def test_a_resources_own_policy_allows_and_denies(cloud: RunningCloud, things: dict[str, str]) -> None:
+    named, mighty = make_role(cloud), make_role(cloud, allow("*"))
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {**allow("s3:GetObject", "arn:aws:s3:::private/*"), "Principal": {"AWS": named}},
+            {**deny("s3:PutObject", "arn:aws:s3:::private/*"), "Principal": {"AWS": mighty}},
+            {
+                **deny("s3:*", "arn:aws:s3:::private/*"),
+                "Principal": "*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ],
+    }
+    cloud.client("s3").put_bucket_policy(Bucket="private", Policy=json.dumps(policy))
+    queue = {"Version": "2012-10-17", "Statement": [{**allow("sqs:SendMessage"), "Principal": {"AWS": named}}]}
+    cloud.client("sqs").set_queue_attributes(QueueUrl=things["queue"], Attributes={"Policy": json.dumps(queue)})
+
+    cloud.client_of(named, "s3").get_object(Bucket="private", Key="secret")
+    cloud.client_of(named, "sqs").send_message(QueueUrl=things["queue"], MessageBody="1")
+    cloud.client_of(mighty, "s3").get_object(Bucket="private", Key="secret")
+    error = refused(lambda: cloud.client_of(mighty, "s3").put_object(Bucket="private", Key="x", Body=b""))
+    assert error.response["Error"]["Message"].endswith("with an explicit deny in a resource-based policy")
+    cloud.client("s3").delete_bucket_policy(Bucket="private")
+    cloud.client("sqs").set_queue_attributes(QueueUrl=things["queue"], Attributes={"Policy": ""})
+    assert code(lambda: cloud.client_of(named, "s3").get_object(Bucket="private", Key="secret")) == "AccessDenied"
+
+
+def test_a_key_has_to_trust_the_account_before_a_role_may_use_it(cloud: RunningCloud, things: dict[str, str]) -> None:
+    kms = cloud.client("kms")
+    locked = {"Version": "2012-10-17", "Statement": [{**allow("kms:*"), "Principal": {"AWS": f"{SESSION}/x/y"}}]}
+    key = kms.create_key(Policy=json.dumps(locked))["KeyMetadata"]["Arn"]
+    role = make_role(cloud, allow("kms:*"))
+
+    assert code(lambda: cloud.client_of(role, "kms").encrypt(KeyId=key, Plaintext=b"1")) == "AccessDeniedException"
+    cloud.client_of(role, "kms").encrypt(KeyId=things["key"], Plaintext=b"1")
+
+
+def test_a_change_of_policies_takes_effect_with_the_next_call(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(cloud)
+    name, iam, dynamodb = role.rpartition("/")[2], cloud.client("iam"), cloud.client_of(role, "dynamodb")
+
+    def change(*statements: Any) -> None:
+        policy = {"Version": "2012-10-17", "Statement": list(statements)}
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+
+    assert code(lambda: dynamodb.scan(TableName="notes")) == "AccessDeniedException"
+    change(allow("dynamodb:Scan"))
+    dynamodb.scan(TableName="notes")
+    change(allow("dynamodb:Query"))
+    assert code(lambda: dynamodb.scan(TableName="notes")) == "AccessDeniedException"
+    managed = iam.create_policy(
+        PolicyName=f"{name}-m", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow("dynamodb:*")]})
+    )["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=name, PolicyArn=managed)
+    dynamodb.scan(TableName="notes")
+    iam.delete_role_policy(RoleName=name, PolicyName="p")
+    iam.detach_role_policy(RoleName=name, PolicyArn=managed)
+    assert code(lambda: dynamodb.scan(TableName="notes")) == "AccessDeniedException"
+
+
+# ----------------------------------------------------------------------
+# More than one thing at once
+
+
+def test_every_table_of_a_request_is_judged(cloud: RunningCloud, things: dict[str, str]) -> None:
+    cloud.client("dynamodb").create_table(
+        TableName="other",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    role = make_role(
+        cloud,
+        allow(
+            ["dynamodb:Batch*", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:PartiQL*"],
+            arn("dynamodb", "table/notes"),
+        ),
+        allow("dynamodb:ConditionCheckItem", arn("dynamodb", "table/other")),
+    )
+    dynamodb = cloud.client_of(role, "dynamodb")
+    check = {"ConditionCheck": {"TableName": "other", "Key": ITEM, "ConditionExpression": "attribute_not_exists(pk)"}}
+
+    dynamodb.transact_write_items(TransactItems=[{"Put": {"TableName": "notes", "Item": ITEM}}, check])
+    for call in (
+        lambda: dynamodb.batch_get_item(RequestItems={"notes": {"Keys": [ITEM]}, "other": {"Keys": [ITEM]}}),
+        lambda: dynamodb.transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": "notes", "Item": ITEM}},
+                {"Put": {"TableName": "other", "Item": ITEM}},
+            ]
+        ),
+        lambda: dynamodb.transact_get_items(TransactItems=[{"Get": {"TableName": "other", "Key": ITEM}}]),
+        lambda: dynamodb.query(
+            TableName="notes",
+            IndexName="by-author",
+            KeyConditionExpression="#b = :b",
+            ExpressionAttributeNames={"#b": "by"},
+            ExpressionAttributeValues={":b": {"S": "me"}},
+        ),
+        lambda: dynamodb.execute_statement(Statement='SELECT * FROM "other"'),
+        lambda: dynamodb.execute_statement(Statement='SELECT * FROM "notes"."by-author" WHERE "by" = \'me\''),
+        lambda: dynamodb.batch_execute_statement(Statements=[{"Statement": "SELECT * FROM other WHERE pk = '1'"}]),
+    ):
+        assert code(call) == "AccessDeniedException"
+
+
+def test_every_parameter_and_every_bus_is_judged(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(
+        cloud,
+        allow("ssm:GetParameters", arn("ssm", "parameter/app/one")),
+        allow("events:PutEvents", arn("events", "event-bus/shop")),
+    )
+    ssm, events = cloud.client_of(role, "ssm"), cloud.client_of(role, "events")
+    entry = {"Source": "s", "DetailType": "d", "Detail": "{}"}
+
+    assert ssm.get_parameters(Names=["/app/one"])["Parameters"]
+    assert code(lambda: ssm.get_parameters(Names=["/app/one", "/app/two"])) == "AccessDeniedException"
+    assert (
+        code(lambda: events.put_events(Entries=[{**entry, "EventBusName": "shop"}, entry])) == "AccessDeniedException"
+    )
+
+
+def test_a_copy_reads_its_source_and_an_upload_in_parts_is_one(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(cloud, allow("s3:PutObject", "arn:aws:s3:::photos/copied"))
+    s3 = cloud.client_of(role, "s3")
+    source = {"Bucket": "private", "Key": "secret"}
+
+    error = refused(lambda: s3.copy_object(Bucket="photos", Key="copied", CopySource=source))
+    assert "s3:GetObject" in error.response["Error"]["Message"]
+    upload = s3.create_multipart_upload(Bucket="photos", Key="copied")["UploadId"]
+    where = {"Bucket": "photos", "Key": "copied", "UploadId": upload}
+    part = s3.upload_part(**where, PartNumber=1, Body=b"1")
+    assert code(lambda: s3.upload_part_copy(**where, PartNumber=2, CopySource=source)) == "AccessDenied"
+    s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+
+
+def test_a_presigned_url_may_what_its_maker_may_when_it_is_used(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(cloud, allow("s3:GetObject", "arn:aws:s3:::photos/*"))
+    s3 = cloud.client_of(role, "s3")
+
+    def ask(bucket: str, key: str) -> int:
+        url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert ask("photos", "a/b c.png") == 200
+    assert ask("private", "secret") == 403
+
+
+def test_a_role_is_passed_only_by_who_may_pass_it(cloud: RunningCloud, things: dict[str, str]) -> None:
+    role = make_role(cloud, allow("scheduler:*"), allow("lambda:*"))
+    target = {"Arn": arn("lambda", "function:worker"), "RoleArn": role}
+    schedule = {
+        "Name": "s",
+        "ScheduleExpression": "rate(1 day)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": target,
+    }
+    scheduler = cloud.client_of(role, "scheduler")
+
+    error = refused(lambda: scheduler.create_schedule(**schedule))
+    assert "iam:PassRole" in error.response["Error"]["Message"]
+
+
+# ----------------------------------------------------------------------
+# And without
+
+
+def test_without_enforcement_roles_may_do_everything_and_keys_are_still_checked(tmp_path: Path) -> None:
+    cloud = RunningCloud(tmp_path / "local", iam=False).start()
+    try:
+        role = f"arn:aws:iam::{ACCOUNT}:role/none"
+        cloud.client_of(role, "sqs").create_queue(QueueName="free")
+        assert code(lambda: cloud.client("sqs", aws_access_key_id="x").list_queues()) == "InvalidClientTokenId"
+    finally:
+        cloud.close()
