@@ -1,11 +1,12 @@
 """The blocks of the guides, as they stand: they synthesize to templates that AWS takes, and their functions work.
 
-A block that begins with the name of a file is that file; any other Python stands in the `__init__` of a stack. All blocks
-of a section are of one project.
+A block that begins with the name of a file is that file; any other Python stands in the `__init__` of a stack. All
+blocks of a section are of one project.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import sys
@@ -122,3 +123,33 @@ def code_of(guide: str, title: str, file: str) -> dict[str, Any]:
     space: dict[str, Any] = {"__name__": file}
     exec(compile(textwrap.dedent(text), file, "exec"), space)
     return space
+
+
+def test_a_batch_of_the_guide_names_what_failed_alone() -> None:
+    work = code_of("events.md", "A queue", "functions/orders.py")["work"]
+    bodies = ['{"item": "kite"}', "no JSON", '{"item": "string"}']
+    event = {"Records": [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]}
+    assert work(event, None) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+
+
+def test_a_fifo_batch_of_the_guide_gives_back_all_behind_what_failed() -> None:
+    module = code_of("events.md", "A queue", "functions/game.py")
+
+    def play(text: str) -> None:
+        if text == "bad":
+            raise ValueError(text)
+
+    module["play"] = play
+    event = {"Records": [{"messageId": body, "body": body} for body in ("first", "bad", "last")]}
+    assert module["move"](event, None) == {"batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "last"}]}
+    assert module["move"]({"Records": event["Records"][:1]}, None) is None
+
+
+def test_a_stream_batch_of_the_guide_names_the_first_that_failed() -> None:
+    count = code_of("events.md", "A stream", "functions/clicks.py")["count"]
+    datas = ['{"page": "/"}', "no JSON", "neither"]
+    records = [
+        {"kinesis": {"sequenceNumber": str(number), "data": base64.b64encode(data.encode()).decode()}}
+        for number, data in enumerate(datas)
+    ]
+    assert count({"Records": records}, None) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
