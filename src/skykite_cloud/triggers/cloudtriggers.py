@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skykite_cloud.authorization.services import ServicePermissions
 from skykite_cloud.triggers import mappingrules
 from skykite_cloud.triggers.asynchronous import Asynchronous
 from skykite_cloud.triggers.engine import Engine, Tell
@@ -14,9 +15,9 @@ from skykite_cloud.triggers.schedules import Schedules
 from skykite_cloud.triggers.topics import Topics
 
 
-def make_triggers(*, changed: Callable[[], None], tell: Tell) -> Engine:
+def make_triggers(*, changed: Callable[[], None], tell: Tell, permissions: ServicePermissions) -> Engine:
     """On the event loop, before any service is imported. Start the engine when the state is restored."""
-    engine = Engine(changed=changed, tell=tell)
+    engine = Engine(changed=changed, tell=tell, permissions=permissions)
     engine.install()
     asynchronous = Asynchronous(engine)
     asynchronous.install()
@@ -29,6 +30,7 @@ def make_triggers(*, changed: Callable[[], None], tell: Tell) -> Engine:
     mappings = Mappings(engine)
     mappings.install()
     mappingrules.install()
+    permissions.install()
     engine.add(asynchronous)
     engine.add(mappings)
     engine.add(schedules)

@@ -12,10 +12,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ministack.core import concurrency
 from ministack.core.responses import request_scope
+
+if TYPE_CHECKING:
+    from skykite_cloud.authorization.services import ServicePermissions
 
 Tell = Callable[[str, str, "str | None"], None]
 Result = TypeVar("Result")
@@ -41,10 +44,12 @@ class Part(Protocol):
 
 class Engine:
     """Made on the event loop, before any service is imported. `changed` is called, on any thread, when something was
-    done that has to be saved; `tell` says a notice to the owner: its code, message and hint."""
+    done that has to be saved; `tell` says a notice to the owner: its code, message and hint. `permissions` says what
+    the services that deliver may do."""
 
-    def __init__(self, *, changed: Callable[[], None], tell: Tell) -> None:
+    def __init__(self, *, changed: Callable[[], None], tell: Tell, permissions: ServicePermissions) -> None:
         self.changed = changed
+        self.permissions = permissions
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()

@@ -47,18 +47,32 @@ class Notifications:
             return validate(configurations, *arguments, **options)
 
         def deliver_to_queue(arn: str, payload: Record, region: str, bucket_name: str = "") -> None:
+            if self._refused(arn, bucket_name):
+                return
             try:
                 queues.send(arn, json.dumps(_as_on_aws(payload)))
             except UndeliverableError as error:
                 self._engine.tell("delivery-failed", f"bucket `{bucket_name}` could not notify a queue: {error}")
 
+        def deliver_to_topic(arn: str, payload: Record, *rest: Any, **options: Any) -> None:
+            if not self._refused(arn, _bucket_of(payload)):
+                to_topic(arn, _as_on_aws(payload), *rest, **options)
+
+        def deliver_to_function(arn: str, payload: Record, *rest: Any) -> None:
+            if not self._refused(arn, _bucket_of(payload)):
+                to_function(arn, _as_on_aws(payload), *rest)
+
         s3._fire_s3_event_async = fire_in_order
         s3._validate_notification_configs = validated
         s3._deliver_event_to_sqs = deliver_to_queue
-        s3._deliver_event_to_sns = lambda arn, payload, *rest, **options: to_topic(
-            arn, _as_on_aws(payload), *rest, **options
-        )
-        s3._deliver_event_to_lambda = lambda arn, payload, *rest: to_function(arn, _as_on_aws(payload), *rest)
+        s3._deliver_event_to_sns = deliver_to_topic
+        s3._deliver_event_to_lambda = deliver_to_function
+
+    def _refused(self, arn: str, bucket: str) -> bool:
+        refused = self._engine.permissions.refuse_delivery("s3", arn, f"arn:aws:s3:::{bucket}")
+        if refused is not None:
+            self._engine.tell("delivery-failed", f"bucket `{bucket}` could not tell of an object: {refused}")
+        return refused is not None
 
 
 def overlap(configurations: Sequence[Record]) -> bool:
@@ -77,6 +91,11 @@ def _covers(pattern: str, event: str) -> bool:
 
 def _starts_alike(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
+
+
+def _bucket_of(payload: Record) -> str:
+    records = payload.get("Records") or [{}]
+    return str((records[0].get("s3") or {}).get("bucket", {}).get("name") or payload.get("Bucket") or "")
 
 
 def _as_on_aws(payload: Record) -> Record:

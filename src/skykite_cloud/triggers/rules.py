@@ -52,6 +52,7 @@ class Targets:
         given = _input(eventbridge, target, rule, view)
 
         def deliver() -> None:
+            self._refuse(target, str(rule.get("Arn", "")))
             if target["Arn"].split(":")[2:3] == ["events"] and ":event-bus/" in target["Arn"]:
                 self._to_bus(eventbridge, target, event, rule, given)
             else:
@@ -65,6 +66,19 @@ class Targets:
                 self.dead(target, json.dumps(whole), error, about, f"rule `{rule.get('Name')}`")
 
         self._engine.on_loop(deliver_or_keep)
+
+    def _refuse(self, target: Record, source: str) -> None:
+        """Raises `UndeliverableError` if the target does not let EventBridge deliver, or the role it is to use."""
+        service = target["Arn"].split(":")[2]
+        permissions, role = self._engine.permissions, target.get("RoleArn")
+        if role:
+            refused = permissions.refuse_use(role, target["Arn"], session="events")
+        elif service in ("lambda", "sqs", "sns"):
+            refused = permissions.refuse_delivery("events", target["Arn"], source)
+        else:
+            refused = None
+        if refused is not None:
+            raise UndeliverableError("NO_PERMISSIONS", refused)
 
     def deliver(self, target: Record, text: str) -> None:
         """Give a target its input. Raises `UndeliverableError`."""

@@ -168,6 +168,7 @@ class Topics:
     def _deliver(self, subscription: Record, published: Published) -> None:
         endpoint = subscription["endpoint"]
         try:
+            self._refuse(endpoint, published)
             match subscription["protocol"]:
                 case "sqs":
                     _send(endpoint, subscription, published)
@@ -179,6 +180,13 @@ class Topics:
                     logger.info("a message of %s for %s (%s) goes nowhere", published.topic_arn, endpoint, other)
         except UndeliverableError as error:
             self._redrive(subscription, published, error)
+
+    def _refuse(self, endpoint: str, published: Published) -> None:
+        """Raises `UndeliverableError` if a queue or a function does not let the topic deliver."""
+        with request_scope(*published.scope):
+            refused = self._engine.permissions.refuse_delivery("sns", endpoint, published.topic_arn)
+        if refused is not None:
+            raise UndeliverableError("AccessDenied", refused)
 
     def _invoke(self, function_arn: str, subscription: Record, published: Published) -> None:
         if find_function(function_arn, published.scope) is None:
