@@ -1,7 +1,8 @@
 """Write the reference pages from the code: `python -m docs.generate`. A test holds them up to date.
 
-In: the commands, the events, the errors and the bridge's protocol as they are in `src`. Out: docs/reference/{cli,
-events,errors,bridge-protocol}.md. I/O: reads the source files, writes the pages.
+In: the commands, the events, the errors, the bridge's protocol and the constructs as they are in `src`. Out:
+docs/reference/{cli,events,errors,bridge-protocol}.md and docs/reference/constructs. I/O: reads the source files,
+synthesizes the constructs' examples, writes the pages.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any, Final
 import click
 import msgspec
 from docs.bridge_protocol import bridge_protocol_page
+from docs.constructs_reference import constructs_pages
 
 REPOSITORY: Final = Path(__file__).parent.parent
 REFERENCE: Final = REPOSITORY / "docs" / "reference"
@@ -246,11 +248,18 @@ PAGES: Final = {
 }
 
 
+def all_pages() -> dict[str, str]:
+    """By path below docs/reference."""
+    constructs = {f"constructs/{name}": f"{NOTE}\n{page}" for name, page in constructs_pages().items()}
+    return {**{name: page() for name, page in PAGES.items()}, **constructs}
+
+
 def main() -> None:
-    REFERENCE.mkdir(parents=True, exist_ok=True)
-    for name, page in PAGES.items():
-        (REFERENCE / name).write_text(page(), encoding="utf-8")
-        sys.stdout.write(f"{REFERENCE.relative_to(REPOSITORY) / name}\n")
+    for name, page in all_pages().items():
+        file = REFERENCE / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page, encoding="utf-8")
+        sys.stdout.write(f"{file.relative_to(REPOSITORY)}\n")
 
 
 if __name__ == "__main__":

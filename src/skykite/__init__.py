@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skykite.constructs.kinesis_stream import KinesisStream
     from skykite.constructs.linkable import Linkable
     from skykite.constructs.queue import Queue
+    from skykite.constructs.script import Script
     from skykite.constructs.secret import Parameter, Secret
     from skykite.constructs.stack import Stack
     from skykite.constructs.table import Table
@@ -35,6 +36,7 @@ __all__ = [
     "Linkable",
     "Parameter",
     "Queue",
+    "Script",
     "Secret",
     "SkykiteError",
     "Stack",
@@ -53,6 +55,7 @@ _HOMES = {
     "Linkable": "skykite.constructs.linkable",
     "Parameter": "skykite.constructs.secret",
     "Queue": "skykite.constructs.queue",
+    "Script": "skykite.constructs.script",
     "Secret": "skykite.constructs.secret",
     "SkykiteError": "skykite.errors",
     "Stack": "skykite.constructs.stack",

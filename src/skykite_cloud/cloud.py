@@ -14,7 +14,6 @@ import ministack.app
 from skykite_cloud import assumerole, credentials, deployments, endpoints, resources, templates
 from skykite_cloud.activity import changes_state
 from skykite_cloud.authorization.authorizer import Authorizer
-from skykite_cloud.authorization.services import ServicePermissions
 from skykite_cloud.events import management
 from skykite_cloud.events.application import Events
 from skykite_cloud.executor import Executor
@@ -41,11 +40,7 @@ class Cloud:
         self._files = SnapshotFiles(settings.directory, version=version("ministack"))
         self._state = StateOfServices()
         self._snapshots = Snapshots(self._state, self._files, failed=self._saving_fails)
-        self._triggers = make_triggers(
-            changed=self._snapshots.changed,
-            tell=self._notice,
-            permissions=ServicePermissions(enforced=settings.iam),
-        )
+        self._triggers = make_triggers(changed=self._snapshots.changed, tell=self._notice, iam=settings.iam)
         self._state.also("triggers", self._triggers)
         self._background: set[asyncio.Task[None]] = set()
         credentials.install(settings.access_key_id, settings.secret_access_key)

@@ -30,6 +30,9 @@ Record = dict[str, Any]
 Response = tuple[int, Record, bytes]
 Result = TypeVar("Result")
 
+NOT_RUNNING = "Skykite.NotRunning"
+"""The type of the error of a function that nobody runs."""
+
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT = 1024 * 1024
 
@@ -212,6 +215,6 @@ def _failed(error_type: str, message: str) -> Record:
 def _nobody_runs_it(config: Record) -> Record:
     name = config.get("FunctionName", "")
     return _failed(
-        "Skykite.NotRunning",
+        NOT_RUNNING,
         f"function {name} runs on the developer's machine, and no kite dev that has it is connected",
     )

@@ -159,6 +159,11 @@ class RunningCloud:
         }
         return boto3.client(service, **{**given, **options})
 
+    def serve(self, name: str, handler: Handler) -> None:
+        """Run the function of this name from now on."""
+        self.functions.handlers[name] = handler
+        self.handoff.register({one: FunctionId(one) for one in self.functions.handlers})
+
     def client_of(self, role: str, service: str, *, function: str = "worker", **options: Any) -> Any:
         """boto3 as a function with this role has it."""
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
@@ -175,9 +180,7 @@ class RunningCloud:
         """Make a Lambda function that runs `handler` by hand-off (`None`: nobody runs it). Returns its ARN. Without a
         `Role` among the options it may do everything."""
         if handler is not None:
-            self.functions.handlers[name] = handler
-            known = {one: FunctionId(one) for one in self.functions.handlers}
-            self.handoff.register(known)
+            self.serve(name, handler)
         if "Role" not in options:
             make_mighty(self, ROLE.rpartition("/")[2])
         given = {

@@ -49,8 +49,28 @@ def queue_arn(name: str) -> str:
     return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
 
+SERVICES = ("sns.amazonaws.com", "events.amazonaws.com", "s3.amazonaws.com")
+
+
+def make_function(cloud: RunningCloud, name: str, handler: Any, **options: Any) -> str:
+    """Which services may invoke. Its ARN."""
+    arn = cloud.function(name, handler, **options)
+    for number, service in enumerate(SERVICES):
+        cloud.client("lambda").add_permission(
+            FunctionName=name, StatementId=f"s{number}", Action="lambda:InvokeFunction", Principal=service
+        )
+    return arn
+
+
 def make_queue(cloud: RunningCloud, name: str, **attributes: Any) -> str:
-    """Its URL."""
+    """To which services may send. Its URL."""
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": SERVICES},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn(name),
+    }
+    attributes = {"Policy": {"Statement": [allow]}, **attributes}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in attributes.items()}
     url: str = cloud.client("sqs").create_queue(QueueName=name, Attributes=texts)["QueueUrl"]
     return url
@@ -66,6 +86,14 @@ def map_queue(
         EventSourceArn=queue_arn(name), FunctionName=function, **options
     )
     return url, made["UUID"]
+
+
+def make_topic(cloud: RunningCloud, name: str, **attributes: str) -> str:
+    """To which services may publish. Its ARN."""
+    allow = {"Effect": "Allow", "Principal": {"Service": SERVICES}, "Action": "sns:Publish", "Resource": "*"}
+    policy = json.dumps({"Statement": [allow]})
+    arn: str = cloud.client("sns").create_topic(Name=name, Attributes={"Policy": policy, **attributes})["TopicArn"]
+    return arn
 
 
 def counts(cloud: RunningCloud, url: str) -> tuple[int, int]:

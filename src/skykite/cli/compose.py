@@ -133,7 +133,7 @@ def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bri
     from skykite.dev.live import LivePlace
 
     if not local:
-        return LivePlace(surroundings, AwsCloud(_aws_session(workspace)))
+        return LivePlace(surroundings, AwsCloud(aws_session(workspace)))
     kept = kept_cloud(workspace.project.state / "local")
     if kept is not None and not surroundings.options.iam:
         raise SkykiteError(
@@ -164,13 +164,14 @@ def run_deploy(settings: Settings, *, local: bool) -> None:
             if local:
                 await _deploy_locally(workspace, events, asker)
             else:
-                await _deploy(workspace, _aws_session(workspace), events, asker)
+                await _deploy(workspace, aws_session(workspace), events, asker)
 
         run_loop(deploy)
 
 
 async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> Manifest:
     """What is deployed now."""
+    from skykite.deploy import require_secrets
     from skykite.synth import synthesize
 
     remains = _live_remains(workspace, session, events, command="kite deploy")
@@ -179,6 +180,8 @@ async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, 
         result = await synthesize(
             _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
         )
+    if (notice := await require_secrets(session, result.manifest)) is not None:
+        events.emit(notice)
     await remains.agree_to_end(holder.result(), asker, doing="deploying")
     deployer = _deployer(workspace, session, events, asker)
     async with asyncio.TaskGroup() as tasks:
@@ -218,7 +221,7 @@ def run_bootstrap(settings: Settings) -> None:
     with open_console(settings) as (events, asker):
 
         async def bootstrap(_: asyncio.Event) -> None:
-            await _deployer(workspace, _aws_session(workspace), events, asker).bootstrap()
+            await _deployer(workspace, aws_session(workspace), events, asker).bootstrap()
 
         run_loop(bootstrap)
 
@@ -238,10 +241,10 @@ def run_remove(settings: Settings, *, local: bool) -> None:
         async def remove(_: asyncio.Event) -> None:
             kept = kept_cloud(workspace.project.state / "local") if local else None
             if not local or kept is not None:
-                session = _aws_session(workspace) if kept is None else _session_at(kept.address())
+                session = aws_session(workspace) if kept is None else _session_at(kept.address())
                 await _remove(workspace, session, events, asker)
                 return
-            cloud = _embedded_cloud(workspace, events)
+            cloud = embedded_cloud(workspace, events)
             address = await cloud.start()
             try:
                 await _remove(workspace, _session_at(address), events, asker)
@@ -253,11 +256,34 @@ def run_remove(settings: Settings, *, local: bool) -> None:
 
 async def _remove(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
     deployer = _deployer(workspace, session, events, asker)
-    manifest = _read_manifest(workspace) if (workspace.assembly / MANIFEST_FILE).is_file() else None
+    manifest = read_manifest(workspace) if (workspace.assembly / MANIFEST_FILE).is_file() else None
     remains = _live_remains(workspace, session, events, command="kite remove")
     await remains.agree_to_end(await remains.holder(), asker, doing="removing")
     removed = await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
     await remains.clear(expected=removed.was_live)
+    await _remove_secrets(workspace, session, events)
+
+
+async def _remove_secrets(workspace: Workspace, session: AwsSession, events: EventSink) -> None:
+    """With everything else of a personal stage. Those of production stay, as its data does."""
+    from skykite.aws import AwsError
+    from skykite.deploy import SecretStore
+    from skykite.model.secrets import reads_fallback
+
+    if not reads_fallback(workspace.stage):
+        return
+    try:
+        count = await SecretStore(session, app=workspace.project.name, stage=workspace.stage).clear()
+    except AwsError as error:
+        if error.code != "aws-access-denied":
+            raise
+        hint = f"remove them with `kite secrets remove`, or allow what is missing: {error.hint}"
+        message = f"secrets of stage `{workspace.stage}`, if it has any, are still there: {error.message}"
+        events.emit(Notice(notice="secrets-kept", message=message, hint=hint))
+        return
+    if count:
+        secrets = "1 secret" if count == 1 else f"{count} secrets"
+        events.emit(Notice(notice="secrets-removed", message=f"{secrets} of stage `{workspace.stage}` removed"))
 
 
 def run_invoke(settings: Settings, *, function: str, event: Path | None, local: bool) -> int:
@@ -276,27 +302,27 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
             return run_loop(lambda _: _invoke_beside(workspace, address, function, payload))
         if local:
             return run_loop(lambda _: _invoke_alone(workspace, _Preparations(events), asker, function, payload))
-        manifest = _read_manifest(workspace)
+        manifest = read_manifest(workspace)
         if manifest.mode == "local":
             raise SkykiteError(
                 "session-not-running",
                 f"no `kite dev --local` runs for `{manifest.app}`, and stage `{manifest.stage}` was only run locally",
                 hint="start `kite dev --local` in another terminal, or add --local",
             )
-        return run_loop(lambda _: _invoke(workspace, _aws_session(workspace), function, payload))
+        return run_loop(lambda _: _invoke(workspace, aws_session(workspace), function, payload))
 
 
 async def _invoke_beside(workspace: Workspace, address: CloudAddress, function: str, payload: bytes) -> int:
     """In the embedded cloud that runs; but a stage that was deployed to AWS is not looked for in one that is kept."""
     from skykite.dev.kept import kept_cloud
 
-    session, manifest = _session_at(address), _read_manifest(workspace)
+    session, manifest = _session_at(address), read_manifest(workspace)
     if manifest.mode == "deploy" and kept_cloud(workspace.project.state / "local") is not None:
         found = await asyncio.gather(
             *(session.run(session.cloudformation.stack, stack.name) for stack in manifest.stacks)
         )
         if not any(found):
-            session = _aws_session(workspace)
+            session = aws_session(workspace)
     return await _invoke(workspace, session, function, payload)
 
 
@@ -314,7 +340,7 @@ class _Preparations:
 async def _invoke(workspace: Workspace, session: AwsSession, function: str, payload: bytes) -> int:
     from skykite.model.find_function import find_function
 
-    manifest = _read_manifest(workspace)
+    manifest = read_manifest(workspace)
     entry = find_function(manifest, function)
     resources = await session.run(session.cloudformation.resources, entry.stack)
     name = next((r.physical_id for r in resources if r.logical_id == entry.logical_id), None)
@@ -368,7 +394,7 @@ def _read_event(event: Path | None) -> bytes:
     return payload
 
 
-def _read_manifest(workspace: Workspace) -> Manifest:
+def read_manifest(workspace: Workspace) -> Manifest:
     from skykite.model.manifest import decode_manifest
 
     path = workspace.assembly / MANIFEST_FILE
@@ -389,7 +415,7 @@ def _session_at(address: CloudAddress) -> AwsSession:
     return session_at(address)
 
 
-def _aws_session(workspace: Workspace) -> AwsSession:
+def aws_session(workspace: Workspace) -> AwsSession:
     """AWS as the user's environment says; a profile may come from a `.env` file."""
     from skykite.aws import AwsSession
 
@@ -436,7 +462,7 @@ def _builder(workspace: Workspace, events: EventSink) -> Build:
     return bundler.build
 
 
-def _embedded_cloud(workspace: Workspace, events: EventSink) -> EmbeddedCloud:
+def embedded_cloud(workspace: Workspace, events: EventSink) -> EmbeddedCloud:
     from skykite.cloud import EmbeddedCloud
 
     project = workspace.project

@@ -37,6 +37,19 @@ def load_environment(root: Path, stage: StageName, process: Mapping[str, str]) -
     return ProjectEnvironment(variables={**from_files, **process}, files=files)
 
 
+def read_literally(text: str, source: str) -> dict[str, str]:
+    """The NAME=value lines of a text as they stand: `$` is a letter like others. `source` is for complaints."""
+    from dotenv.parser import parse_stream
+
+    values: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error or (binding.key is not None and binding.value is None):
+            raise _broken(Path(source), binding.original.string, binding.original.line)
+        if binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+    return values
+
+
 def _read_into(values: dict[str, str], file: Path, process: Mapping[str, str]) -> None:
     # python-dotenv's own resolution reads os.environ; its grammar is all that is used here.
     from dotenv.parser import parse_stream

@@ -39,6 +39,8 @@ SECTIONS: Final = (
         commands=(
             CommandEntry(name="dev", help="Run your functions here and reload them as you save"),
             CommandEntry(name="invoke", help="Run one function with an event"),
+            CommandEntry(name="shell", help="Run any program with the linked resources of a stage"),
+            CommandEntry(name="secrets", help="Set and read a stage's secrets and parameters"),
             CommandEntry(name="cloud", help="Keep the embedded cloud running, and look at it"),
         ),
     ),

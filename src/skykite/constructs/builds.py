@@ -15,7 +15,7 @@ from pathlib import Path
 from skykite.constructs.program import Program
 from skykite.constructs.props import PropProblem
 from skykite.model.manifest import CopiedFile
-from skykite.model.source import copied_sources
+from skykite.model.source import bundle_hash, copied_sources, select
 
 
 def copied_files(given: Sequence[CopiedFile], root: Path, import_root: str) -> tuple[CopiedFile, ...]:
@@ -50,6 +50,7 @@ def run_before_build(commands: Sequence[str], program: Program) -> None:
         if command in program.ran:
             continue
         program.ran.add(command)
+        before = _marks(program.root)
         done = subprocess.run(  # noqa: S602  (a line of the shell, as in a Makefile, and the user's own)
             command,
             shell=True,
@@ -67,3 +68,23 @@ def run_before_build(commands: Sequence[str], program: Program) -> None:
                 f"has the hook `{command}`, which ended with status {done.returncode}" + (f":\n{said}" if said else ""),
                 hint="run it in the folder of kite.toml to see why",
             )
+        after = _marks(program.root)
+        program.made.update(path for path in after if after[path] != before.get(path))
+        if any(bundle_hash(program.root, bundle) != known for bundle, known in program.hashes.items()):
+            raise PropProblem(
+                "hook-too-late",
+                f"has the hook `{command}`, which changed files that functions made before have in their code",
+                hint='have it run before the first of them: app.set_default_function_props(hooks={"before_build": …})',
+            )
+
+
+def _marks(root: Path) -> dict[str, tuple[int, int, int]]:
+    """What tells versions of the project's files apart, and of the folders they are in."""
+    found: dict[str, tuple[int, int, int]] = {}
+    for file in select(root, root):
+        for path in (file.location, file.location.parent):
+            name = path.relative_to(root).as_posix()
+            if name not in found:
+                status = path.stat()
+                found[name] = status.st_mtime_ns, status.st_ctime_ns, status.st_size
+    return found

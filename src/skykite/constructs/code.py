@@ -18,7 +18,8 @@ from aws_cdk import aws_lambda as lambda_
 
 from skykite.constructs.program import Program
 from skykite.model.manifest import BundleEntry, Mode
-from skykite.model.source import bundle_files, dependency_files, source_hash
+from skykite.model.script_package import build_script_package
+from skykite.model.source import bundle_hash
 from skykite.model.stub_package import build_stub_package
 
 PLACEHOLDER_HANDLER: Final = "skykite_placeholder.handler"
@@ -61,6 +62,13 @@ def code_of_live(scope: Any, program: Program, mode: Mode) -> FunctionCode:
     return replace(made, code=_asset(scope, program, _asset_hash(content), content, data, keep=False))
 
 
+def code_of_script(scope: Any, program: Program) -> Any:
+    """Of the function behind a `Script`, as a CDK `Code`."""
+    data = build_script_package()
+    content = hashlib.sha256(data).hexdigest()
+    return _asset(scope, program, _asset_hash(content), content, data, keep=False)
+
+
 def _asset(scope: Any, program: Program, asset: str, content: str, data: bytes, *, keep: bool) -> Any:
     stack = aws_cdk.Stack.of(scope)
     place = (str(stack.node.addr), asset)
@@ -97,6 +105,5 @@ def placeholder_zip() -> bytes:
 
 def _bundle_hash(program: Program, bundle: BundleEntry) -> str:
     if bundle not in program.hashes:
-        dependencies = dependency_files(program.root / bundle.import_root, program.root)
-        program.hashes[bundle] = source_hash(bundle_files(bundle, program.root), dependencies, bundle)
+        program.hashes[bundle] = bundle_hash(program.root, bundle)
     return program.hashes[bundle]

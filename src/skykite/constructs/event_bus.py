@@ -16,7 +16,6 @@ from skykite.constructs.consumers import read_defaults
 from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
-from skykite.constructs.links import has_attribute
 from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.patterns import read_event_pattern
 from skykite.constructs.props import PropProblem, check_known, check_type, read_flag
@@ -219,13 +218,6 @@ class EventBus(SkykiteConstruct):
         add_targets(rule, targets)
         self._rules[name] = rule
         self._targets.update({(name, target.name): target for target in targets})
-
-
-def event_bus_of(given: object) -> events.IEventBus | None:
-    """The CDK event bus that an `EventBus` or a CDK event bus is; None of anything else."""
-    if isinstance(given, EventBus):
-        return given.cdk.event_bus
-    return cast("events.IEventBus", given) if has_attribute(given, "event_bus_arn") else None
 
 
 def _scope_of_rule(bus: EventBus, targets: list[ReadTarget]) -> Any:

@@ -148,7 +148,7 @@ class Function(SkykiteConstruct):
             runtime=settings.runtime,
             memory_mb=settings.memory_size,
             timeout_s=settings.timeout,
-            copied=bundle.copied,
+            bundle=bundle,
             location=line.relative_to(program.root) if line else None,
         )
 

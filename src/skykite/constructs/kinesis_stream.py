@@ -82,7 +82,7 @@ class KinesisStream(SkykiteConstruct):
     - `name`: the physical name; by default CloudFormation makes one
     - `existing`: the ARN of a stream, or a CDK stream, instead of a new one
 
-    Each function may read the stream, and nothing more; `link=[clicks]` lets one write, too.
+    Each of those functions may read the stream, and nothing more. `link=[clicks]` lets others write to it.
 
     Raises SkykiteError at once if any of it is wrong.
     """
@@ -135,8 +135,8 @@ class KinesisStream(SkykiteConstruct):
         return {"type": "KinesisStream", "name": self.name, "arn": self.arn}
 
     def grant_to(self, grantee: iam.IGrantable) -> None:
-        """Allow reading and writing it."""
-        self._stream.grant_read_write(grantee)
+        """Allow writing. What reads it is a consumer."""
+        self._stream.grant_write(grantee)
 
     def _import(self, given: Mapping[str, Any]) -> Any:
         check_not_beside(given, ("consumers", "defaults"))

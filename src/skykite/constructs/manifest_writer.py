@@ -72,6 +72,7 @@ def write_manifest(directory: Path, program: Program) -> None:
         live_credentials=program.live_credentials,
         links=tuple(_links(program)),
         secrets=tuple(_secrets(program)),
+        made=tuple(sorted(program.made)),
     )
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
 
@@ -188,7 +189,7 @@ def _functions(
             live=declared.live if declared else False,
             handler=declared.handler if declared else None,
             import_root=declared.import_root if declared else None,
-            copied=declared.copied if declared else (),
+            copied=declared.bundle.copied if declared else (),
             layers=tuple(_layers(Expression(_stack_name(stack), properties.get("Layers")), templates, folders)),
             vpc="VpcConfig" in properties,
             location=declared.location if declared else None,

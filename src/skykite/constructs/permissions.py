@@ -24,7 +24,7 @@ GRANTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("topic_arn", ("grant_publish",)),
     ("bucket_arn", ("grant_read_write",)),
     ("event_bus_arn", ("grant_put_events_to",)),
-    ("stream_arn", ("grant_read_write",)),
+    ("stream_arn", ("grant_write",)),
     ("state_machine_arn", ("grant_start_execution", "grant_read")),
     ("function_arn", ("grant_invoke",)),
     ("secret_arn", ("grant_read",)),

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from skykite.constructs.blame import UserLine, refuse
 from skykite.constructs.declared import DeclaredLink, DeclaredSecret
 from skykite.constructs.function_props import merge_function_props
-from skykite.model.manifest import BundleEntry, CopiedFile, FunctionEntry, SourceLocation
+from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
 from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
@@ -37,7 +37,7 @@ class DeclaredFunction:
     runtime: str
     memory_mb: int
     timeout_s: int
-    copied: tuple[CopiedFile, ...]
+    bundle: BundleEntry
     location: SourceLocation | None
 
 
@@ -47,7 +47,7 @@ class Program:
     `sources`, by handler, what its answer means to what calls it, and what that is; `names` whose a physical name is,
     by kind and name; `place` the user's line that errors show, where another than that of the call says more;
     `defaults`, by the path of a stack and empty for the app, what all functions in there are made with; `ran` the
-    commands of hooks that were run."""
+    commands of hooks that were run, `made` what they changed, relative to the project."""
 
     synthesis: Synthesis
     functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
@@ -62,6 +62,7 @@ class Program:
     secrets: dict[str, DeclaredSecret] = field(default_factory=dict)
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
 
     @contextmanager
     def at(self, place: UserLine | None) -> Iterator[None]:

@@ -95,6 +95,17 @@ class FunctionDefaults(TypedDict, total=False):
     function: FunctionProps
 
 
+class ScriptProps(TypedDict, total=False):
+    """What a `Script` takes."""
+
+    on_create: Consumer
+    on_update: Consumer
+    on_delete: Consumer
+    params: Mapping[str, Any]
+    version: str
+    defaults: FunctionDefaults
+
+
 class CorsProps(TypedDict, total=False):
     """An HTTP API's CORS configuration, in API Gateway's words."""
 

@@ -16,6 +16,7 @@ from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import cdk_function, make_function, read_defaults, split_consumer, timeout_of
 from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
+from skykite.constructs.given_values import find_resource, read_duration
 from skykite.constructs.links import has_attribute
 from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.props import PropProblem, check_known, read_flag, shown
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from skykite.constructs.function import Function
 
+QUEUE: Final = "queue_arn"  # what tells a queue
 _ARN: Final = ArnKind(
     service="sqs", noun="a queue", pattern=re.compile(r"[A-Za-z0-9_-]+(\.fifo)?"), example="orders", regional=True
 )
@@ -115,7 +117,9 @@ class Queue(SkykiteConstruct):
     def cdk(self) -> QueueCdk:
         """The CDK objects behind it."""
         consumer = None if self._function is None else cdk_function(self._function)
-        return QueueCdk(queue=self._queue, consumer=consumer, dead_letter_queue=queue_of(self.dead_letter_queue))
+        return QueueCdk(
+            queue=self._queue, consumer=consumer, dead_letter_queue=find_resource(self.dead_letter_queue, QUEUE)
+        )
 
     @property
     def cdk_resource(self) -> Any:
@@ -187,8 +191,8 @@ class Queue(SkykiteConstruct):
         self._visibility = read_seconds(
             "visibility_timeout", given.get("visibility_timeout"), 0, _LONGEST_VISIBILITY, service="SQS"
         )
-        retention = read_seconds("retention_period", given.get("retention_period"), 60, 1_209_600, service="SQS")
-        delay = read_seconds("delay", given.get("delay"), 0, 900, service="SQS")
+        retention = read_duration("retention_period", given.get("retention_period"), 60, 1_209_600, service="SQS")
+        delay = read_duration("delay", given.get("delay"), 0, 900, service="SQS")
         policy = removal_policy(given.get("removal_policy"), synthesis)
         dead_letters = self._read_dead_letters(given)
         name = read_name(given.get("name"), _NAME, suffix=_FIFO_SUFFIX if self.fifo else "")
@@ -200,9 +204,9 @@ class Queue(SkykiteConstruct):
             queue_name=name,
             fifo=self.fifo or None,
             **fifo_props,
-            visibility_timeout=_duration(self._visibility),
-            retention_period=_duration(retention),
-            delivery_delay=_duration(delay),
+            visibility_timeout=None if self._visibility is None else aws_cdk.Duration.seconds(self._visibility),
+            retention_period=retention,
+            delivery_delay=delay,
             dead_letter_queue=dead_letters,
             encryption=sqs.QueueEncryption.KMS if key is not None else sqs.QueueEncryption.SQS_MANAGED,
             encryption_master_key=key,
@@ -233,7 +237,7 @@ class Queue(SkykiteConstruct):
         self.dead_letter_queue = read_dead_letter_queue(
             "dead_letter_queue", given, fifo=self.fifo, make_in=(self, "DeadLetterQueue"), **own
         )
-        return sqs.DeadLetterQueue(queue=queue_of(self.dead_letter_queue), max_receive_count=tries or 3)
+        return sqs.DeadLetterQueue(queue=find_resource(self.dead_letter_queue, QUEUE), max_receive_count=tries or 3)
 
     def _hide_long_enough(self, timeout: int | None, window: int) -> None:
         """Lambda refuses to read a queue that shows a message again while a function may still be at it."""
@@ -257,13 +261,6 @@ class Queue(SkykiteConstruct):
             )
 
 
-def queue_of(given: object) -> sqs.IQueue | None:
-    """The CDK queue that a `Queue` or a CDK queue is; None of anything else."""
-    if isinstance(given, Queue):
-        return given.cdk.queue
-    return cast("sqs.IQueue", given) if has_attribute(given, "queue_arn") else None
-
-
 def is_fifo(given: object) -> bool:
     """Of a `Queue` or a CDK queue."""
     return given.fifo if isinstance(given, Queue) else bool(cast("sqs.IQueue", given).fifo)
@@ -279,7 +276,7 @@ def read_dead_letter_queue(
     if given is True:
         props = {"retention_period": _DEAD_LETTER_RETENTION, **props}
         return Queue(make_in[0], make_in[1], fifo=fifo, **props)
-    queue = queue_of(given)
+    queue = find_resource(given, QUEUE)
     if queue is None:
         raise PropProblem(
             "prop-type", f"was given {where}={shown(given)}, which is not a queue", hint="give True or a `Queue`"
@@ -303,9 +300,5 @@ def _visibility_of(queue: sqs.IQueue) -> int | None:
 
 
 def _import(scope: Queue, existing: object) -> sqs.IQueue:
-    found = read_existing(scope, existing, _ARN, attribute="queue_arn")
+    found = read_existing(scope, existing, _ARN, attribute=QUEUE)
     return sqs.Queue.from_queue_arn(scope, "Resource", found) if isinstance(found, str) else cast("sqs.IQueue", found)
-
-
-def _duration(seconds: int | None) -> Any:
-    return None if seconds is None else aws_cdk.Duration.seconds(seconds)

@@ -18,12 +18,12 @@ from aws_cdk import aws_events_targets as cdk_targets
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.consumers import cdk_function, make_function, split_consumer
 from skykite.constructs.given_keys import check_name
-from skykite.constructs.links import has_attribute
+from skykite.constructs.given_values import find_resource, read_duration
 from skykite.constructs.props import PropProblem, check_type, shown
 from skykite.constructs.props_events import TargetProps
-from skykite.constructs.quantities import read_count, read_seconds
-from skykite.constructs.queue import Queue, is_fifo, queue_of, read_dead_letter_queue
-from skykite.constructs.topic import Topic, topic_of
+from skykite.constructs.quantities import read_count
+from skykite.constructs.queue import QUEUE, Queue, is_fifo, read_dead_letter_queue
+from skykite.constructs.topic import Topic
 
 if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from skykite.constructs.function import Function
 
 _LIMIT: Final = 5  # targets a rule
-_WHATS: Final = ("function", "queue", "topic", "event_bus")
+_RESOURCES: Final = ("queue", "topic", "event_bus")
+_WHATS: Final = ("function", *_RESOURCES)
 _OPTIONS: Final = tuple(name for name in TargetProps.__annotations__ if name not in _WHATS)
-_ATTRIBUTES: Final = {"queue_arn": "queue", "topic_arn": "topic", "event_bus_arn": "event_bus"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class ReadTarget:
     topic: sns.ITopic | None = None
     event_bus: events.IEventBus | None = None
     retry_attempts: int | None = None
-    max_event_age: int | None = None
+    max_event_age: aws_cdk.Duration | None = None
     dead_letter_queue: sqs.IQueue | None = None
     input: events.RuleTargetInput | None = None
     message_group_id: str | None = None
@@ -84,18 +84,12 @@ def add_targets(rule: events.Rule, targets: list[ReadTarget]) -> None:
     """To the CDK rule, with the permissions it needs."""
     for index, target in enumerate(targets):
         rule.add_target(_cdk_target(target))
-        if target.event_bus is not None and (target.retry_attempts, target.max_event_age) != (None, None):
-            rule.node.default_child.add_property_override(  # CDK has no words for it
-                f"Targets.{index}.RetryPolicy",
-                {
-                    name: value
-                    for name, value in (
-                        ("MaximumRetryAttempts", target.retry_attempts),
-                        ("MaximumEventAgeInSeconds", target.max_event_age),
-                    )
-                    if value is not None
-                },
-            )
+        if target.event_bus is not None:  # CDK has no words for it
+            age = target.max_event_age.to_seconds() if target.max_event_age is not None else None
+            policy = {"MaximumRetryAttempts": target.retry_attempts, "MaximumEventAgeInSeconds": age}
+            given = {name: value for name, value in policy.items() if value is not None}
+            if given:
+                rule.node.default_child.add_property_override(f"Targets.{index}.RetryPolicy", given)
 
 
 def _read_target(
@@ -113,7 +107,7 @@ def _read_target(
         "retry_attempts": read_count(
             f'{where}["retry_attempts"]', options.get("retry_attempts"), 0, 185, service="EventBridge"
         ),
-        "max_event_age": read_seconds(
+        "max_event_age": read_duration(
             f'{where}["max_event_age"]', options.get("max_event_age"), 60, 86_400, service="EventBridge"
         ),
         "input": _read_input(f'{where}["input"]', options, kind),
@@ -127,32 +121,23 @@ def _read_target(
         )
     else:
         _check_topic(where, target)
-        read[kind] = _cdk_object(target)
+        read[kind] = find_resource(target, f"{kind}_arn")
     dead_letters = read_dead_letter_queue(
         f'{where}["dead_letter_queue"]',
         options.get("dead_letter_queue"),
         fifo=False,
         make_in=(scope, f"{rule}.{name}.DeadLetterQueue"),
     )
-    read["dead_letter_queue"] = queue_of(dead_letters)
+    read["dead_letter_queue"] = find_resource(dead_letters, QUEUE)
     return ReadTarget(**read)
 
 
 def _kind_of(target: object) -> str:
-    asked = target.cdk_resource if isinstance(target, SkykiteConstruct) else target
-    return next((kind for attribute, kind in _ATTRIBUTES.items() if has_attribute(asked, attribute)), "function")
-
-
-def _cdk_object(target: object) -> Any:
-    return (
-        queue_of(target)
-        or topic_of(target)
-        or (target.cdk_resource if isinstance(target, SkykiteConstruct) else target)
-    )
+    return next((kind for kind in _RESOURCES if find_resource(target, f"{kind}_arn") is not None), "function")
 
 
 def _check_topic(where: str, target: object) -> None:
-    topic = topic_of(target)
+    topic = find_resource(target, "topic_arn")
     if topic is not None and (target.fifo if isinstance(target, Topic) else bool(topic.fifo)):
         raise PropProblem(
             "target-kind",
@@ -203,12 +188,11 @@ def _read_group(where: str, given: object, target: object, kind: str) -> str | N
 
 
 def _cdk_target(target: ReadTarget) -> Any:
-    age = None if target.max_event_age is None else aws_cdk.Duration.seconds(target.max_event_age)
     if target.event_bus is not None:
         return cdk_targets.EventBus(target.event_bus, dead_letter_queue=target.dead_letter_queue)
     common: dict[str, Any] = {
         "retry_attempts": target.retry_attempts,
-        "max_event_age": age,
+        "max_event_age": target.max_event_age,
         "dead_letter_queue": target.dead_letter_queue,
     }
     if target.queue is not None:

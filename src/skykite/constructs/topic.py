@@ -17,12 +17,12 @@ from skykite.constructs.consumers import cdk_function, make_function, read_defau
 from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
-from skykite.constructs.links import has_attribute
+from skykite.constructs.given_values import find_resource
 from skykite.constructs.names import NameKind, claim_name, read_name
 from skykite.constructs.patterns import read_filter_policy
 from skykite.constructs.props import PropProblem, check_choice, check_known, check_type, read_flag, shown
 from skykite.constructs.props_events import Subscriber, SubscriberProps, TopicProps
-from skykite.constructs.queue import is_fifo, queue_of, read_dead_letter_queue
+from skykite.constructs.queue import QUEUE, is_fifo, read_dead_letter_queue
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
@@ -183,7 +183,7 @@ class Topic(SkykiteConstruct):
     def _subscribe(self, name: str, given: object) -> None:
         where = f'subscribers["{name}"]'
         what, subscriber, options = split_consumer(given, _OPTIONS, within=where, whats=("function", "queue"))
-        queue = queue_of(subscriber)
+        queue = find_resource(subscriber, QUEUE)
         if what == "queue" and queue is None:
             raise PropProblem(
                 "prop-type",
@@ -266,7 +266,7 @@ class Topic(SkykiteConstruct):
             fifo=self.fifo,
             make_in=(self, f"{name}.DeadLetterQueue"),
         )
-        return queue_of(queue)
+        return cast("sqs.IQueue | None", find_resource(queue, QUEUE))
 
     def _scope_of(self, *reached: Any) -> Any:
         """Where a subscription goes: beside what it reaches in another stack, because the permission for it is there
@@ -276,13 +276,6 @@ class Topic(SkykiteConstruct):
             if other is not None and aws_cdk.Stack.of(other).node.path != own:
                 return other.node.try_find_child(self.path) or Construct(other, self.path)
         return self
-
-
-def topic_of(given: object) -> sns.ITopic | None:
-    """The CDK topic that a `Topic` or a CDK topic is; None of anything else."""
-    if isinstance(given, Topic):
-        return given.cdk.topic
-    return cast("sns.ITopic", given) if has_attribute(given, "topic_arn") else None
 
 
 def _read_filter(where: str, options: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str | None]:

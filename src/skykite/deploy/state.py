@@ -1,6 +1,7 @@
-"""Files a deploy leaves for others under `.kite/<stage>/`: the outputs, and a cache of physical ids.
+"""Files a deploy leaves for others under `.kite/<stage>/`: the outputs, a cache of physical ids, and where a session
+serves HTTP APIs.
 
-Neither is state: CloudFormation has both, and they are written anew whenever they are missing. I/O: those two files.
+None is state: CloudFormation has the first two, and they are written anew whenever they are missing. I/O: those files.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from skykite.model.names import LogicalId, StackName, StageName
 
 OUTPUTS_FILE: Final = "outputs.json"
 _RESOURCES_FILE: Final = "resources.json"
+_URLS_FILE: Final = "urls.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,17 @@ class StageFiles:
         text = msgspec.json.format(msgspec.json.encode(outputs, order="deterministic"), indent=2) + b"\n"
         self._write(OUTPUTS_FILE, text)
 
+    def write_urls(self, urls: Mapping[str, str]) -> None:
+        """Where HTTP APIs of an embedded cloud are served now, by API Gateway's ids."""
+        self._write(_URLS_FILE, msgspec.json.encode(urls, order="deterministic"))
+
+    def read_urls(self) -> dict[str, str]:
+        """What the session that ran last noted; empty if none did."""
+        try:
+            return msgspec.json.decode((self._folder / _URLS_FILE).read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+
     def read_resources(self) -> dict[StackName, KnownResources]:
         """What the last deploy noted; empty if it noted nothing we can read."""
         try:
@@ -54,7 +67,7 @@ class StageFiles:
 
     def clean(self) -> None:
         """Forget a stage that was removed."""
-        for name in (OUTPUTS_FILE, _RESOURCES_FILE):
+        for name in (OUTPUTS_FILE, _RESOURCES_FILE, _URLS_FILE):
             (self._folder / name).unlink(missing_ok=True)
 
     def _write(self, name: str, data: bytes) -> None:

@@ -62,14 +62,21 @@ class DevFunctions:
         """Of those that are configured."""
         return self._states
 
-    def expect(self, manifest: Manifest, assembly: Path, *, aws: AwsSession, variables: Mapping[str, str]) -> None:
+    async def expect(
+        self, manifest: Manifest, assembly: Path, *, aws: AwsSession, variables: Mapping[str, str]
+    ) -> None:
         """Before a deployment: what may be invoked from now on. `variables` stand in for what Lambda itself adds to a
         function's environment. Raises `task-folder` where files cannot be put beside a function's code."""
         self._manifest, self._aws, self._variables = manifest, aws, variables
-        self._files = {
-            entry.id: function_files(entry, assembly=assembly, project_root=self._project_root, cache=self._cache)
-            for entry in live_functions(manifest)
-        }
+        before, self._files = (
+            self._files,
+            {
+                entry.id: function_files(entry, assembly=assembly, project_root=self._project_root, cache=self._cache)
+                for entry in live_functions(manifest)
+            },
+        )
+        if any(self._files.get(function) != before.get(function) for function in self._states):
+            await self._configure()  # saved code, like any other: it does not wait until everything is deployed
 
     async def settle(self, manifest: Manifest, names: Mapping[FunctionId, str]) -> tuple[FunctionConfig, ...]:
         """After a deployment: exactly these functions, as Lambda has them now. `names` are physical."""

@@ -23,6 +23,7 @@ from skykite.dev.freshness import GatedInvoker
 from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
 from skykite.dev.place import DevMode, Served, Surroundings
+from skykite.dev.secrets import missing_secrets
 from skykite.errors import SkykiteError
 from skykite.live.bridge import Bridge
 from skykite.live.credentials import DeveloperCredentials, FunctionRole, RoleCredentials
@@ -73,7 +74,8 @@ class LivePlace:
             await deployer.agree_to_replace(manifest)
         api = await deployer.event_api()
         await self._begin_credentials(manifest, api)
-        self._functions.expect(manifest, assembly, aws=self._aws, variables=self._variables())
+        await self._functions.expect(manifest, assembly, aws=self._aws, variables=self._variables())
+        self._surroundings.gate.enter("deploying")  # which may wait for functions of ours
         bridge = await self._begin_bridge(api)
         bridge.serve([entry.id for entry in live_functions(manifest)])
         notices: list[Notice] = []
@@ -187,6 +189,7 @@ class LivePlace:
 
     async def _serve(self, manifest: Manifest, deployed: Deployed, bridge: Bridge, notices: list[Notice]) -> Served:
         assert self._credentials is not None
+        assert self._aws is not None
         urls = await self._cloud.api_urls()
         self._functions.translate = lambda text: translate_urls(text, urls)
         names = {entry.id: deployed.physical[entry.stack][entry.logical_id] for entry in manifest.functions}
@@ -204,7 +207,8 @@ class LivePlace:
             },
             live=live,
             runtimes=tuple(config.runtime for config in configs),
-            notices=(*notices, *absent_notices(manifest)),
+            urls=urls,
+            notices=(*notices, *absent_notices(manifest), *await missing_secrets(self._aws, manifest)),
         )
 
     async def keep(self) -> None:

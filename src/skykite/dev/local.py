@@ -20,6 +20,7 @@ from skykite.dev.permissions import MissingPermissions, not_enforced
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.ports import Ports
 from skykite.dev.reach import session_at
+from skykite.dev.secrets import missing_secrets
 from skykite.dev.unserved import unserved_notices
 from skykite.gateway import Gateway, ServedApi
 from skykite.model.events import ErrorRaised, Notice
@@ -99,7 +100,8 @@ class LocalPlace:
             project_root=surroundings.project_root,
             state=surroundings.state,
         )
-        self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
+        await self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
+        surroundings.gate.enter("deploying")  # which may wait for functions of ours
         deployed = await deployer.deploy(manifest, assembly, build=surroundings.options.build)
         return await self._serve(manifest, deployed)
 
@@ -140,7 +142,12 @@ class LocalPlace:
             },
             live=tuple(entry.id for entry in live),
             runtimes=tuple(config.runtime for config in configs),
-            notices=(*unserved_notices(manifest), *absent_notices(manifest)),
+            urls=urls,
+            notices=(
+                *unserved_notices(manifest),
+                *absent_notices(manifest),
+                *await missing_secrets(self._aws, manifest),
+            ),
         )
 
     async def _issue(self, state: FunctionState) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ Data and one Protocol; no I/O.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -76,6 +76,7 @@ class Served:
     live: tuple[FunctionId, ...]
     runtimes: tuple[str, ...]  # of the live functions, as they are in AWS
     notices: tuple[Notice, ...] = ()
+    urls: Mapping[str, str] = field(default_factory=dict)  # of HTTP APIs served here, by their ids in the cloud
 
 
 class Place(Protocol):
@@ -89,7 +90,10 @@ class Place(Protocol):
         """Be reachable. Runs while the stacks are read. Raises SkykiteError."""
 
     async def apply(self, manifest: Manifest, assembly: Path) -> Served:
-        """Deploy the assembly, and point everything that invokes functions at what came out. Raises SkykiteError."""
+        """Deploy the assembly, and point everything that invokes functions at what came out. Raises SkykiteError.
+
+        It tells the gate when it is `deploying`, from when on what the deployment may wait for has to run.
+        """
 
     def templates(self, assembly: Path) -> Path:
         """The folder of the templates that were deployed last, under the names they have in the assembly."""

@@ -42,6 +42,7 @@ from skykite.ports import Asker, Clock, EventSink, Ids
 from skykite.runtime import Runtime
 from skykite.synth import Spare, SynthError, SynthResult, synthesize, validate
 
+_FIRST_REQUESTS_S = 1.0  # which come as soon as they can, and need the machine more than a later save does
 _NEVER: Mark = (-1, -1, -1, -1)  # equal to no file's mark: the next look finds the file changed
 
 
@@ -143,13 +144,16 @@ class DevSession:
             tasks.create_task(asyncio.to_thread(_import_ahead))
         self._python_version = version.result()
         result = synthesis.result()
-        self._gate.enter("deploying")  # which may wait for functions of ours
         await self._apply(result, started)
         self._settle(self._inputs_of(result), marks, began_ns)
         if self._gate.stale():  # saved before anybody watched
             self._stale.set()
         self._ready_once.set()
-        self._background.create_task(self._spare.prepare())
+        self._background.create_task(self._prepare_after_first_requests())
+
+    async def _prepare_after_first_requests(self) -> None:
+        await asyncio.sleep(_FIRST_REQUESTS_S)
+        await self._spare.prepare()
 
     async def wait_ready(self) -> None:
         """Return once invocations are taken. Run beside `run`."""
@@ -205,7 +209,9 @@ class DevSession:
             if notice not in self._noticed:
                 self._events.emit(notice)
         self._noticed = frozenset(notices)
-        StageFiles(self._state, self._stage).write_outputs(served.outputs)
+        files = StageFiles(self._state, self._stage)
+        files.write_outputs(served.outputs)
+        files.write_urls(served.urls)
         self._events.emit(
             DevReady(
                 app=self._project.name,
@@ -226,7 +232,8 @@ class DevSession:
         return Interests(infrastructure=self._own_inputs(), code=self._runtime.watched())
 
     def _inputs_of(self, result: SynthResult) -> frozenset[Path]:
-        return result.inputs | bundled_sources(result.manifest, self._root)
+        made = {self._root / path for path in result.manifest.made}  # else hooks would have the stacks read for ever
+        return (result.inputs | bundled_sources(result.manifest, self._root)) - made
 
     def _settle(self, inputs: frozenset[Path], marks: dict[str, Mark], began_ns: int) -> None:
         """Remember what was read. A file that was saved while the stacks ran counts as changed again; one that was
@@ -293,7 +300,6 @@ class DevSession:
             result = await self._synthesize()
             inputs |= self._inputs_of(result)
             if not (result.skipped and self._applied):
-                self._gate.enter("deploying")
                 await self._apply(result, started)
         except (SkykiteError, ExceptionGroup) as raised:
             error = first_failure(raised) if isinstance(raised, ExceptionGroup) else raised

@@ -218,6 +218,7 @@ class Manifest:
     live_credentials: LiveCredentials = "role"
     links: tuple[LinkEntry, ...] = ()
     secrets: tuple[SecretEntry, ...] = ()
+    made: tuple[str, ...] = ()  # files and folders that hooks changed meanwhile, relative to the project
 
     def function(self, id: FunctionId) -> FunctionEntry:
         """Raises KeyError if there is none of that id."""

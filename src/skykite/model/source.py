@@ -125,6 +125,12 @@ def dependency_files(import_root: Path, project_root: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
+    """The `source_hash` of a bundle as it is now."""
+    dependencies = dependency_files(project_root / bundle.import_root, project_root)
+    return source_hash(bundle_files(bundle, project_root), dependencies, bundle)
+
+
 def source_hash(files: Sequence[SourceFile], dependencies: Sequence[Path], bundle: BundleEntry) -> str:
     """64 hex digits that change whenever the zip could. `files` is what `bundle_files` gave."""
     digest = hashlib.sha256()

@@ -33,14 +33,16 @@ def translate(text: str) -> tuple[str, ...] | None:
         weekdays = _weekdays(day_of_week)
     except ValueError:
         return None
+    narrowing = "*" in (day_of_month[0], day_of_week[0])  # both days must be right, instead of either
+    if not narrowing and "*" in (days, weekdays):
+        days = weekdays = "*"
     by_month = f"cron({shared[0]} {shared[1]} {days} {months} ? *)"
     by_week = f"cron({shared[0]} {shared[1]} ? {months} {weekdays} *)"
     if weekdays == "*":
         return (by_month,)
     if days == "*":
         return (by_week,)
-    # A day that begins with `*` narrows the other one down instead of adding to it, which AWS cannot say.
-    return None if "*" in (day_of_month[0], day_of_week[0]) else (by_month, by_week)
+    return None if narrowing else (by_month, by_week)
 
 
 def _field(text: str, low: int, high: int, names: tuple[str, ...] = ()) -> str:
@@ -58,7 +60,7 @@ def _part(part: str, alone: bool, low: int, high: int, names: tuple[str, ...]) -
     shown = f"{low}" if start == "*" else start.upper()
     if last != first and start != "*":
         shown = part.partition("/")[0].upper()
-    return f"{shown}/{step}" if step > 1 else shown
+    return f"{shown}/{step}" if step > 1 and last != first else shown
 
 
 def _bounds(part: str, low: int, high: int, names: tuple[str, ...]) -> tuple[int, int, int]:

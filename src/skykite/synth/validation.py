@@ -2,22 +2,29 @@
 
 In: an assembly. Out: errors under construct paths, nothing if all is well. I/O: one child process (this module's
 `main`, which holds AWS's own validation engine: half a second and 60 MB that `kite` does not keep), reading the
-templates. Meant to run beside a deploy, off the way of what people wait for.
+templates. Meant to run beside a deploy, off the way of what people wait for. What was found to be in order is noted
+beside the assembly, and not looked at again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import importlib.metadata
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from skykite.errors import SkykiteError
 from skykite.model.manifest import MANIFEST_FILE, StackEntry, decode_manifest
 from skykite.synth.process_group import OWN_GROUP
+
+_VALIDATOR: Final = "cloudformation-validate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +44,44 @@ async def validate(assembly: Path, *, templates_in: Path | None = None) -> tuple
     Warnings and advice are left out."""
     manifest = decode_manifest((assembly / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
     templates = [stack.template for stack in manifest.stacks]
+    folder = templates_in or assembly
+    key = _key(folder, templates)
+    if _read(in_order_file(assembly)) == key:
+        return ()
+    findings = await _look(folder, templates)
+    stacks = {stack.template: stack for stack in manifest.stacks}
+    if not findings and _key(folder, templates) == key:  # else it changed while it was looked at
+        in_order_file(assembly).write_text(key)
+    return tuple(_to_error(finding, stacks[finding.template]) for finding in findings)
+
+
+def in_order_file(assembly: Path) -> Path:
+    """Beside the assembly: holds the key of the templates that are known to be in order."""
+    return assembly.with_name(f"{assembly.name}.in-order")
+
+
+def _key(folder: Path, templates: Sequence[str]) -> str:
+    """Of the templates' content and of who judges it."""
+    found = hashlib.sha256(f"{importlib.metadata.version(_VALIDATOR)}\n".encode())
+    for template in templates:
+        content = (folder / template).read_bytes()
+        found.update(f"{template} {len(content)}\n".encode() + content)
+    return found.hexdigest()
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+async def _look(folder: Path, templates: Sequence[str]) -> list[Finding]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "skykite.synth.validation",
-        str(templates_in or assembly),
+        str(folder),
         *templates,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -62,9 +102,7 @@ async def validate(assembly: Path, *, templates_in: Path | None = None) -> tuple
             context=complaint.decode("utf-8", "replace")[-2000:] or None,
             blame="skykite",
         )
-    stacks = {stack.template: stack for stack in manifest.stacks}
-    findings = msgspec.json.decode(output, type=list[Finding])
-    return tuple(_to_error(finding, stacks[finding.template]) for finding in findings)
+    return msgspec.json.decode(output, type=list[Finding])
 
 
 def _to_error(finding: Finding, stack: StackEntry) -> SkykiteError:

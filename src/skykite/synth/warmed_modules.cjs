@@ -6,9 +6,9 @@
 // needs it will load it, or be told why not.
 "use strict";
 
-const fs = require("node:fs");
-const Module = require("node:module");
-const path = require("node:path");
+const fs = require("fs");
+const Module = require("module");
+const path = require("path");
 
 const MARK = `${path.sep}node_modules${path.sep}`;
 const file = process.env.KITE_KERNEL_MODULES;

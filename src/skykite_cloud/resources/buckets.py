@@ -24,6 +24,8 @@ _RULE_KEYS = frozenset(
         "NoncurrentVersionExpirationInDays",
         "NoncurrentVersionExpiration",
         "AbortIncompleteMultipartUpload",
+        "Transitions",
+        "NoncurrentVersionTransitions",
     ]
 )
 Tree = tuple[str, "str | list[Tree]"]
@@ -105,9 +107,22 @@ def _lifecycle_rule(rule: Properties) -> Iterator[Tree]:
         noncurrent = {"NoncurrentDays": rule["NoncurrentVersionExpirationInDays"]}
     if noncurrent:
         yield ("NoncurrentVersionExpiration", [(key, str(one)) for key, one in noncurrent.items()])
+    for transition in rule.get("Transitions") or ():
+        yield ("Transition", list(_transition(transition, {"TransitionInDays": "Days", "TransitionDate": "Date"})))
+    for transition in rule.get("NoncurrentVersionTransitions") or ():
+        names = {"TransitionInDays": "NoncurrentDays", "NewerNoncurrentVersions": "NewerNoncurrentVersions"}
+        yield ("NoncurrentVersionTransition", list(_transition(transition, names)))
     abort = rule.get("AbortIncompleteMultipartUpload")
     if abort:
         yield ("AbortIncompleteMultipartUpload", [(key, str(one)) for key, one in abort.items()])
+
+
+def _transition(transition: Properties, names: dict[str, str]) -> Iterator[Tree]:
+    """Kept and answered; here nothing moves to another class."""
+    for given, name in names.items():
+        if given in transition:
+            yield (name, str(transition[given]))
+    yield ("StorageClass", str(transition["StorageClass"]))
 
 
 def _filter(rule: Properties) -> list[Tree]:

@@ -18,9 +18,11 @@ from skykite_cloud.resources import (
     networks,
     parameters,
     queues,
+    references,
     releases,
     roles,
     schedules,
+    secrets,
     streams,
     tables,
     topics,
@@ -35,8 +37,10 @@ _PARTS = (
     networks,
     parameters,
     queues,
+    references,
     releases,
     schedules,
+    secrets,
     streams,
     tables,
     topics,
@@ -86,7 +90,12 @@ def rules_by_type() -> dict[str, TypeRules]:
         "AWS::IAM::Policy": TypeRules(
             consumed=names("Groups PolicyDocument PolicyName Roles Users"),
             required=("PolicyDocument", "PolicyName"),
+            before=(roles.need_principals, roles.find_principals),
+        ),
+        "AWS::IAM::ManagedPolicy": TypeRules(
+            consumed=names("Description Groups ManagedPolicyName Path PolicyDocument Roles Users"),
             before=(roles.find_principals,),
+            after=(roles.describe_managed,),
         ),
         "AWS::DynamoDB::Table": TypeRules(
             consumed=names(

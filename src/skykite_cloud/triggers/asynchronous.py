@@ -20,6 +20,7 @@ from skykite_cloud.triggers import timing
 from skykite_cloud.triggers.destinations import Destinations
 from skykite_cloud.triggers.engine import Engine
 from skykite_cloud.triggers.invoking import Ended, Function, Scope, find_function, run
+from skykite_cloud.triggers.permissions import Permissions
 
 Pending = dict[str, Any]
 """An event: `function`, `scope`, `payload`, `invoked`, `request_id`, `accepted`, `skipped`, `attempts`, `throttled`,
@@ -36,9 +37,9 @@ class Asynchronous:
 
     name = "asynchronous"
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, permissions: Permissions) -> None:
         self._engine = engine
-        self._destinations = Destinations(self.accept)
+        self._destinations = Destinations(self.accept, permissions)
         self._pending: dict[str, Pending] = {}
         self._running: set[str] = set()
 
@@ -118,6 +119,10 @@ class Asynchronous:
     def _ended(self, pending: Pending, function: Function, ended: Ended) -> None:
         self._running.discard(pending["request_id"])
         if pending["request_id"] not in self._pending:
+            return
+        if ended.absent:
+            pending["throttled"] += 1
+            pending["due"] = time.time() + timing.absent_retry(pending["throttled"])
             return
         if ended.throttled:
             pending["throttled"] += 1

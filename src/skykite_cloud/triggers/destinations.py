@@ -16,6 +16,7 @@ from ministack.core.responses import request_scope
 
 from skykite_cloud.triggers import queues
 from skykite_cloud.triggers.invoking import Ended, Function, Scope
+from skykite_cloud.triggers.permissions import Permissions
 from skykite_cloud.triggers.queues import UndeliverableError
 
 logger = logging.getLogger("skykite.triggers")
@@ -27,8 +28,9 @@ _ERROR_LIMIT = 1024
 class Destinations:
     """`invoke` takes an asynchronous event for another function."""
 
-    def __init__(self, invoke: Callable[[str, Scope, bytes], object]) -> None:
+    def __init__(self, invoke: Callable[[str, Scope, bytes], object], permissions: Permissions) -> None:
         self._invoke = invoke
+        self._permissions = permissions
 
     def succeeded(self, pending: Document, function: Function, ended: Ended, settings: Document) -> None:
         target = _destination(settings, "OnSuccess")
@@ -47,7 +49,7 @@ class Destinations:
             if self._send(target, document, function, pending["scope"], succeeded=False):
                 kept = f"`{target}`"
         dead = (function.config.get("DeadLetterConfig") or {}).get("TargetArn")
-        if dead and self._send_dead(dead, pending, ended):
+        if dead and self._send_dead(dead, pending, function, ended):
             kept = f"`{dead}`"
         return kept
 
@@ -57,6 +59,7 @@ class Destinations:
         service = target.split(":")[2]
         try:
             with request_scope(*scope):
+                self._permissions.of_role(str(function.config.get("Role", "")), function.name, target)
                 if service == "lambda":
                     self._invoke(target, scope, text.encode())
                 elif service == "events":
@@ -68,7 +71,7 @@ class Destinations:
             return False
         return True
 
-    def _send_dead(self, target: str, pending: Document, ended: Ended | None) -> bool:
+    def _send_dead(self, target: str, pending: Document, function: Function, ended: Ended | None) -> bool:
         attributes = {
             "RequestID": queues.text(pending["request_id"]),
             "ErrorCode": queues.number(200 if ended is not None else 429),
@@ -76,6 +79,7 @@ class Destinations:
         }
         try:
             with request_scope(*pending["scope"]):
+                self._permissions.of_role(str(function.config.get("Role", "")), function.name, target)
                 send_text(target, pending["payload"].decode(), attributes)
         except UndeliverableError as error:
             logger.warning("an event could not be sent to the dead-letter target %s: %s", target, error)

@@ -12,13 +12,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ministack.core import concurrency
 from ministack.core.responses import request_scope
-
-if TYPE_CHECKING:
-    from skykite_cloud.authorization.services import ServicePermissions
 
 Tell = Callable[[str, str, "str | None"], None]
 Result = TypeVar("Result")
@@ -44,12 +41,10 @@ class Part(Protocol):
 
 class Engine:
     """Made on the event loop, before any service is imported. `changed` is called, on any thread, when something was
-    done that has to be saved; `tell` says a notice to the owner: its code, message and hint. `permissions` says what
-    the services that deliver may do."""
+    done that has to be saved; `tell` says a notice to the owner: its code, message and hint."""
 
-    def __init__(self, *, changed: Callable[[], None], tell: Tell, permissions: ServicePermissions) -> None:
+    def __init__(self, *, changed: Callable[[], None], tell: Tell) -> None:
         self.changed = changed
-        self.permissions = permissions
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
@@ -127,7 +122,11 @@ class Engine:
                 logger.exception("after a function ran")
             self.wake()
 
-        threading.Thread(target=self._context.copy().run, args=(run,), daemon=True, name="skykite-trigger").start()
+        thread = threading.Thread(target=self._context.copy().run, args=(run,), daemon=True, name="skykite-trigger")
+        try:
+            thread.start()
+        except RuntimeError as error:  # there can be no more threads
+            self._loop.call_soon(finish, error, context=self._context)
 
     def tell(self, notice: str, message: str, hint: str | None = None, *, once: str | None = None) -> None:
         """Say it to whoever watches; only the first time for each `once`."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from skykite_cloud.executor import NOT_RUNNING
 from skykite_cloud.triggers.engine import Engine
 
 Record = dict[str, Any]
@@ -46,10 +47,12 @@ class Function:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How one run ended. `throttled` means that it did not begin."""
+    """How one run ended. `throttled` and `absent` mean that it did not begin: there was no free concurrency, or nobody
+    has come yet who runs the function."""
 
     failed: bool
     throttled: bool = False
+    absent: bool = False
     body: Any = None
     function_error: str | None = None
 
@@ -106,5 +109,8 @@ def _execute(function: Function, event: Any, request_id: str) -> Ended:
         result = lambda_svc._execute_function_dispatch(function.record, config, event, request_id, time.time())
     finally:
         lambda_svc._release_execution_slot(slot)
-    ended = Ended(failed=bool(result.get("error")), body=result.get("body"))
-    return replace(ended, function_error=result.get("function_error") or "Unhandled") if ended.failed else ended
+    body = result.get("body")
+    if not result.get("error"):
+        return Ended(failed=False, body=body)
+    absent = isinstance(body, dict) and body.get("errorType") == NOT_RUNNING
+    return Ended(failed=True, absent=absent, body=body, function_error=result.get("function_error") or "Unhandled")

@@ -14,6 +14,7 @@ from skykite_cloud.seams import when_imported
 from skykite_cloud.triggers import queues
 from skykite_cloud.triggers.filters import pattern_error
 from skykite_cloud.triggers.invoking import find_function
+from skykite_cloud.triggers.permissions import Permissions
 
 Settings = dict[str, Any]
 
@@ -140,17 +141,18 @@ def _in_range(name: str, value: int, least: int, most: int) -> None:
         )
 
 
-def install() -> None:
-    when_imported("ministack.services.lambda_svc", _check_first)
+def install(permissions: Permissions) -> None:
+    when_imported("ministack.services.lambda_svc", lambda lambda_svc: _check_first(lambda_svc, permissions))
 
 
-def _check_first(lambda_svc: Any) -> None:
+def _check_first(lambda_svc: Any, permissions: Permissions) -> None:
     create, update = lambda_svc._create_esm, lambda_svc._update_esm
 
     def create_esm(data: Settings) -> Any:
         try:
             refuse(data)
             _refuse_twice(lambda_svc, data)
+            _refuse_unreadable(permissions, data)
         except MappingRefusedError as refused:
             return _refusal(str(refused))
         kept = settings(data)
@@ -179,6 +181,16 @@ def _with(lambda_svc: Any, answer: Any, kept: Settings, esm_id: str | None = Non
     mapping = lambda_svc._esms[esm_id or json.loads(body)["UUID"]]
     mapping.update(kept)
     return json_response(lambda_svc._esm_response(mapping), status)
+
+
+def _refuse_unreadable(permissions: Permissions, data: Settings) -> None:
+    function = find_function(str(data.get("FunctionName") or ""), (get_account_id(), get_region()))
+    if function is None:
+        return
+    role = str(function.config.get("Role", ""))
+    problem = permissions.reading_problem(role, function.name, str(data.get("EventSourceArn", "")))
+    if problem is not None:
+        raise MappingRefusedError(problem)
 
 
 def _refuse_twice(lambda_svc: Any, data: Settings) -> None:

@@ -14,6 +14,7 @@ from ministack.core.responses import get_account_id, get_region
 from skykite_cloud.seams import imported, when_imported
 from skykite_cloud.triggers.engine import Engine
 from skykite_cloud.triggers.invoking import Scope
+from skykite_cloud.triggers.permissions import Permissions
 from skykite_cloud.triggers.queuemapping import QueueMapping
 from skykite_cloud.triggers.streammapping import StreamMapping
 from skykite_cloud.triggers.streams import source_of, start_of
@@ -40,8 +41,9 @@ class Mappings:
 
     name = "mappings"
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, permissions: Permissions) -> None:
         self._engine = engine
+        self._permissions = permissions
         self._readers: dict[Key, Reader] = {}
         self._restored: dict[Key, Any] = {}
 
@@ -92,7 +94,9 @@ class Mappings:
         if arn.split(":")[2:3] == ["sqs"]:
             return QueueMapping(self._engine, scope)
         source = source_of(arn, scope)
-        return StreamMapping(self._engine, scope, source, self._restored.pop(key, None)) if source else None
+        if source is None:
+            return None
+        return StreamMapping(self._engine, self._permissions, scope, source, self._restored.pop(key, None))
 
     def _anchor(self, mapping_id: str, arn: str, position: str) -> None:
         """Note where a stream ends when a mapping to its end is made, on any thread: what comes a moment later is for

@@ -5,7 +5,7 @@ the request that caused them is answered, and configurations that S3 refuses are
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from skykite_cloud.seams import when_imported
 from skykite_cloud.triggers import queues
 from skykite_cloud.triggers.engine import Engine
+from skykite_cloud.triggers.permissions import Permissions, is_missing
 from skykite_cloud.triggers.queues import UndeliverableError
 
 Record = dict[str, Any]
@@ -26,8 +27,9 @@ _OVERLAP = (
 class Notifications:
     """Installs itself in MiniStack's S3."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, permissions: Permissions) -> None:
         self._engine = engine
+        self._permissions = permissions
 
     def install(self) -> None:
         when_imported("ministack.services.s3", self._replace)
@@ -44,35 +46,46 @@ class Notifications:
         def validated(configurations: Sequence[Record], *arguments: Any, **options: Any) -> Any:
             if overlap(configurations):
                 return s3._invalid_notification_config(_OVERLAP)
-            return validate(configurations, *arguments, **options)
+            refused = validate(configurations, *arguments, **options)
+            return refused or self._refuse_destinations(s3, configurations, *arguments)
 
-        def deliver_to_queue(arn: str, payload: Record, region: str, bucket_name: str = "") -> None:
-            if self._refused(arn, bucket_name):
-                return
-            try:
-                queues.send(arn, json.dumps(_as_on_aws(payload)))
-            except UndeliverableError as error:
-                self._engine.tell("delivery-failed", f"bucket `{bucket_name}` could not notify a queue: {error}")
+        def to_queue(arn: str, payload: Record, region: str, **options: Any) -> None:
+            queues.send(arn, json.dumps(payload))
 
-        def deliver_to_topic(arn: str, payload: Record, *rest: Any, **options: Any) -> None:
-            if not self._refused(arn, _bucket_of(payload)):
-                to_topic(arn, _as_on_aws(payload), *rest, **options)
+        def permitted(deliver: Callable[..., None]) -> Callable[..., None]:
+            def deliver_permitted(arn: str, payload: Record, region: str, **options: Any) -> None:
+                bucket = _bucket_of(payload)
+                try:
+                    self._permissions.of_service("s3.amazonaws.com", arn, f"arn:aws:s3:::{bucket}")
+                    deliver(arn, _as_on_aws(payload), region, **options)
+                except UndeliverableError as error:
+                    self._engine.tell("delivery-failed", f"bucket `{bucket}` could not tell of an object: {error}")
 
-        def deliver_to_function(arn: str, payload: Record, *rest: Any) -> None:
-            if not self._refused(arn, _bucket_of(payload)):
-                to_function(arn, _as_on_aws(payload), *rest)
+            return deliver_permitted
 
         s3._fire_s3_event_async = fire_in_order
         s3._validate_notification_configs = validated
-        s3._deliver_event_to_sqs = deliver_to_queue
-        s3._deliver_event_to_sns = deliver_to_topic
-        s3._deliver_event_to_lambda = deliver_to_function
+        s3._deliver_event_to_sqs = permitted(to_queue)
+        s3._deliver_event_to_sns = permitted(to_topic)
+        s3._deliver_event_to_lambda = permitted(to_function)
 
-    def _refused(self, arn: str, bucket: str) -> bool:
-        refused = self._engine.permissions.refuse_delivery("s3", arn, f"arn:aws:s3:::{bucket}")
-        if refused is not None:
-            self._engine.tell("delivery-failed", f"bucket `{bucket}` could not tell of an object: {refused}")
-        return refused is not None
+    def _refuse_destinations(
+        self, s3: Any, configurations: Sequence[Record], region: str, bucket: str = "", skipped: bool = False
+    ) -> Any:
+        """S3 tries whether it may tell them, unless it was asked not to."""
+        wrong = []
+        for one in () if skipped else configurations:
+            try:
+                self._permissions.of_service("s3.amazonaws.com", one["arn"], f"arn:aws:s3:::{bucket}")
+                missing = is_missing(one["arn"])
+            except UndeliverableError:
+                missing = True
+            wrong += [one["arn"]] if missing else []
+        if not wrong:
+            return None
+        return s3._invalid_notification_config(
+            "Unable to validate the following destination configurations: " + ", ".join(wrong)
+        )
 
 
 def overlap(configurations: Sequence[Record]) -> bool:
@@ -94,8 +107,8 @@ def _starts_alike(one: str, other: str) -> bool:
 
 
 def _bucket_of(payload: Record) -> str:
-    records = payload.get("Records") or [{}]
-    return str((records[0].get("s3") or {}).get("bucket", {}).get("name") or payload.get("Bucket") or "")
+    records = payload.get("Records")
+    return str(records[0]["s3"]["bucket"]["name"] if records else payload.get("Bucket", ""))
 
 
 def _as_on_aws(payload: Record) -> Record:

@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from skykite_cloud.triggers import queues
+from skykite_cloud.triggers import queues, timing
 from skykite_cloud.triggers.engine import Engine
 from skykite_cloud.triggers.filters import Filters
 from skykite_cloud.triggers.invoking import Ended, Scope, find_function, run
@@ -45,6 +45,7 @@ class _Gathering:
     size: int = 0
     since: float = 0.0
     until: float = 0.0
+    hidden_until: float = 0.0
 
 
 class QueueMapping:
@@ -57,6 +58,8 @@ class QueueMapping:
         self._gathering = _Gathering()
         self._mapping: Mapping = {}
         self._queue_arn = ""
+        self._absent = 0
+        self._not_before = 0.0
 
     @property
     def idle(self) -> bool:
@@ -72,6 +75,8 @@ class QueueMapping:
         if mapping is None or not _enabled(mapping) or queue is None or function is None:
             queues.hide(self._gathering.messages, now)
             self._gathering = _Gathering()
+        elif now < self._not_before:
+            deadlines.append(self._not_before)
         else:
             self._retry_throttled(now)
             deadlines.append(self._take(queue, now))
@@ -84,16 +89,17 @@ class QueueMapping:
     # ------------------------------------------------------------------
 
     def _hold(self, now: float) -> float | None:
-        """Keep invisible what is being worked on. When to do so again."""
-        if not self._running:
+        """Keep invisible what is being worked on or gathered. When to do so again."""
+        held: list[_Batch | _Gathering] = [*self._running, *([self._gathering] if self._gathering.messages else ())]
+        if not held:
             return None
         queue = queues.find_queue(self._queue_arn)
-        more = max(queues.visibility_timeout(queue), 2 * _HOLD_AHEAD_S) if queue else 0.0
-        for batch in self._running:
-            if batch.hidden_until - _HOLD_AHEAD_S <= now:
-                before, batch.hidden_until = batch.hidden_until, now + more
-                queues.hide(batch.messages, batch.hidden_until, unless_changed_from=before)
-        return min(batch.hidden_until for batch in self._running) - _HOLD_AHEAD_S
+        more = max(queues.visibility_timeout(queue) if queue else 0.0, queues.SHORTEST_HOLD_S)
+        for one in held:
+            if one.hidden_until - _HOLD_AHEAD_S <= now:
+                one.hidden_until = now + more
+                queues.hide(one.messages, one.hidden_until)
+        return min(one.hidden_until for one in held) - _HOLD_AHEAD_S
 
     def _take(self, queue: dict[str, Any], now: float) -> float | None:
         """Take and run as much as may be. When there will be more to take."""
@@ -109,6 +115,7 @@ class QueueMapping:
             wanted = self._drop_unwanted(queue, taken.messages, filters)
             if wanted and not gathering.messages:
                 gathering.since, gathering.until = now, taken.until
+                gathering.hidden_until = max(taken.until, now + queues.SHORTEST_HOLD_S)
             gathering.messages += wanted
             gathering.size += sum(map(queues.size_of, wanted))
             if taken.messages:
@@ -122,7 +129,7 @@ class QueueMapping:
                 return min(due, taken.next_visible or due)
             self._gathering, full = _Gathering(), gathering
             gathering = self._gathering
-            self._run(_Batch(full.messages, full.until, full.until, str(uuid.uuid4())))
+            self._run(_Batch(full.messages, full.until, full.hidden_until, str(uuid.uuid4())))
         return None
 
     def _drop_unwanted(self, queue: dict[str, Any], messages: list[Message], filters: Filters) -> list[Message]:
@@ -160,6 +167,12 @@ class QueueMapping:
             batch.retry_at = now + _THROTTLED_PAUSE_S
             return
         self._running.remove(batch)
+        if ended.absent:
+            self._absent += 1
+            self._not_before = now + timing.absent_retry(self._absent)
+            queues.untake(batch.messages, now)
+            return
+        self._absent = 0
         failed = batch.messages
         if not ended.failed:
             names = [message["id"] for message in batch.messages]

@@ -16,6 +16,8 @@ from ministack.core.responses import request_scope
 
 Message = dict[str, Any]
 
+SHORTEST_HOLD_S = 2.0
+"""Whatever a visibility timeout says, what was just taken is not taken again at once."""
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 _RECORD_OVERHEAD = 1024  # what an event says about a message besides its body
 
@@ -30,8 +32,8 @@ class UndeliverableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Messages that are invisible now, until `until`, and when the next one of the others becomes visible. `full`
-    says that there was one more, which was too large; `dead` is how many went to the dead-letter queue."""
+    """Messages that are invisible now, by rights until `until`, and when the next of the others becomes visible.
+    `full` says that there was one more, which was too large; `dead` is how many went to the dead-letter queue."""
 
     messages: list[Message]
     until: float
@@ -85,7 +87,7 @@ def take(queue: dict[str, Any], count: int, size: int, now: float) -> Taken:
         messages.append(message)
     for message in messages:
         message["receipt_handle"] = str(uuid.uuid4())
-        message["visible_at"] = until
+        message["visible_at"] = max(until, now + SHORTEST_HOLD_S)
         message["receive_count"] += 1
         if message.get("first_receive_at") is None:
             message["first_receive_at"] = now
@@ -101,6 +103,16 @@ def delete(queue: dict[str, Any], messages: Collection[Message]) -> None:
     """Those that nobody has received meanwhile, or deleted."""
     handles = {message["receipt_handle"] for message in messages}
     queue["messages"] = [one for one in queue["messages"] if one["receipt_handle"] not in handles]
+
+
+def untake(messages: Collection[Message], now: float) -> None:
+    """As if they had not been received."""
+    for message in messages:
+        message["receive_count"] -= 1
+        message["visible_at"] = now
+        message["receipt_handle"] = None
+        if not message["receive_count"]:
+            message["first_receive_at"] = None
 
 
 def hide(messages: Collection[Message], until: float, *, unless_changed_from: float | None = None) -> None:

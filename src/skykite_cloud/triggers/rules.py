@@ -21,6 +21,7 @@ from skykite_cloud.triggers.asynchronous import Asynchronous
 from skykite_cloud.triggers.destinations import publish, timestamp
 from skykite_cloud.triggers.engine import Engine
 from skykite_cloud.triggers.invoking import find_function
+from skykite_cloud.triggers.permissions import Permissions
 from skykite_cloud.triggers.queues import UndeliverableError
 
 logger = logging.getLogger("skykite.triggers")
@@ -34,9 +35,10 @@ _MISSING = ("ResourceNotFoundException", "NotFound", "AWS.SimpleQueueService.Non
 class Targets:
     """Delivers to the targets of rules and of schedules."""
 
-    def __init__(self, engine: Engine, asynchronous: Asynchronous) -> None:
+    def __init__(self, engine: Engine, asynchronous: Asynchronous, permissions: Permissions) -> None:
         self._engine = engine
         self._asynchronous = asynchronous
+        self._permissions = permissions
 
     def install(self) -> None:
         def replace(eventbridge: Any) -> None:
@@ -52,7 +54,7 @@ class Targets:
         given = _input(eventbridge, target, rule, view)
 
         def deliver() -> None:
-            self._refuse(target, str(rule.get("Arn", "")))
+            self._permit(target, str(rule.get("Arn", "")))
             if target["Arn"].split(":")[2:3] == ["events"] and ":event-bus/" in target["Arn"]:
                 self._to_bus(eventbridge, target, event, rule, given)
             else:
@@ -63,22 +65,21 @@ class Targets:
                 deliver()
             except UndeliverableError as error:
                 about = {"RULE_ARN": queues.text(str(rule.get("Arn", ""))), **about_failure(target, error)}
-                self.dead(target, json.dumps(whole), error, about, f"rule `{rule.get('Name')}`")
+                self.dead(target, json.dumps(whole), error, about, str(rule.get("Arn", "")))
 
         self._engine.on_loop(deliver_or_keep)
 
-    def _refuse(self, target: Record, source: str) -> None:
-        """Raises `UndeliverableError` if the target does not let EventBridge deliver, or the role it is to use."""
-        service = target["Arn"].split(":")[2]
-        permissions, role = self._engine.permissions, target.get("RoleArn")
+    def _permit(self, target: Record, rule_arn: str) -> None:
+        """Raises `UndeliverableError` if the rule may not use this target: by its role if it has one."""
+        arn, role = target["Arn"], target.get("RoleArn")
         if role:
-            refused = permissions.refuse_use(role, target["Arn"], session="events")
-        elif service in ("lambda", "sqs", "sns"):
-            refused = permissions.refuse_delivery("events", target["Arn"], source)
-        else:
-            refused = None
-        if refused is not None:
-            raise UndeliverableError("NO_PERMISSIONS", refused)
+            self._permissions.of_role(role, "events", arn)
+        elif arn.split(":")[2] in ("lambda", "sqs", "sns"):
+            self._permissions.of_service("events.amazonaws.com", arn, rule_arn)
+
+    def permit_schedule(self, target: Record) -> None:
+        """A schedule uses its role for whatever it does. Raises `UndeliverableError`."""
+        self._permissions.of_role(target["RoleArn"], "scheduler", target["Arn"])
 
     def deliver(self, target: Record, text: str) -> None:
         """Give a target its input. Raises `UndeliverableError`."""
@@ -112,16 +113,22 @@ class Targets:
                 )
 
     def dead(self, target: Record, text: str, error: UndeliverableError, about: Record, source: str) -> None:
-        """Keep what could not be delivered in the target's dead-letter queue, or say that it is lost."""
+        """Keep what could not be delivered in the target's dead-letter queue, or say that it is lost. `source` is the
+        ARN of the rule or schedule."""
         arn = (target.get("DeadLetterConfig") or {}).get("Arn")
         hint = "it is lost: a dead-letter queue of the target would keep it"
         if arn:
             try:
+                if ":rule/" in source:
+                    self._permissions.of_service("events.amazonaws.com", arn, source)
+                else:
+                    self._permissions.of_role(target["RoleArn"], "scheduler", arn)
                 queues.send(arn, text, attributes=about)
                 hint = f"it went to `{arn}`"
             except UndeliverableError as lost:
                 hint = f"nor could it go to the dead-letter queue: {lost}"
-        self._engine.tell("delivery-failed", f"{source} could not deliver an event: {error}", hint)
+        kind, _, name = source.rpartition(":")[2].partition("/")
+        self._engine.tell("delivery-failed", f"{kind} `{name}` could not deliver an event: {error}", hint)
 
     @staticmethod
     def _to_bus(eventbridge: Any, target: Record, event: Record, rule: Record, given: str | None) -> None:

@@ -161,7 +161,7 @@ class Schedules:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(scheduled))
         text = _input_of(schedule, moment, execution)
         try:
-            self._refuse(target)
+            self._targets.permit_schedule(target)
             if ":event-bus/" in target["Arn"]:
                 _put_event(target, text)
             else:
@@ -174,14 +174,7 @@ class Schedules:
                 "RETRY_ATTEMPTS": queues.number(0),
                 **about_failure(target, error),
             }
-            self._targets.dead(target, text, error, about, f"schedule `{schedule['Name']}`")
-
-    def _refuse(self, target: Record) -> None:
-        """Raises `UndeliverableError` if the schedule's role may not deliver."""
-        role = str(target.get("RoleArn", ""))
-        refused = self._engine.permissions.refuse_use(role, target["Arn"], session="scheduler")
-        if refused is not None:
-            raise UndeliverableError("NO_PERMISSIONS", refused)
+            self._targets.dead(target, text, error, about, schedule["Arn"])
 
 
 def _enabled() -> Iterator[tuple[Key, Record, str, str]]:

@@ -14,11 +14,15 @@ import uuid
 from functools import partial
 from typing import Any
 
+from ministack.core.responses import request_scope
+
 from skykite_cloud.triggers import timing
 from skykite_cloud.triggers.engine import Engine
 from skykite_cloud.triggers.filters import Filters
 from skykite_cloud.triggers.invoking import Ended, Function, Scope, find_function, run
 from skykite_cloud.triggers.lanes import STATE_LIMIT, Batch, Lane, Limits, Window, next_batch, too_old
+from skykite_cloud.triggers.permissions import Permissions
+from skykite_cloud.triggers.queues import UndeliverableError
 from skykite_cloud.triggers.responses import REPORTS, failed_items
 from skykite_cloud.triggers.streamfailures import EXHAUSTED, TOO_OLD, failure_record, send_failure
 from skykite_cloud.triggers.streams import Raw, Source, seconds, start_of
@@ -31,8 +35,11 @@ State = dict[str, Any]
 class StreamMapping:
     """`state` is what `state()` gave before a restart, or the positions of when the mapping was made."""
 
-    def __init__(self, engine: Engine, scope: Scope, source: Source, state: State | None) -> None:
+    def __init__(
+        self, engine: Engine, permissions: Permissions, scope: Scope, source: Source, state: State | None
+    ) -> None:
         self._engine = engine
+        self._permissions = permissions
         self._scope = scope
         self._source = source
         self._lanes: dict[str, list[Lane]] = {}
@@ -180,6 +187,10 @@ class StreamMapping:
         if not lane.batches or lane.batches[0] is not batch:
             return
         self._engine.changed()
+        if ended.absent:
+            batch.throttled += 1
+            batch.due = time.time() + timing.absent_retry(batch.throttled)
+            return
         if ended.throttled:
             batch.throttled += 1
             self._wait(batch, timing.stream_retry(batch.throttled))
@@ -271,7 +282,7 @@ class StreamMapping:
             )
             role = str(function.config.get("Role", ""))
             event = {"Records": [self._source.event_record(lane.shard, record, role) for record in records]}
-            problem = send_failure(target, document, event, self._mapping["UUID"], self._scope, self._source)
+            problem = self._tell_target(target, function, document, event)
             hint = f"`{target}` was told" if problem is None else f"`{target}` could not be told: {problem}"
         count = len(records)
         self._engine.tell(
@@ -280,6 +291,15 @@ class StreamMapping:
             f"`{self._mapping['EventSourceArn'].split('/')[1]}` ({condition})",
             hint,
         )
+
+    def _tell_target(self, target: str, function: Function, document: Raw, event: Raw) -> str | None:
+        """Why it could not be told."""
+        try:
+            with request_scope(*self._scope):
+                self._permissions.of_role(str(function.config.get("Role", "")), function.name, target)
+        except UndeliverableError as error:
+            return str(error)
+        return send_failure(target, document, event, self._mapping["UUID"], self._scope, self._source)
 
 
 def _minute(moment: float) -> str:

@@ -2,7 +2,7 @@
 
 Only waits before a retry are: nobody is served by a developer's minute. They run `SPEED` times as fast; ages, to which
 AWS's maximums apply, count the wait that AWS would have made. What a user sets (visibility timeouts, delays, batching
-and tumbling windows, schedules) is real time. `docs/concepts/embedded-cloud.md` has the same table.
+and tumbling windows, schedules) is real time. `docs/concepts/local.md` has the same table.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _STREAM_FIRST_S, _STREAM_MOST_S = 5.0, 60.0
 HTTP_RETRIES_S = (20.0, 20.0, 20.0)
 """Before each repetition of a topic's delivery over HTTP."""
 SHORTEST_WAIT_S = 0.05
+ABSENT_WAITS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Before a function is asked for again that nobody runs yet. There is no such wait on AWS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ def throttled_retry(times: int) -> Wait:
 def stream_retry(attempts: int) -> Wait:
     """After so many failed attempts at a batch of a stream."""
     return wait_of(min(_STREAM_MOST_S, _STREAM_FIRST_S * 2 ** min(attempts - 1, 16)))
+
+
+def absent_retry(times: int) -> float:
+    """After nobody ran a function, so many times in a row."""
+    return ABSENT_WAITS_S[min(times, len(ABSENT_WAITS_S)) - 1]
 
 
 def in_words(seconds: float) -> str:

@@ -23,6 +23,7 @@ from skykite_cloud.triggers.asynchronous import Asynchronous
 from skykite_cloud.triggers.destinations import timestamp
 from skykite_cloud.triggers.engine import Engine
 from skykite_cloud.triggers.invoking import Scope, find_function
+from skykite_cloud.triggers.permissions import Permissions
 from skykite_cloud.triggers.queues import UndeliverableError
 
 logger = logging.getLogger("skykite.triggers")
@@ -109,9 +110,10 @@ class Published:
 class Topics:
     """Installs itself in MiniStack's SNS."""
 
-    def __init__(self, engine: Engine, asynchronous: Asynchronous) -> None:
+    def __init__(self, engine: Engine, asynchronous: Asynchronous, permissions: Permissions) -> None:
         self._engine = engine
         self._asynchronous = asynchronous
+        self._permissions = permissions
 
     def install(self) -> None:
         when_imported("ministack.services.sns", self._replace)
@@ -168,7 +170,9 @@ class Topics:
     def _deliver(self, subscription: Record, published: Published) -> None:
         endpoint = subscription["endpoint"]
         try:
-            self._refuse(endpoint, published)
+            with request_scope(*published.scope):
+                if subscription["protocol"] in ("sqs", "lambda"):
+                    self._permissions.of_service("sns.amazonaws.com", endpoint, published.topic_arn)
             match subscription["protocol"]:
                 case "sqs":
                     _send(endpoint, subscription, published)
@@ -180,13 +184,6 @@ class Topics:
                     logger.info("a message of %s for %s (%s) goes nowhere", published.topic_arn, endpoint, other)
         except UndeliverableError as error:
             self._redrive(subscription, published, error)
-
-    def _refuse(self, endpoint: str, published: Published) -> None:
-        """Raises `UndeliverableError` if a queue or a function does not let the topic deliver."""
-        with request_scope(*published.scope):
-            refused = self._engine.permissions.refuse_delivery("sns", endpoint, published.topic_arn)
-        if refused is not None:
-            raise UndeliverableError("AccessDenied", refused)
 
     def _invoke(self, function_arn: str, subscription: Record, published: Published) -> None:
         if find_function(function_arn, published.scope) is None:
@@ -225,6 +222,8 @@ class Topics:
                 "ErrorMessage": queues.text(str(error)),
             }
             try:
+                with request_scope(*published.scope):
+                    self._permissions.of_service("sns.amazonaws.com", target, published.topic_arn)
                 queues.send(
                     target, body, attributes={**attributes, **about},
                     group=published.group, deduplication=published.deduplication if published.sequence else None,

@@ -9,10 +9,9 @@ from kit.embedded_cloud import RunningCloud
 
 
 @pytest.fixture(scope="module")
-def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
-    """One running cloud per module: the names its tests use differ. It enforces permissions, but not on triggers,
-    which `test_permissions_services` looks after."""
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """One running cloud per module: the names its tests use differ."""
     directory: Path = tmp_path_factory.mktemp("project") / ".kite" / "local"
-    running = RunningCloud(directory, iam=not request.module.__name__.startswith("test_triggers")).start()
+    running = RunningCloud(directory).start()
     yield running
     running.close()

@@ -64,6 +64,15 @@ def _resources() -> dict[str, dict[str, Any]]:
     return {
         "Role": _of("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
         "Policy": _of("AWS::IAM::Policy", PolicyName="p", PolicyDocument=POLICY, Roles=[_ref("Role")]),
+        "Managed": _of("AWS::IAM::ManagedPolicy", PolicyDocument=POLICY),
+        "Key": _of("AWS::KMS::Key", KeyPolicy=POLICY),
+        "KeyAlias": _of("AWS::KMS::Alias", AliasName="alias/attributes", TargetKeyId=_ref("Key")),
+        "Secret": _of("AWS::SecretsManager::Secret", SecretString="s"),
+        "Machine": _of(
+            "AWS::StepFunctions::StateMachine",
+            DefinitionString='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+            RoleArn=_get("Role"),
+        ),
         "Makers": _of("AWS::IAM::Group"),
         "User": _of("AWS::IAM::User"),
         "Addition": _of("AWS::IAM::UserToGroupAddition", GroupName=_ref("Makers"), Users=[_ref("User")]),

@@ -80,8 +80,10 @@ def make_bucket(cloud: RunningCloud, name: str, *, tagged: bool) -> Any:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    tags = [{"Key": "skykite:app", "Value": "notes"}]
     if tagged:
-        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": emptying.TAG, "Value": "true"}]})
+        tags.append({"Key": emptying.TAG, "Value": "true"})
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
     return s3
 
 

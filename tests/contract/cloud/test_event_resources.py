@@ -26,6 +26,20 @@ FUNCTION = {
 }
 ARN: dict[str, Any] = {"Fn::GetAtt": ["Function", "Arn"]}
 QUEUE: dict[str, Any] = {"Type": "AWS::SQS::Queue"}
+MAY_SEND = {
+    "Type": "AWS::SQS::QueuePolicy",
+    "Properties": {
+        "Queues": [{"Ref": "Queue"}],
+        "PolicyDocument": {
+            "Statement": {
+                "Effect": "Allow",
+                "Principal": {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]},
+                "Action": "sqs:SendMessage",
+                "Resource": {"Fn::GetAtt": ["Queue", "Arn"]},
+            }
+        },
+    },
+}
 
 
 def _of(type_name: str, **properties: Any) -> dict[str, Any]:
@@ -77,7 +91,7 @@ def test_a_fifo_topic_is_one(cloud: RunningCloud, name: dict[str, str]) -> None:
         Endpoint={"Fn::GetAtt": ["Queue", "Arn"]},
         RawMessageDelivery=True,
     )
-    resources = {"Topic": topic, "Queue": queue, "Subscription": subscription}
+    resources = {"Topic": topic, "Queue": queue, "Subscription": subscription, "MaySend": MAY_SEND}
     made = _deploy(cloud, f"fifo-{len(name)}", resources, Arn={"Ref": "Topic"}, Url={"Ref": "Queue"})
 
     sns, sqs = cloud.client("sns"), cloud.client("sqs")
@@ -142,6 +156,7 @@ def test_a_bus_its_policy_its_rule_and_its_archive(cloud: RunningCloud) -> None:
     }
     resources = {
         "Queue": QUEUE,
+        "MaySend": MAY_SEND,
         "Dead": QUEUE,
         "Bus": _of("AWS::Events::EventBus", Name="full", Description="d", KmsKeyIdentifier="alias/k"),
         "Policy": _of(
@@ -300,7 +315,15 @@ def test_a_mapping_gets_everything_and_an_update_takes_back_what_it_leaves_out(c
             **properties,
         )
         stream = _of("AWS::Kinesis::Stream", ShardCount=1)
-        return {"Role": ROLE, "Function": FUNCTION, "Queue": QUEUE, "Stream": stream, "Mapping": mapping}
+        allow = {"Statement": {"Effect": "Allow", "Action": "kinesis:*", "Resource": "*"}}
+        reads = [{"PolicyName": "reads", "PolicyDocument": allow}]
+        return {
+            "Role": _of("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST, Policies=reads),
+            "Function": FUNCTION,
+            "Queue": QUEUE,
+            "Stream": stream,
+            "Mapping": mapping,
+        }
 
     dead = {"OnFailure": {"Destination": {"Fn::GetAtt": ["Queue", "Arn"]}}}
     made = _deploy(

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, empty_zip, eventually
+from kit.triggers import make_function
 from skykite.model.invocation import Invocation, Trigger
 
 
@@ -121,7 +122,7 @@ def test_a_message_in_a_queue_reaches_the_function_and_leaves_the_queue(cloud: R
 
 
 def test_a_message_on_a_topic_reaches_the_function(cloud: RunningCloud) -> None:
-    arn = cloud.function("listener", lambda event, _: None)
+    arn = make_function(cloud, "listener", lambda event, _: None)
     sns = cloud.client("sns")
     topic = sns.create_topic(Name="news")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
@@ -134,7 +135,7 @@ def test_a_message_on_a_topic_reaches_the_function(cloud: RunningCloud) -> None:
 
 
 def test_an_object_in_a_bucket_reaches_the_function(cloud: RunningCloud) -> None:
-    arn = cloud.function("resize", lambda event, _: None)
+    arn = make_function(cloud, "resize", lambda event, _: None)
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="uploads", CreateBucketConfiguration={"LocationConstraint": REGION})
     wanted = {"LambdaFunctionConfigurations": [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]}

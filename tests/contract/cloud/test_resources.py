@@ -177,6 +177,8 @@ def test_a_bucket_gets_encryption_lifecycle_ownership_tags_and_versions(cloud: R
                     "Status": "Enabled",
                     "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
                     "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+                    "Transitions": [{"StorageClass": "GLACIER", "TransitionInDays": 9}],
+                    "NoncurrentVersionTransitions": [{"StorageClass": "GLACIER", "TransitionInDays": 7}],
                 }
             ]
         },
@@ -202,6 +204,8 @@ def test_a_bucket_gets_encryption_lifecycle_ownership_tags_and_versions(cloud: R
     (rule,) = s3.get_bucket_lifecycle_configuration(Bucket="full-bucket")["Rules"]
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert rule["Transitions"] == [{"StorageClass": "GLACIER", "Days": 9}]
+    assert rule["NoncurrentVersionTransitions"] == [{"StorageClass": "GLACIER", "NoncurrentDays": 7}]
     ownership = s3.get_bucket_ownership_controls(Bucket="full-bucket")["OwnershipControls"]["Rules"]
     assert ownership == [{"ObjectOwnership": "BucketOwnerEnforced"}]
     assert {"Key": "app", "Value": "a & b"} in s3.get_bucket_tagging(Bucket="full-bucket")["TagSet"]
@@ -239,11 +243,11 @@ def test_a_queue_has_a_url_that_does_not_depend_on_the_port(cloud: RunningCloud)
                 "Type": "AWS::S3::Bucket",
                 "Properties": {
                     "LifecycleConfiguration": {
-                        "Rules": [{"Status": "Enabled", "Transitions": [{"StorageClass": "GLACIER"}]}]
+                        "Rules": [{"Status": "Enabled", "Transition": {"StorageClass": "GLACIER"}}]
                     }
                 },
             },
-            "The embedded cloud does not support LifecycleConfiguration.Rules.Transitions",
+            "The embedded cloud does not support LifecycleConfiguration.Rules.Transition",
         ),
         (
             _function(Code={"S3Bucket": "no-such-bucket", "S3Key": "k"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, eventually
-from kit.triggers import Called, fail, make_queue, queue_arn, receive
+from kit.triggers import Called, fail, make_function, make_queue, make_topic, queue_arn, receive
 from skykite.model.events import Notice
 from skykite.model.invocation import Trigger
 
@@ -26,7 +27,7 @@ def notices(cloud: RunningCloud, code: str) -> list[Notice]:
 
 def test_a_failing_event_runs_three_times_under_one_request_id_with_waits(cloud: RunningCloud) -> None:
     called = Called(lambda event, count: fail())
-    cloud.function("thrice", called)
+    make_function(cloud, "thrice", called)
 
     answer = invoke(cloud, "thrice")
 
@@ -49,7 +50,7 @@ def test_a_failing_event_runs_three_times_under_one_request_id_with_waits(cloud:
 def test_the_destination_gets_lambdas_document_of_a_failure(cloud: RunningCloud) -> None:
     dead = make_queue(cloud, "failures")
     called = Called(lambda event, count: fail("broken"))
-    arn = cloud.function("to-failures", called)
+    arn = make_function(cloud, "to-failures", called)
     cloud.client("lambda").put_function_event_invoke_config(
         FunctionName="to-failures",
         MaximumRetryAttempts=0,
@@ -77,15 +78,15 @@ def test_the_destination_gets_lambdas_document_of_a_failure(cloud: RunningCloud)
 
 def test_success_has_a_destination_too_also_another_function_a_topic_or_a_bus(cloud: RunningCloud) -> None:
     heard = Called()
-    next_arn = cloud.function("next", heard)
+    next_arn = make_function(cloud, "next", heard)
     client, events, sns = cloud.client("lambda"), cloud.client("events"), cloud.client("sns")
     events.create_event_bus(Name="results")
     results = make_queue(cloud, "results")
     events.put_rule(Name="all", EventBusName="results", EventPattern='{"source": ["lambda"]}')
     events.put_targets(Rule="all", EventBusName="results", Targets=[{"Id": "q", "Arn": queue_arn("results")}])
-    topic = sns.create_topic(Name="results")["TopicArn"]
+    topic = make_topic(cloud, "results")
     sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=next_arn)
-    arn = cloud.function("succeeds", Called(lambda event, count: {"did": event}))
+    arn = make_function(cloud, "succeeds", Called(lambda event, count: {"did": event}))
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/results"
 
     for number, target in enumerate((next_arn, topic, bus)):
@@ -110,7 +111,7 @@ def test_success_has_a_destination_too_also_another_function_a_topic_or_a_bus(cl
 def test_the_dead_letter_queue_gets_the_event_itself(cloud: RunningCloud) -> None:
     dead = make_queue(cloud, "dead")
     called = Called(lambda event, count: fail("broken"))
-    cloud.function("to-dead", called, DeadLetterConfig={"TargetArn": queue_arn("dead")})
+    make_function(cloud, "to-dead", called, DeadLetterConfig={"TargetArn": queue_arn("dead")})
     cloud.client("lambda").put_function_event_invoke_config(FunctionName="to-dead", MaximumRetryAttempts=1)
 
     invoke(cloud, "to-dead", b'{"n":  7}')
@@ -127,7 +128,7 @@ def test_the_dead_letter_queue_gets_the_event_itself(cloud: RunningCloud) -> Non
 def test_an_event_that_would_be_too_old_is_not_retried(cloud: RunningCloud) -> None:
     dead = make_queue(cloud, "old")
     called = Called(lambda event, count: fail())
-    cloud.function("old", called)
+    make_function(cloud, "old", called)
     cloud.client("lambda").put_function_event_invoke_config(
         FunctionName="old",
         MaximumEventAgeInSeconds=100,  # the first retry is after 60 seconds on AWS, the second after 180
@@ -144,7 +145,7 @@ def test_an_event_waits_for_free_concurrency_and_goes_away_if_there_never_is_any
     go_on = threading.Event()
     called = Called(lambda event, count: go_on.wait(20))
     dead = make_queue(cloud, "never")
-    cloud.function("single", called)
+    make_function(cloud, "single", called)
     client = cloud.client("lambda")
     client.put_function_concurrency(FunctionName="single", ReservedConcurrentExecutions=1)
     client.put_function_event_invoke_config(
@@ -167,7 +168,7 @@ def test_an_event_waits_for_free_concurrency_and_goes_away_if_there_never_is_any
 
 def test_an_alias_has_settings_of_its_own(cloud: RunningCloud) -> None:
     called = Called(lambda event, count: fail())
-    arn = cloud.function("aliased", called)
+    arn = make_function(cloud, "aliased", called)
     client, dead = cloud.client("lambda"), make_queue(cloud, "aliased")
     version = client.publish_version(FunctionName="aliased")["Version"]
     client.create_alias(FunctionName="aliased", Name="live", FunctionVersion=version)
@@ -185,6 +186,18 @@ def test_an_alias_has_settings_of_its_own(cloud: RunningCloud) -> None:
     assert document["responseContext"]["executedVersion"] == version
 
 
+def test_an_event_waits_uncounted_until_somebody_runs_its_function(cloud: RunningCloud) -> None:
+    make_function(cloud, "absent", None)
+    cloud.client("lambda").put_function_event_invoke_config(FunctionName="absent", MaximumRetryAttempts=0)
+    invoke(cloud, "absent")
+    time.sleep(0.5)  # it is tried, which nothing tells
+    called = Called()
+
+    cloud.serve("absent", called)
+
+    called.wait(1)
+
+
 @pytest.fixture
 def own_cloud(tmp_path: Path) -> Iterator[RunningCloud]:
     running = RunningCloud(tmp_path / "local").start()
@@ -194,7 +207,7 @@ def own_cloud(tmp_path: Path) -> Iterator[RunningCloud]:
 
 def test_an_event_that_waits_for_its_retry_survives_a_kill(own_cloud: RunningCloud) -> None:
     called = Called(lambda event, count: fail() if count == 1 else None)
-    own_cloud.function("kept", called)
+    make_function(own_cloud, "kept", called)
     invoke(own_cloud, "kept")
     called.wait(1)
     eventually(lambda: notices(own_cloud, "retry-compressed"))

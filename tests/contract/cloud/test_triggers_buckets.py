@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from kit.embedded_cloud import REGION, RunningCloud
-from kit.triggers import Called, counts, fail, make_queue, queue_arn, receive
+from kit.triggers import Called, counts, fail, make_function, make_queue, make_topic, queue_arn, receive
 
 
 def make_bucket(cloud: RunningCloud, name: str, **configuration: Any) -> Any:
@@ -25,7 +25,11 @@ def only(**rules: str) -> dict[str, Any]:
 
 def test_a_function_gets_s3s_record_with_the_key_encoded_and_is_retried(cloud: RunningCloud) -> None:
     called = Called(lambda event, count: fail() if count == 1 else None)
-    wanted = {"LambdaFunctionArn": cloud.function("on-object", called), "Events": ["s3:ObjectCreated:*"], "Id": "mine"}
+    wanted = {
+        "LambdaFunctionArn": make_function(cloud, "on-object", called),
+        "Events": ["s3:ObjectCreated:*"],
+        "Id": "mine",
+    }
     s3 = make_bucket(
         cloud, "told", LambdaFunctionConfigurations=[{**wanted, "Filter": only(prefix="in/", suffix=".txt")}]
     )
@@ -47,7 +51,7 @@ def test_a_function_gets_s3s_record_with_the_key_encoded_and_is_retried(cloud: R
 
 def test_a_queue_and_a_topic_are_told_after_a_test_event(cloud: RunningCloud) -> None:
     url, told = make_queue(cloud, "objects"), make_queue(cloud, "told")
-    topic = cloud.client("sns").create_topic(Name="objects")["TopicArn"]
+    topic = make_topic(cloud, "objects")
     cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn("told"))
     s3 = make_bucket(
         cloud, "both",

@@ -399,6 +399,36 @@ def test_a_queue_that_filled_before_it_was_mapped_is_read_at_once(cloud: Running
     called.wait(1, within=2)
 
 
+def test_a_message_waits_uncounted_until_somebody_runs_its_function(cloud: RunningCloud) -> None:
+    url = make_queue(cloud, "absent")
+    cloud.function("absent", None)
+    cloud.client("lambda").create_event_source_mapping(EventSourceArn=queue_arn("absent"), FunctionName="absent")
+    send(cloud, url, "a")
+    time.sleep(0.5)  # it is tried, which nothing tells
+    called = Called()
+
+    cloud.serve("absent", called)
+
+    [event] = called.wait(1)
+    assert event["Records"][0]["attributes"]["ApproximateReceiveCount"] == "1"
+    assert eventually(lambda: counts(cloud, url) == (0, 0))
+
+
+def test_a_queue_without_a_visibility_timeout_is_not_read_twice_at_once(cloud: RunningCloud) -> None:
+    go_on = threading.Event()
+    called = Called(lambda event, count: go_on.wait(20))
+    url, _ = map_queue(cloud, "hasty", called)
+    cloud.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
+
+    send(cloud, url, "a")
+    called.wait(1)
+    assert counts(cloud, url) == (0, 1)
+    go_on.set()
+
+    assert eventually(lambda: counts(cloud, url) == (0, 0))
+    assert len(called.events) == 1
+
+
 # ----------------------------------------------------------------------
 # A cloud that stops
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, eventually
-from kit.triggers import Called, counts, fail, make_queue, queue_arn, receive
+from kit.triggers import Called, counts, fail, make_function, make_queue, make_topic, queue_arn, receive
 
 
 def bus_arn(name: str) -> str:
@@ -35,7 +35,7 @@ def put(cloud: RunningCloud, bus: str, detail: Any, **options: Any) -> str:
 
 def test_a_function_gets_the_event_and_is_retried(cloud: RunningCloud) -> None:
     called = Called(lambda event, count: fail() if count == 1 else None)
-    make_rule(cloud, "plain", {"source": ["shop"]}, {"Arn": cloud.function("on-order", called)})
+    make_rule(cloud, "plain", {"source": ["shop"]}, {"Arn": make_function(cloud, "on-order", called)})
 
     event_id = put(cloud, "plain", {"id": 1}, Resources=["arn:aws:x"])
 
@@ -116,7 +116,7 @@ def test_a_target_gets_the_input_it_asks_for(cloud: RunningCloud) -> None:
 def test_a_fifo_queue_a_topic_and_another_bus_are_targets(cloud: RunningCloud) -> None:
     fifo = make_queue(cloud, "target.fifo", FifoQueue="true", ContentBasedDeduplication="true")
     other, told = make_queue(cloud, "other-bus"), make_queue(cloud, "told")
-    topic = cloud.client("sns").create_topic(Name="target")["TopicArn"]
+    topic = make_topic(cloud, "target")
     cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn("told"))
     make_rule(cloud, "second", {"detail-type": ["Order"]}, {"Arn": queue_arn("other-bus")})
     make_rule(
@@ -139,7 +139,7 @@ def test_a_fifo_queue_a_topic_and_another_bus_are_targets(cloud: RunningCloud) -
 def test_what_cannot_be_delivered_goes_to_the_targets_dead_letter_queue(cloud: RunningCloud) -> None:
     dead = make_queue(cloud, "undelivered")
     make_queue(cloud, "groupless.fifo", FifoQueue="true", ContentBasedDeduplication="true")
-    function = cloud.function("gone", Called())
+    function = make_function(cloud, "gone", Called())
     letter = {"DeadLetterConfig": {"Arn": queue_arn("undelivered")}}
     rule = make_rule(
         cloud, "undelivered", {"source": ["shop"]},

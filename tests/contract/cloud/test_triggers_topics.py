@@ -9,12 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud
-from kit.triggers import Called, counts, fail, make_queue, queue_arn, receive
-
-
-def make_topic(cloud: RunningCloud, name: str, **attributes: str) -> str:
-    arn: str = cloud.client("sns").create_topic(Name=name, Attributes=attributes)["TopicArn"]
-    return arn
+from kit.triggers import Called, counts, fail, make_function, make_queue, make_topic, queue_arn, receive
 
 
 def subscribe(cloud: RunningCloud, topic: str, protocol: str, endpoint: str, **attributes: Any) -> str:
@@ -31,7 +26,7 @@ KIND = {"kind": {"DataType": "String", "StringValue": "order"}, "raw": {"DataTyp
 def test_a_function_gets_snss_event_and_is_retried_as_an_asynchronous_invocation(cloud: RunningCloud) -> None:
     called = Called(lambda event, count: fail() if count == 1 else None)
     topic = make_topic(cloud, "heard")
-    subscription = subscribe(cloud, topic, "lambda", cloud.function("hears", called))
+    subscription = subscribe(cloud, topic, "lambda", make_function(cloud, "hears", called))
 
     sent = cloud.client("sns").publish(TopicArn=topic, Message="hello", MessageAttributes=KIND)
 
@@ -94,11 +89,11 @@ def test_a_filter_policy_looks_at_attributes_or_into_the_body(cloud: RunningClou
     topic = make_topic(cloud, "filtered")
     by_attributes, by_body = Called(), Called()
     subscribe(
-        cloud, topic, "lambda", cloud.function("by-attributes", by_attributes),
+        cloud, topic, "lambda", make_function(cloud, "by-attributes", by_attributes),
         FilterPolicy={"kind": ["order", {"prefix": "re"}], "price": [{"numeric": [">", 10]}]},
     )  # fmt: skip
     subscribe(
-        cloud, topic, "lambda", cloud.function("by-body", by_body),
+        cloud, topic, "lambda", make_function(cloud, "by-body", by_body),
         FilterPolicy={"order": {"state": [{"anything-but": ["draft"]}]}}, FilterPolicyScope="MessageBody",
     )  # fmt: skip
     sns = cloud.client("sns")
@@ -126,7 +121,7 @@ def test_a_filter_policy_looks_at_attributes_or_into_the_body(cloud: RunningClou
 def test_what_cannot_be_delivered_goes_to_the_subscriptions_dead_letter_queue(cloud: RunningCloud) -> None:
     dead = make_queue(cloud, "undelivered")
     topic = make_topic(cloud, "broken")
-    function = cloud.function("gone", Called())
+    function = make_function(cloud, "gone", Called())
     gone = make_queue(cloud, "gone")
     redrive = {"deadLetterTargetArn": queue_arn("undelivered")}
     subscribe(cloud, topic, "lambda", function, RedrivePolicy=redrive)
@@ -146,7 +141,7 @@ def test_a_fifo_topic_keeps_order_and_deduplicates_into_fifo_queues(cloud: Runni
     topic = make_topic(cloud, "ordered.fifo", FifoTopic="true")
     called = Called()
     make_queue(cloud, "ordered.fifo", FifoQueue="true")
-    cloud.function("ordered", called)
+    make_function(cloud, "ordered", called)
     cloud.client("lambda").create_event_source_mapping(EventSourceArn=queue_arn("ordered.fifo"), FunctionName="ordered")
     subscribe(cloud, topic, "sqs", queue_arn("ordered.fifo"))
     sns = cloud.client("sns")
@@ -169,7 +164,7 @@ def test_a_fifo_topic_keeps_order_and_deduplicates_into_fifo_queues(cloud: Runni
 def test_subscriptions_that_sns_refuses_are_refused(cloud: RunningCloud) -> None:
     fifo, standard = make_topic(cloud, "strict.fifo", FifoTopic="true"), make_topic(cloud, "strict")
     make_queue(cloud, "strict.fifo", FifoQueue="true")
-    function = cloud.function("strict", Called())
+    function = make_function(cloud, "strict", Called())
     for topic, protocol, endpoint, attributes, message in (
         (standard, "sqs", queue_arn("strict.fifo"), {}, "FIFO SQS Queues can not be subscribed"),
         (fifo, "lambda", function, {}, "Invalid protocol type: lambda"),

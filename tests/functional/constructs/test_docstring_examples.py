@@ -23,7 +23,7 @@ def example_of(construct: str) -> str:
     return str(code)
 
 
-@pytest.mark.parametrize("construct", ["Api", "EventBus", "Queue", "Table", "Topic"])
+@pytest.mark.parametrize("construct", ["Api", "Bucket", "Cron", "EventBus", "KinesisStream", "Queue", "Table", "Topic"])
 def test_an_example_runs(tmp_path: Path, construct: str) -> None:
     code = example_of(construct)
     files: dict[str, str] = {}

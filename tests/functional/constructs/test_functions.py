@@ -22,7 +22,8 @@ from aws_cdk import aws_logs as logs  # noqa: E402
 from aws_cdk import aws_sns as sns  # noqa: E402
 from aws_cdk import aws_sqs as sqs  # noqa: E402
 
-from skykite import Api, App, Function, Stack  # noqa: E402
+from skykite import Api, App, Function, SkykiteError, Stack  # noqa: E402
+from skykite.model.manifest import CopiedFile  # noqa: E402
 
 LAYER = "arn:aws:lambda:eu-west-1:111111111111:layer:tools:3"
 
@@ -302,3 +303,54 @@ def test_defaults_of_app_and_stack_are_what_functions_are_made_with(project: Pat
     (other,) = built.resources("AWS::Lambda::Function", "Notes")
     assert (other["Properties"]["MemorySize"], other["Properties"]["Timeout"]) == (1024, 7)
     assert other["Properties"]["Environment"]["Variables"]["BB"] == "app", "another stack's defaults"
+
+
+def test_hooks_run_once_and_before_code_is_looked_at(project: Path) -> None:
+    hook = "echo x >> made.txt"
+
+    def define(app: App) -> None:
+        stack = Stack(app, "NotesStack")
+        for name in ("Worker", "Other"):
+            Function(stack, name, "functions/notes.get", hooks={"before_build": [hook], "after_build": "ls"})
+
+    for mode in ("deploy", "local"):
+        (project / "made.txt").unlink(missing_ok=True)
+        built = build(project, define, mode=mode)  # type: ignore[arg-type]
+        assert (project / "made.txt").read_text() == "x\n"
+    before = build(project, define).manifest.stacks[0].assets[0].key
+    assert build(project, define).manifest.stacks[0].assets[0].key != before, "what a hook made is not looked at"
+    (bundle,) = {asset.bundle for asset in build(project, define).manifest.stacks[0].assets}
+    assert bundle is not None
+    assert bundle.after_build == ("ls",)
+    assert built.manifest.functions[0].live
+
+    def late(app: App) -> None:
+        stack = Stack(app, "NotesStack")
+        Function(stack, "Early", "functions/notes.get")
+        Function(stack, "Late", "functions/notes.get", hooks={"before_build": hook})
+
+    with pytest.raises(SkykiteError) as raised:
+        build(project, late)
+    assert raised.value.code == "hook-too-late"
+
+
+def test_copied_files_are_in_the_manifest_for_those_who_run_functions_here(project: Path) -> None:
+    write_project(
+        project,
+        {"shared/words.txt": "x", "services/orders/requirements.txt": "", "services/orders/a.py": "run = print\n"},
+    )
+    built = build(
+        project,
+        lambda app: Function(
+            Stack(app, "NotesStack"),
+            "Worker",
+            "services/orders/a.run",
+            copy_files=["shared", {"from": "./shared/words.txt", "to": "."}],
+        ),
+    )
+    copied = (CopiedFile(source="shared", to="shared"), CopiedFile(source="shared/words.txt", to="words.txt"))
+    assert built.manifest.functions[0].copied == copied
+    (asset,) = built.manifest.stacks[0].assets
+    assert asset.bundle is not None
+    assert asset.bundle.copied == copied
+    (project / "shared/words.txt").write_text("y")

@@ -14,7 +14,7 @@ PROGRAM = """\
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
-from skykite import Api, Function, Stack, Table
+from skykite import Api, Function, Script, Stack, Table
 
 
 def main(app):
@@ -144,6 +144,11 @@ TABLES = {
     'time_to_live="id")',
 }
 OTHERS = {
+    "script: nothing to run": 'Script(stack, "S", params={})',
+    "script: unknown prop": 'Script(stack, "S", on_deploy="functions/notes.get")',
+    "script: handler missing": 'Script(stack, "S", on_delete="functions/notes.gone")',
+    "script: construct in params": 'Script(stack, "S", on_create="functions/notes.get", params={"table": notes})',
+    "script: version": 'Script(stack, "S", on_create="functions/notes.get", version=2)',
     "output name": 'stack.add_outputs({"api-url": "x"})',
     "output value": "stack.add_outputs(Api=notes)",
     "stack name": 'Stack(app, "Notes_Stack")',

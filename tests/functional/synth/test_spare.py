@@ -106,7 +106,12 @@ def edit(root: Path, old: str, new: str, file: str = "stacks/notes.py") -> None:
 
 
 async def test_a_spare_gives_other_files_than_a_fresh_process(project: Path, session: Session) -> None:
-    edit(project, '"GET /"', '"GET /notes"')
+    (project / "stacks" / "notes.py").write_text(
+        f"from aws_cdk import aws_s3, aws_sqs\n{STACK}"
+        "        aws_s3.Bucket(self, 'Files')\n        aws_sqs.Queue(self, 'Jobs')\n"
+    )
+    await session.synth()
+    (project / "stacks" / "notes.py").write_text(STACK.replace('"GET /"', '"GET /notes"'))
     warm = files((await session.synth()).assembly)
     (project / ".kite" / "alice" / "assembly.fingerprint.json").unlink()
     cold = await synthesize(
@@ -195,31 +200,48 @@ async def test_the_next_run_has_the_environment_or_the_stage_of_the_last(project
     assert session.said == ["red alice", "blue alice", "blue bob"]
 
 
+class Package:
+    """Installed, and as packages made by jsii are, so that it is imported ahead; it leaves a file when it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._source = folder / "site-packages" / "shared_constructs" / "__init__.py"
+        self._imports = folder / "imports"
+        (self._source.parent / "_jsii").mkdir(parents=True)
+        self._imports.mkdir()
+        self.write("One")
+        self.variables = {"PYTHONPATH": str(self._source.parents[1])}
+
+    def write(self, name: str) -> None:
+        self._source.write_text(f"import os\nopen(f'{self._imports}/{{os.getpid()}}', 'w')\nNAME = '{name}'\n")
+
+    async def imported(self, times: int) -> None:
+        await until(lambda: len(list(self._imports.iterdir())) == times, "not imported ahead: this test cannot fail")
+
+
 async def test_an_installed_package_that_changes_is_used_as_it_was(project: Path, tmp_path: Path) -> None:
-    home, imports = tmp_path / "site-packages" / "shared_constructs", tmp_path / "imports"
-    (home / "_jsii").mkdir(parents=True)  # as packages made by jsii have it: those are imported ahead
-    imports.mkdir()
-    text = f"import os\nopen(f'{imports}/{{os.getpid()}}', 'w')\nNAME = 'One'\n"
-    (home / "__init__.py").write_text(text)
-    (project / "stacks" / "app.py").write_text("import shared_constructs\n" + MAIN)
-    session = await Session(project, PYTHONPATH=str(home.parent)).started()
+    package = Package(tmp_path)
+    edit(project, "from skykite", "import shared_constructs\nfrom skykite", "stacks/app.py")
+    session = await Session(project, **package.variables).started()
     try:
-        await until(lambda: len(list(imports.iterdir())) == 2, "it is not imported ahead, so this test cannot fail")
-        (home / "__init__.py").write_text(text.replace("One", "Two"))
+        await package.imported(2)
+        package.write("Two")
         edit(project, '"NotesStack")', "shared_constructs.NAME)", "stacks/app.py")
         assert [stack.path for stack in (await session.synth()).manifest.stacks] == ["Two"]
     finally:
         await session.spare.close()
 
 
-async def test_a_module_of_the_project_is_passed_over_for_one_that_python_brings(
-    project: Path, session: Session
-) -> None:
-    edit(project, "from skykite import App", "import colorsys\nfrom skykite import App", "stacks/app.py")
-    await session.synth()
-    (project / "colorsys.py").write_text("NAME = 'Ours'\n")
-    edit(project, '"NotesStack")', "colorsys.NAME)", "stacks/app.py")
-    assert [stack.path for stack in (await session.synth()).manifest.stacks] == ["Ours"]
+async def test_a_module_of_the_project_is_passed_over_for_one_that_python_brings(project: Path, tmp_path: Path) -> None:
+    package = Package(tmp_path)
+    edit(project, "from skykite", "import colorsys, shared_constructs\nfrom skykite", "stacks/app.py")
+    session = await Session(project, **package.variables).started()
+    try:
+        await package.imported(2)
+        (project / "colorsys.py").write_text("NAME = 'Ours'\n")
+        edit(project, '"NotesStack")', "colorsys.NAME)", "stacks/app.py")
+        assert [stack.path for stack in (await session.synth()).manifest.stacks] == ["Ours"]
+    finally:
+        await session.spare.close()
 
 
 async def test_modules_of_the_project_are_imported_ahead(project: Path, session: Session) -> None:

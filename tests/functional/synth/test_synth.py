@@ -361,3 +361,19 @@ async def test_a_template_cloudformation_would_refuse_is_found_beside_the_deploy
             "Additional properties are not allowed ('Fifo' was unexpected)"
         ),
     )
+
+
+async def test_templates_in_order_are_looked_at_again_or_others_are_not(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assembly = (await run(project)).assembly
+    assert await validate(assembly) == ()
+    template = assembly / "NotesStack.template.json"
+    with monkeypatch.context() as nobody_can_look:
+        nobody_can_look.setattr(sys, "executable", "/nowhere/python")
+        assert await validate(assembly) == ()
+        template.write_text(template.read_text().replace("AWS::ApiGatewayV2::Stage", "AWS::ApiGatewayV2::Stages"))
+        with pytest.raises(FileNotFoundError):
+            await validate(assembly)
+    for _ in range(2):
+        assert [error.code for error in await validate(assembly)] == ["template-invalid"], "what is wrong is told once"

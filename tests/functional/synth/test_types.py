@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import skykite
 import skykite_lambda
 from kit.stacks import EventLog, SystemClock, synthesis_of, write_project
 from skykite.model.events import Notice
@@ -99,7 +100,8 @@ def test_mypy_knows_what_is_linked_and_refuses_what_is_not(checked: Path) -> Non
     """With what `kite init` writes into `mypy.ini`; and without it when it checks the whole project."""
     (checked / "mypy.ini").unlink(missing_ok=True)
     assert lines_of(mypy(checked, ".", "--exclude", "stacks")) == WRONG
-    (checked / "mypy.ini").write_text("[mypy]\nmypy_path = $MYPY_CONFIG_FILE_DIR/typings\n")
+    for template in ("hello", "api"):
+        shutil.copy(Path(skykite.__file__).parent / "templates" / template / "mypy.ini", checked)
     for arguments in (["functions"], ["functions/notes.py"], ["-p", "functions"]):
         output = mypy(checked, *arguments)
         assert lines_of(output) == WRONG, output

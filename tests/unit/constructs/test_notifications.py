@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from aws_cdk.assertions import Template  # noqa: E402
 
 from skykite.constructs.notifications import EVENTS, Notification, check_apart  # noqa: E402
 from skykite.constructs.props import PropProblem  # noqa: E402
+from skykite.constructs.props_sources import BucketEvent  # noqa: E402
 
 PARTS = st.text("ab/", max_size=3)
 
@@ -59,6 +62,7 @@ def test_two_are_refused_if_and_only_if_an_object_can_match_both(one: Notificati
 
 
 def test_our_names_are_those_of_cdk_and_mean_the_same() -> None:
+    assert sorted(get_args(BucketEvent)) == sorted(EVENTS)
     assert sorted(name.upper() for name in EVENTS) == sorted(event.name for event in s3.EventType)
     stack = aws_cdk.Stack()
     bucket = s3.Bucket(stack, "Bucket")

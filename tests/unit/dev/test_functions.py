@@ -97,7 +97,7 @@ class Runtime:
 async def test_what_was_asked_before_a_deployment_ended_does_not_replace_what_was_found_after_it() -> None:
     cloud, runtime = Cloud(), Runtime()
     functions = DevFunctions(runtime=cast(Any, runtime), project_root=Path("/project"))
-    functions.expect(MANIFEST, Path("/assembly"), aws=cast(Any, cloud), variables={})
+    await functions.expect(MANIFEST, Path("/assembly"), aws=cast(Any, cloud), variables={})
     met = asyncio.create_task(functions.meet(GET))
     await cloud.until_asked(1)
     settled = asyncio.create_task(functions.settle(replace(MANIFEST), {GET: "alice-notes-Get"}))
