@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pty
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -179,6 +178,10 @@ async def test_values_go_in_and_out_while_nothing_runs(project: Path) -> None:
     assert "hint: set it with `kite secrets set StripeKey --stage prod --local`" in prod.stderr
     got = await kite("secrets", "get", "DB_URL", "--local", "--stage", "alice", cwd=project)
     assert got.stdout == "postgres://u:p@h/$DB\n"
+    gone = await kite("remove", "--local", "--stage", "alice", "--yes", cwd=project)
+    assert (gone.code, "2 secrets of stage `alice` removed" in gone.stderr) == (0, True), gone.stderr
+    listed = await kite("secrets", "list", "--local", "--stage", "alice", cwd=project)
+    assert listed.stdout == "StripeKey\tfallback\n"
 
 
 async def test_a_deploy_is_refused_while_a_secret_has_no_value_and_tells_how_to_set_it(
@@ -263,6 +266,8 @@ async def test_a_value_on_the_command_line_is_refused_and_not_repeated(project: 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of POSIX's kind")
 def test_the_prompt_does_not_show_what_is_typed(project: Path) -> None:
+    import pty
+
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(project)
