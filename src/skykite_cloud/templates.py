@@ -1,6 +1,7 @@
 """Refuse templates that CloudFormation refuses before it makes anything: references to nothing, capabilities not given.
 
 MiniStack lets an undefined reference through as a string, and asks for capabilities only where it checks permissions.
+Change sets see when a reference is to something else.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
 def install() -> None:
     """Add the checks where MiniStack validates templates."""
     when_imported("ministack.services.cloudformation", _add_checks)
+    when_imported("ministack.services.cloudformation.changesets", _see_other_references)
 
 
 def refuse_undefined_references(template: Template) -> None:
@@ -76,6 +78,35 @@ def _variables(argument: Any) -> Iterator[tuple[str, str]]:
         if name not in given:
             yield name, ""
     yield from _references(list(given.values()))
+
+
+def with_references_named(template: Template) -> Template:
+    """A template in which each Fn::GetAtt of one of its resources is a text that names both. For comparisons."""
+    resources = template.get("Resources") or {}
+
+    def named(value: Any) -> Any:
+        if isinstance(value, list):
+            return [named(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"Fn::GetAtt"}:
+            ((target, attribute),) = [*_attribute(value["Fn::GetAtt"])] or [("", "")]
+            if target in resources:
+                return f"<{target}.{attribute}>"
+        return {key: named(item) for key, item in value.items()}
+
+    return {**template, "Resources": named(resources)}
+
+
+def _see_other_references(changesets: Any) -> None:
+    """MiniStack's change sets take every attribute of a resource for the same, so that a consumer which is moved from
+    one queue to another is no change."""
+    resolve = changesets._resolve_props_for_diff
+
+    def resolving(template: Template, *arguments: Any, **options: Any) -> Any:
+        return resolve(with_references_named(template), *arguments, **options)
+
+    changesets._resolve_props_for_diff = resolving
 
 
 def _add_checks(cloudformation: ModuleType) -> None:

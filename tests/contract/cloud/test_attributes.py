@@ -15,6 +15,7 @@ TRUST = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+READS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]}
 KEYS = {
     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
@@ -62,7 +63,11 @@ def _resources() -> dict[str, dict[str, Any]]:
         "CidrIp": "10.0.0.0/8",
     }
     return {
-        "Role": _of("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
+        "Role": _of(
+            "AWS::IAM::Role",
+            AssumeRolePolicyDocument=TRUST,
+            Policies=[{"PolicyName": "reads", "PolicyDocument": READS}],
+        ),
         "Policy": _of("AWS::IAM::Policy", PolicyName="p", PolicyDocument=POLICY, Roles=[_ref("Role")]),
         "Managed": _of("AWS::IAM::ManagedPolicy", PolicyDocument=POLICY),
         "Key": _of("AWS::KMS::Key", KeyPolicy=POLICY),

@@ -14,7 +14,17 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
-ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
+READS = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["sqs:*", "kinesis:*"], "Resource": "*"}],
+}
+ROLE = {
+    "Type": "AWS::IAM::Role",
+    "Properties": {
+        "AssumeRolePolicyDocument": TRUST,
+        "Policies": [{"PolicyName": "reads", "PolicyDocument": READS}],
+    },
+}
 FUNCTION = {
     "Type": "AWS::Lambda::Function",
     "Properties": {
@@ -25,6 +35,23 @@ FUNCTION = {
     },
 }
 ARN: dict[str, Any] = {"Fn::GetAtt": ["Function", "Arn"]}
+LETS_SERVICES_SEND: dict[str, Any] = {
+    "Type": "AWS::SQS::QueuePolicy",
+    "Properties": {
+        "Queues": [{"Ref": "Queue"}],
+        "PolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]},
+                    "Action": "sqs:SendMessage",
+                    "Resource": {"Fn::GetAtt": ["Queue", "Arn"]},
+                }
+            ],
+        },
+    },
+}
 QUEUE: dict[str, Any] = {"Type": "AWS::SQS::Queue"}
 MAY_SEND = {
     "Type": "AWS::SQS::QueuePolicy",
