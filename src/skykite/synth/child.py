@@ -35,7 +35,7 @@ _LOST_KERNEL: Final = 70
 def main() -> None:
     memory = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     ahead = "--ahead" in sys.argv[2:]
-    kernel = start_kernel(memory)
+    kernel = start_kernel(memory, waits=ahead)
     lines = _watch_parent()
 
     # Imported while the kernel starts, which takes longer.

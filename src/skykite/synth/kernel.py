@@ -32,6 +32,7 @@ _INDEX_DEADLINE: Final = 20.0  # seconds
 _LEAVING: Final = 1.0  # seconds that Node gets to tidy up after itself
 _MODULES_FILE: Final = "node.json"
 _MODULES_VARIABLE: Final = "KITE_KERNEL_MODULES"
+_WAITS_VARIABLE: Final = "KITE_KERNEL_WAITS"
 _MODULES_HOOK: Final = Path(__file__).with_name("warmed_modules.cjs")
 
 
@@ -66,12 +67,14 @@ class Kernel:
 
 class DirectKernel(Kernel):
     """A kernel on a socket, already loading. `modules` is a file: Node loads ahead what is named there, and writes
-    there what this run needed."""
+    there what this run needed. One that `waits` takes time to use little memory."""
 
-    def __init__(self, packages: tuple[JsiiPackage, ...], modules: Path | None) -> None:
+    def __init__(self, packages: tuple[JsiiPackage, ...], modules: Path | None, *, waits: bool) -> None:
         super().__init__(packages)
         learning = [] if modules is None else ["--require", str(_MODULES_HOOK)]
         told = {} if modules is None else {_MODULES_VARIABLE: str(modules)}
+        if waits:
+            told[_WAITS_VARIABLE] = "1"
         ours, theirs = socket.socketpair()
         # Not our own output: Node would make that non-blocking for us, too, and what we print fast would be lost.
         said, says = os.pipe()
@@ -184,14 +187,15 @@ class _Relay:
         return bool(chunk)
 
 
-def start_kernel(memory: Path | None = None) -> Kernel:
+def start_kernel(memory: Path | None = None, *, waits: bool = False) -> Kernel:
     """Start the kernel where that can be done early. In the folder `memory` it finds what to load, and leaves what it
-    loaded for the next. Imports nothing of jsii's: that would take longer than this."""
+    loaded for the next; `waits` says that the program will not be run at once. Imports nothing of jsii's: that would
+    take longer than this."""
     packages = tuple(find_packages())
     direct = sys.platform != "win32" and not os.environ.get(STOCK_VARIABLE) and packages
     if not direct:
         return Kernel(packages)
-    return DirectKernel(packages, None if memory is None else memory / _MODULES_FILE)
+    return DirectKernel(packages, None if memory is None else memory / _MODULES_FILE, waits=waits)
 
 
 def install_kernel(kernel: Kernel, note_text: Callable[[str], None]) -> None:

@@ -97,8 +97,8 @@ class QueueMapping:
         more = max(queues.visibility_timeout(queue) if queue else 0.0, queues.SHORTEST_HOLD_S)
         for one in held:
             if one.hidden_until - _HOLD_AHEAD_S <= now:
-                one.hidden_until = now + more
-                queues.hide(one.messages, one.hidden_until)
+                before, one.hidden_until = one.hidden_until, now + more
+                queues.hide(one.messages, one.hidden_until, unless_changed_from=before)
         return min(one.hidden_until for one in held) - _HOLD_AHEAD_S
 
     def _take(self, queue: dict[str, Any], now: float) -> float | None:
@@ -116,6 +116,7 @@ class QueueMapping:
             if wanted and not gathering.messages:
                 gathering.since, gathering.until = now, taken.until
                 gathering.hidden_until = max(taken.until, now + queues.SHORTEST_HOLD_S)
+            queues.hide(wanted, gathering.hidden_until)
             gathering.messages += wanted
             gathering.size += sum(map(queues.size_of, wanted))
             if taken.messages:

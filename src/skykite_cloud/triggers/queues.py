@@ -7,6 +7,7 @@ FIFO group overtake one that waits.
 from __future__ import annotations
 
 import importlib
+import json
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -55,36 +56,15 @@ def visibility_timeout(queue: dict[str, Any]) -> float:
 def take(queue: dict[str, Any], count: int, size: int, now: float) -> Taken:
     """Receive up to `count` messages with up to `size` bytes. What has been received too often goes to the dead-letter
     queue first."""
-    sqs = _sqs()
-    sqs._expire_retained(queue)
+    _expire(queue, now)
+    most = _most_receives(queue)
     before = len(queue["messages"])
-    sqs._dlq_sweep(queue)
+    messages, next_visible, full, spent = _visible(queue, count, size, now, most)
+    if spent:
+        _sqs()._dlq_sweep(queue)
+        messages, next_visible, full, _ = _visible(queue, count, size, now, None)
     dead = before - len(queue["messages"])
     until = now + visibility_timeout(queue)
-    messages: list[Message] = []
-    next_visible: float | None = None
-    closed: set[str | None] = set()  # groups with a message that waits: what is behind it waits as well
-    fifo = queue["is_fifo"]
-    full = False
-    for message in queue["messages"]:
-        sqs._ensure_msg_fields(message)
-        group = message.get("group_id")
-        if message["visible_at"] > now:
-            if fifo:
-                closed.add(group)
-            if next_visible is None or message["visible_at"] < next_visible:
-                next_visible = message["visible_at"]
-            continue
-        if fifo and group in closed:
-            continue
-        if len(messages) >= count:
-            break  # more is there, which the caller will come for
-        length = size_of(message)
-        if length > size:
-            full = True
-            break
-        size -= length
-        messages.append(message)
     for message in messages:
         message["receipt_handle"] = str(uuid.uuid4())
         message["visible_at"] = max(until, now + SHORTEST_HOLD_S)
@@ -94,15 +74,69 @@ def take(queue: dict[str, Any], count: int, size: int, now: float) -> Taken:
     return Taken(messages, until, next_visible, full, dead)
 
 
+def _visible(
+    queue: dict[str, Any], count: int, size: int, now: float, most: int | None
+) -> tuple[list[Message], float | None, bool, bool]:
+    """The messages to take, when the next of the others becomes visible, whether one was too large, and whether one
+    has been received too often. A long queue is not read to its end."""
+    found: list[Message] = []
+    next_visible: float | None = None
+    closed: set[str | None] = set()  # groups with a message that waits: what is behind it waits as well
+    fifo = queue["is_fifo"]
+    for message in queue["messages"]:
+        _sqs()._ensure_msg_fields(message)
+        group = message.get("group_id")
+        if message["visible_at"] > now:
+            if fifo:
+                closed.add(group)
+            if next_visible is None or message["visible_at"] < next_visible:
+                next_visible = message["visible_at"]
+            continue
+        if most is not None and message["receive_count"] >= most:
+            return [], None, False, True
+        if fifo and group in closed:
+            continue
+        if len(found) >= count:
+            break  # more is there, which the caller will come for
+        length = size_of(message)
+        if length > size:
+            return found, next_visible, True, False
+        size -= length
+        found.append(message)
+    return found, next_visible, False, False
+
+
+def _expire(queue: dict[str, Any], now: float) -> None:
+    """Forget what is older than the queue keeps. The oldest message is the first."""
+    for first in queue["messages"][:1]:
+        kept = float(queue["attributes"].get("MessageRetentionPeriod", "345600"))
+        if first.get("enqueued_at", first.get("sent_at", now)) <= now - kept:
+            _sqs()._expire_retained(queue)
+
+
+def _most_receives(queue: dict[str, Any]) -> int | None:
+    """After how many a message goes to the dead-letter queue, if there is one."""
+    policy = queue["attributes"].get("RedrivePolicy")
+    if not policy:
+        return None
+    redrive = json.loads(policy)
+    return int(redrive["maxReceiveCount"]) if find_queue(redrive["deadLetterTargetArn"]) is not None else None
+
+
 def size_of(message: Message) -> int:
     """About how much of an event it takes."""
     return len(message["body"].encode()) + _RECORD_OVERHEAD
 
 
 def delete(queue: dict[str, Any], messages: Collection[Message]) -> None:
-    """Those that nobody has received meanwhile, or deleted."""
-    handles = {message["receipt_handle"] for message in messages}
-    queue["messages"] = [one for one in queue["messages"] if one["receipt_handle"] not in handles]
+    """Those that are still there. They are near the front, and what is behind them is not looked at."""
+    wanted = {id(message) for message in messages}
+    listed, position = queue["messages"], 0
+    while wanted and position < len(listed):
+        if id(listed[position]) in wanted:
+            wanted.discard(id(listed.pop(position)))
+        else:
+            position += 1
 
 
 def untake(messages: Collection[Message], now: float) -> None:

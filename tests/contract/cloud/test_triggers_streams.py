@@ -413,3 +413,27 @@ def test_a_reader_goes_on_where_it_was_after_a_kill(own_cloud: RunningCloud) -> 
 
     called.wait(2)
     assert all_texts(called) == [["a1", "a2"], ["a3"]]
+
+
+def test_records_before_a_reported_failure_are_done_for_good(own_cloud: RunningCloud) -> None:
+    def answer(event: Any, count: int) -> Any:
+        failed = [
+            record["kinesis"]["sequenceNumber"]
+            for text, record in zip(texts(event), event["Records"], strict=True)
+            if text == "a2"
+        ]
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+
+    called = Called(answer)
+    map_stream(own_cloud, "halfway", called, FunctionResponseTypes=["ReportBatchItemFailures"])
+    put(own_cloud, "halfway", "a1", "a2", "a3")
+    called.wait(2)
+    own_cloud.snapshot()
+
+    own_cloud.kill()
+    before = len(called.events)
+    own_cloud.start()
+
+    called.wait(before + 1)
+    assert all_texts(called)[0] == ["a1", "a2", "a3"]
+    assert all(one == ["a2", "a3"] for one in all_texts(called)[1:])
