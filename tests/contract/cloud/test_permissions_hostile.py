@@ -227,6 +227,7 @@ def test_no_spelling_of_a_path_reaches_another_object(
     "objects",
     [
         "<Object><Key>k</Key><Key>mine/a</Key></Object>",
+        "<Object><Key>mine/a</Key><Key>k</Key></Object>",
         "<Object><Key>mine/a</Key></Object><Object><Key>k</Key></Object>",
         "<Object><Key>mine/a</Key><VersionId>null</VersionId><VersionId>x</VersionId></Object>",
     ],
