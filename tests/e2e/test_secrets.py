@@ -29,7 +29,11 @@ def main(app: App) -> None:
         stack,
         "Api",
         defaults={"function": {"link": [stripe, size, notes, first]}},
-        routes={"GET /": "functions/pay.read", "GET /kept": "functions/pay.kept"},
+        routes={
+            "GET /": "functions/pay.read",
+            "GET /kept": "functions/pay.kept",
+            "GET /peek": "functions/pay.peek",
+        },
     )
     Function(stack, "Caller", "functions/pay.call", link=[api])
     stack.add_outputs(ApiEndpoint=api.url)
@@ -56,6 +60,16 @@ def read(event, context):
 
 def kept(event, context):
     return {"key": digest(KEPT)}
+
+
+def peek(event, context):
+    import boto3
+    from botocore.exceptions import ClientError
+
+    try:
+        return boto3.client("ssm").get_parameter(Name="/skykite/pay/alice/secrets/Other", WithDecryption=True)
+    except ClientError as error:
+        return {"code": error.response["Error"]["Code"], "message": str(error)}
 
 
 def call(event, context):
@@ -238,6 +252,19 @@ async def test_shell_says_what_is_not_linked_and_ends_as_its_program_does(
     )
     done = await kite("shell", "--stage", "alice", "--", sys.executable, "-m", "pytest", "-q", "tests", cwd=project)
     assert (done.code, "1 passed" in done.stdout) == (0, True), done.stdout
+
+
+async def test_a_function_reads_the_secrets_it_is_linked_to_and_no_others(
+    project: Path, session: tuple[Dev, str]
+) -> None:
+    _, url = session
+    await set_secret(project, "Other", "not-for-everybody")
+    await set_secret(project, "StripeKey", "everybody's", "--fallback")
+    assert (await fetch("GET", url)).json()["key"] == digest("everybody's")
+    refused = (await fetch("GET", f"{url}/peek")).json()
+    assert refused["code"] == "AccessDeniedException", refused
+    assert "parameter/skykite/pay/alice/secrets/Other" in refused["message"]
+    assert "not-for-everybody" not in json.dumps(refused)
 
 
 async def test_without_a_session_shell_says_what_to_start(project: Path, session: tuple[Dev, str]) -> None:

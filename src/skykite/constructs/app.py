@@ -20,6 +20,7 @@ from skykite.constructs.function_defaults import FunctionDefaults
 from skykite.constructs.manifest_writer import write_manifest
 from skykite.constructs.program import Program, remember_program
 from skykite.constructs.props import PropProblem, check_choice
+from skykite.constructs.template_checks import explain_circle_of_stacks
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import BOOTSTRAP_BUCKET
 from skykite.model.manifest import Mode
@@ -51,6 +52,7 @@ class App(FunctionDefaults, aws_cdk.App):
         root = Path(synthesis.project_root)
         context = {
             **FLAGS,
+            "@aws-cdk/core:stackResourceLimit": 0,  # `template_checks` says it better
             "aws:cdk:enable-path-metadata": True,  # what maps logical ids back to construct paths
             "aws:cdk:enable-asset-metadata": True,
             **_read_context(root),
@@ -107,7 +109,13 @@ class App(FunctionDefaults, aws_cdk.App):
 
     def synth(self, **options: Any) -> Any:
         """Write the assembly and `kite.manifest.json` beside it; a `aws_cdk.cx_api.CloudAssembly`, as in CDK."""
-        assembly = super().synth(**options)
+        try:
+            assembly = super().synth(**options)
+        except RuntimeError as error:
+            explained = explain_circle_of_stacks(str(error), self._kite_program)
+            if explained is None:
+                raise
+            raise explained from None
         discard_unbuilt(Path(assembly.directory), self._kite_program)
         write_manifest(Path(assembly.directory), self._kite_program)
         return assembly

@@ -31,6 +31,7 @@ class SkykiteConstruct(Construct):
         with construct_errors(lambda: f"{kind} `{scope.node.path}/{id}`", self._kite_program):
             super().__init__(scope, id)
         self.path = path_of(self)
+        self._kite_program.remember_line(self.path)
         self._kind = kind
 
     @property

@@ -16,7 +16,6 @@ from constructs import Construct
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.bucket_rules import read_cors, read_lifecycle
 from skykite.constructs.consumers import cdk_function, make_function, read_defaults
-from skykite.constructs.emptying import empty_when_deleted
 from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
@@ -92,8 +91,8 @@ class Bucket(SkykiteConstruct):
     Notifications are made as CDK makes them, by a small function in the stack that sets them last. They could stand in
     the bucket itself, but then the bucket could be made only after its functions, and no function could know the
     bucket it is told of (`link=[photos]`) unless buckets had fixed names; nor would that serve existing buckets. A
-    function may be called by this bucket alone, of this account alone. In the embedded cloud this costs a quarter of a
-    second of the first deploy.
+    function may be called by this bucket alone, of this account alone. Another such function empties the bucket before
+    it goes. The embedded cloud does the work of both itself.
 
     Raises SkykiteError at once if any of it is wrong.
     """
@@ -101,7 +100,6 @@ class Bucket(SkykiteConstruct):
     def __init__(self, scope: Construct, id: str, **props: Unpack[BucketProps]) -> None:
         super().__init__(scope, id, kind="bucket")
         given = cast("dict[str, Any]", props)
-        self._emptier: aws_cdk.CustomResource | None = None
         self._versioned = given.get("versioned") is True or given.get("existing") is not None
         with self._checking():
             check_known(given, tuple(BucketProps.__annotations__))
@@ -176,10 +174,11 @@ class Bucket(SkykiteConstruct):
                         s3.EventType[event.upper()], destination, *(filters if checked.prefix or checked.suffix else ())
                     )
                 self._notifications[name] = checked
-        resource = self._bucket.node.try_find_child("Notifications")
-        if resource is not None and self._emptier is not None:
+        told = self._bucket.node.try_find_child("Notifications")
+        emptied = self._bucket.node.try_find_child("AutoDeleteObjectsCustomResource")
+        if told is not None and emptied is not None:
             # When the bucket goes, nobody is to be told of each of its objects.
-            resource.node.add_dependency(self._emptier)
+            told.node.add_dependency(emptied)
 
     def _destination(self, wanted: Checked) -> s3.IBucketNotificationDestination:
         queue, topic = find_resource(wanted.target, "queue_arn"), find_resource(wanted.target, "topic_arn")
@@ -207,7 +206,8 @@ class Bucket(SkykiteConstruct):
         policy = removal_policy(given.get("removal_policy"), synthesis)
         name = _read_name(given.get("name"))
         claim_name(self, "bucket", name)
-        bucket = s3.Bucket(
+        goes = policy == aws_cdk.RemovalPolicy.DESTROY
+        return s3.Bucket(
             self,
             "Resource",
             bucket_name=name,
@@ -221,11 +221,8 @@ class Bucket(SkykiteConstruct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             removal_policy=policy,
+            auto_delete_objects=True if goes and not kept_when_removed(synthesis) else None,
         )
-        # The embedded cloud deletes a bucket with what it holds, and nobody waits for a function there.
-        if policy == aws_cdk.RemovalPolicy.DESTROY and synthesis.mode != "local" and not kept_when_removed(synthesis):
-            self._emptier = empty_when_deleted(self, bucket)
-        return bucket
 
 
 def _read_name(given: object) -> str | None:

@@ -11,7 +11,6 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
-from skykite.constructs.blame import find_user_line
 from skykite.constructs.builds import copied_files, run_before_build
 from skykite.constructs.code import code_of, code_of_live
 from skykite.constructs.function_options import alias_of, async_options, function_options
@@ -139,7 +138,7 @@ class Function(SkykiteConstruct):
             self._cdk: FunctionCdk | None = None
             for permission in (*_as_list(settings.permissions), *settings.link):
                 grant(self, permission)
-        line = program.place or find_user_line(program.root)
+        line = program.lines.get(self.path)
         program.functions[self.path] = DeclaredFunction(
             id=FunctionId(self.path),
             handler=handler,

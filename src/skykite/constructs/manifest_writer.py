@@ -8,14 +8,15 @@ and what plain CDK made.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from skykite.constructs.declared import DeclaredLink
 from skykite.constructs.http_apis import read_http_apis
 from skykite.constructs.program import Program
+from skykite.constructs.template_checks import check_circle, check_names, check_size
 from skykite.errors import SkykiteError
 from skykite.model.manifest import (
     MANIFEST_FILE,
@@ -28,14 +29,11 @@ from skykite.model.manifest import (
     ResourceEntry,
     SecretEntry,
     StackEntry,
+    SynthNotice,
     encode_manifest,
 )
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 from skykite.model.references import Address, Expression, Templates, path_of_resource
-
-_RESOURCE_LIMIT: Final = (
-    500  # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +47,10 @@ class _Stack:
 
 
 def write_manifest(directory: Path, program: Program) -> None:
-    """Raises SkykiteError for what Skykite cannot deploy: missing context, nested stacks, too many resources."""
+    """Raises SkykiteError for what Skykite cannot deploy: missing context, nested stacks, and what `template_checks`
+    finds."""
     stacks = list(_read_stacks(directory, PurePosixPath(), program.root))
+    notices = _check(stacks, program)
     names = {stack.artifact: _stack_name(stack) for stack in stacks}
     templates = Templates({_stack_name(stack): stack.template for stack in stacks})
     folders = {_stack_name(stack): stack.folder for stack in stacks}
@@ -72,6 +72,7 @@ def write_manifest(directory: Path, program: Program) -> None:
         live_credentials=program.live_credentials,
         links=tuple(_links(program)),
         secrets=tuple(_secrets(program)),
+        notices=notices,
         made=tuple(sorted(program.made)),
     )
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
@@ -94,16 +95,26 @@ def _stack_name(stack: _Stack) -> StackName:
     return StackName(stack.document["properties"].get("stackName", stack.artifact))
 
 
+def _stack_path(stack: _Stack) -> ConstructPath:
+    return ConstructPath(stack.document.get("displayName", stack.artifact).partition(" (")[0])
+
+
+def _check(stacks: Sequence[_Stack], program: Program) -> tuple[SynthNotice, ...]:
+    notices = []
+    for stack in stacks:
+        path, resources = _stack_path(stack), stack.template.get("Resources", {})
+        notices.append(check_size(path, resources, program))
+        check_circle(path, resources, program)
+    check_names(
+        ((_stack_path(stack), _stack_name(stack), stack.template.get("Resources", {})) for stack in stacks), program
+    )
+    return tuple(notice for notice in notices if notice is not None)
+
+
 def _stack_entry(stack: _Stack, names: Mapping[str, StackName], directory: Path, program: Program) -> StackEntry:
     properties = stack.document["properties"]
-    path = ConstructPath(stack.document.get("displayName", stack.artifact).partition(" (")[0])
+    path = _stack_path(stack)
     resources = stack.template.get("Resources", {})
-    if len(resources) > _RESOURCE_LIMIT:
-        raise SkykiteError(
-            "stack-too-large",
-            f"stack `{path}` has {len(resources)} resources; CloudFormation takes {_RESOURCE_LIMIT}",
-            hint="divide it into several stacks",
-        )
     for resource in resources.values():
         if resource["Type"] == "AWS::CloudFormation::Stack":
             raise SkykiteError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from skykite.constructs.blame import UserLine, refuse
+from skykite.constructs.blame import UserLine, find_user_line, refuse
 from skykite.constructs.declared import DeclaredLink, DeclaredSecret
 from skykite.constructs.function_props import merge_function_props
 from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
@@ -46,8 +46,9 @@ class Program:
     """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack;
     `sources`, by handler, what its answer means to what calls it, and what that is; `names` whose a physical name is,
     by kind and name; `place` the user's line that errors show, where another than that of the call says more;
-    `defaults`, by the path of a stack and empty for the app, what all functions in there are made with; `ran` the
-    commands of hooks that were run, `made` what they changed, relative to the project."""
+    `defaults`, by the path of a stack and empty for the app, what all functions in there are made with; `lines`
+    where the user's program made what; `ran` the commands of hooks that were run, `made` what they changed, relative to
+    the project."""
 
     synthesis: Synthesis
     functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
@@ -61,8 +62,15 @@ class Program:
     links: list[DeclaredLink] = field(default_factory=list)
     secrets: dict[str, DeclaredSecret] = field(default_factory=dict)
     defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lines: dict[ConstructPath, UserLine] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)
+
+    def remember_line(self, path: ConstructPath) -> None:
+        """The user's line that makes this construct is being run."""
+        line = self.place or find_user_line(self.root)
+        if line is not None:
+            self.lines[path] = line
 
     @contextmanager
     def at(self, place: UserLine | None) -> Iterator[None]:

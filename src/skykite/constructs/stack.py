@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import aws_cdk
 from constructs import Construct
 
-from skykite.constructs.base import construct_errors
+from skykite.constructs.base import construct_errors, path_of
 from skykite.constructs.blame import refuse
 from skykite.constructs.function_defaults import FunctionDefaults
 from skykite.constructs.program import program_of
@@ -57,6 +57,7 @@ class Stack(FunctionDefaults, aws_cdk.Stack):
         with construct_errors(lambda: title, program):
             super().__init__(scope, id, stack_name=name, env=aws_cdk.Environment(**environment), tags=tags, **props)
         self._kite_program = program
+        program.remember_line(path_of(self))
 
     @property
     def stage(self) -> StageName:

@@ -16,6 +16,7 @@ from typing import Final, Literal, assert_never
 from skykite.aws import AwsError, AwsSession, ChangeSet, StackEvent, StackResource, StackState
 from skykite.aws.cloudformation import TEMPLATE_BODY_LIMIT
 from skykite.deploy.consent import Consent, compares_with_deployed, describe_changes
+from skykite.deploy.exports import changing_exports, export_changes
 from skykite.deploy.failure import Cause, causes, hint_for, readable
 from skykite.deploy.templates import DesiredStack, StackPaths, kept_parameters, template_text
 from skykite.deploy.watch import Ended, Operation, Pace, follow
@@ -239,11 +240,19 @@ class StackOperator:
         changes = describe_changes(change_set.changes, desired, paths=paths, deployed=deployed)
         self._events.emit(DeployPlanned(changes=changes))
         try:
+            await self._refuse_locked_exports(change_set, desired, paths)
             await self._consent.to(changes)
         except SkykiteError:
             await self._abandon(change_set, placeholder=state is None)
             raise
         return paths
+
+    async def _refuse_locked_exports(self, change_set: ChangeSet, desired: DesiredStack, paths: StackPaths) -> None:
+        """CloudFormation would, in the middle of the update."""
+        for export, logical_id in changing_exports(desired, change_set.changes).items():
+            importers = await self._session.run(self._cloudformation.importers, export)
+            if importers:
+                raise export_changes(export, logical_id, importers, paths)
 
     async def _abandon(self, change_set: ChangeSet, *, placeholder: bool) -> None:
         """Leave nothing behind of a change set that will not be executed, nor of the stack it would have created."""

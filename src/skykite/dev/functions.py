@@ -75,7 +75,8 @@ class DevFunctions:
                 for entry in live_functions(manifest)
             },
         )
-        if any(self._files.get(function) != before.get(function) for function in self._states):
+        # One that the stacks no longer have runs until the deployment has removed it, which may be refused.
+        if any(function in self._files and self._files[function] != before.get(function) for function in self._states):
             await self._configure()  # saved code, like any other: it does not wait until everything is deployed
 
     async def settle(self, manifest: Manifest, names: Mapping[FunctionId, str]) -> tuple[FunctionConfig, ...]:

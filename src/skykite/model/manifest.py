@@ -203,6 +203,15 @@ class SecretEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SynthNotice:
+    """Something about the stacks that a user should know and nothing fails on, in the words of a `Notice`."""
+
+    notice: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Everything after synth starts here."""
 
@@ -218,6 +227,7 @@ class Manifest:
     live_credentials: LiveCredentials = "role"
     links: tuple[LinkEntry, ...] = ()
     secrets: tuple[SecretEntry, ...] = ()
+    notices: tuple[SynthNotice, ...] = ()
     made: tuple[str, ...] = ()  # files and folders that hooks changed meanwhile, relative to the project
 
     def function(self, id: FunctionId) -> FunctionEntry:

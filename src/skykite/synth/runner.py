@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from skykite.errors import SkykiteError
-from skykite.model.events import StepFinished, StepProgress, StepStarted
+from skykite.model.events import Notice, StepFinished, StepProgress, StepStarted
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE, Manifest, decode_manifest
 from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, encode_synthesis
@@ -84,6 +84,8 @@ async def synthesize(
             skipped=result.skipped,
         )
     )
+    for notice in result.manifest.notices:
+        events.emit(Notice(notice=notice.notice, message=notice.message, hint=notice.hint))
     return result
 
 

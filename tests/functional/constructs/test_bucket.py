@@ -85,7 +85,8 @@ def test_a_bucket_is_private_encrypted_and_reached_over_tls_only(project: Path) 
         ("alice", "live", None, "Delete", True),
         ("alice", "deploy", "destroy", "Delete", True),
         ("alice", "deploy", "retain", "Retain", False),
-        ("alice", "local", None, "Delete", False),
+        ("alice", "local", None, "Delete", True),
+        ("prod", "local", None, "Delete", True),
         ("prod", "deploy", None, "Retain", False),
         ("prod-eu", "deploy", None, "Retain", False),
         ("prod", "deploy", "destroy", "Delete", False),
@@ -98,43 +99,30 @@ def test_objects_go_with_a_bucket_of_a_personal_stage_and_never_in_production(
         Bucket(Stack(app, "NotesStack"), "Photos", **({"removal_policy": removal} if removal else {}))
 
     built = build(project, define, stage=stage, mode=mode)
-    name, bucket = bucket_of(built)
+    _, bucket = bucket_of(built)
     assert bucket["DeletionPolicy"] == deletion
-    assert bool(built.resources("Custom::SkykiteEmptyBucket")) == emptied
-    tags = bucket["Properties"].get("Tags", [])
-    assert ({"Key": "skykite:empty-when-deleted", "Value": "true"} in tags) == emptied
+    assert bool(built.resources("Custom::S3AutoDeleteObjects")) == emptied
     assert bool(built.resources("AWS::Lambda::Function")) == emptied, "nothing else needs a function"
-    if emptied:
-        (emptier,) = (
-            key
-            for key, resource in built.template()["Resources"].items()
-            if resource["Type"] == "AWS::Lambda::Function"
-        )
-        arn = {"Fn::GetAtt": [name, "Arn"]}
-        assert policies_of(built, emptier) == [
-            {"Action": ["s3:GetBucketTagging", "s3:ListBucketVersions"], "Effect": "Allow", "Resource": arn},
-            {
-                "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
-                "Effect": "Allow",
-                "Resource": {"Fn::Join": ["", [arn, "/*"]]},
-            },
-        ]
-        assert len(built.only("AWS::Lambda::Function")["Code"]["ZipFile"]) <= 4096, "CloudFormation's limit"
+    allowed = [
+        statement["Action"]
+        for statement in built.only("AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+    deleting = [["s3:DeleteObject*", "s3:GetBucket*", "s3:List*", "s3:PutBucketPolicy"]]
+    assert allowed == (deleting if emptied else [])
     assert template_errors(built.directory) == []
 
 
-def test_two_buckets_share_what_empties_them_and_are_silent_while_they_are_emptied(project: Path) -> None:
+def test_nobody_is_told_of_objects_that_go_with_their_bucket(project: Path) -> None:
     def define(app: App) -> None:
         stack = Stack(app, "NotesStack")
         Bucket(stack, "One", notifications={"gone": {"function": "functions/notes.get", "events": ["object_removed"]}})
         Bucket(stack, "Two")
 
     built = build(project, define)
-    assert len(built.resources("Custom::SkykiteEmptyBucket")) == 2
-    codes = [function["Properties"]["Code"] for function in built.resources("AWS::Lambda::Function")]
-    assert sum("ZipFile" in code and "empty(name" in code["ZipFile"] for code in codes) == 1
+    assert len(built.resources("Custom::S3AutoDeleteObjects")) == 2
     (notifications,) = built.resources("Custom::S3BucketNotifications")
-    assert any(name.startswith("OneEmptier") for name in notifications["DependsOn"]), "notifications go first"
+    assert any(name.startswith("OneAutoDelete") for name in notifications["DependsOn"]), "notifications go first"
 
 
 def test_functions_queues_and_topics_are_told_what_they_ask_for(project: Path) -> None:
@@ -333,5 +321,5 @@ def test_existing_buckets_tell_as_well_and_keep_what_they_told_before(project: P
     assert len(built.resources("AWS::S3::Bucket")) == 1
     properties = built.only("Custom::S3BucketNotifications")
     assert (properties["BucketName"], properties["Managed"]) == ("photos", False)
-    assert not built.resources("Custom::SkykiteEmptyBucket"), "what is not ours is never emptied"
+    assert not built.resources("Custom::S3AutoDeleteObjects"), "what is not ours is never emptied"
     assert template_errors(built.directory) == []

@@ -78,3 +78,31 @@ async def test_a_foreign_importer_is_named_before_anything_is_done(bench: Workbe
     assert raised.value.message == f"`Owns` no longer exports `{export}`, which the stack `{stranger}` imports"
     assert raised.value.hint == f"deploy `{stranger}` without the import first, or keep the export"
     assert bench.events.of(DeployStack) == []
+
+
+async def test_what_an_importer_locks_is_named_before_anything_is_replaced(bench: Workbench) -> None:
+    export = f"{bench.app}:T"
+
+    def topic(name: str) -> dict[str, Any]:
+        return {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"{bench.app}-{name}"}}}
+
+    uses = template({"Parameter": importing(export)})
+    owns = template(topic("one"), outputs=exporting(export))
+    await bench.deploy({"Owns": owns, "Uses": uses}, dependencies={"Uses": ["Owns"]})
+    changed = template(topic("two"), outputs=exporting(export))
+    with pytest.raises(SkykiteError) as raised:
+        await bench.deploy({"Owns": changed, "Uses": uses}, dependencies={"Uses": ["Owns"]})
+    assert raised.value.code == "export-changes"
+    assert f"the stack `{bench.name('Uses')}` uses it by the export `{export}`" in raised.value.message
+    state = await bench.stack("Owns")
+    assert state is not None
+    assert state.status == "CREATE_COMPLETE", "the deploy has begun"
+    moved = {"Other": topic("two")["Topic"]}
+    outputs = {"T": {"Value": {"Ref": "Other"}, "Export": {"Name": f"{export}2"}}}
+    await bench.deploy(
+        {"Owns": template(moved, outputs=outputs), "Uses": template({"Parameter": importing(f"{export}2")})},
+        dependencies={"Uses": ["Owns"]},
+    )
+    state = await bench.stack("Owns")
+    assert state is not None
+    assert [output.export_name for output in state.outputs if output.export_name] == [f"{export}2"]

@@ -74,7 +74,8 @@ def get(settings: Settings, name: str, fallback: bool, local: bool) -> None:
 def list_(settings: Settings, local: bool) -> None:
     """List the secrets and parameters of the stage: where the value of each comes from, and which have none.
 
-    A line is NAME, a tab, and stage, fallback, default, missing or unused. With --output json it is one object.
+    A line is NAME, a tab, and stage, fallback, default or missing; `unused` behind it says that no stack names it. With
+    --output json, the last line is an object by name.
     """
     from skykite.cli.secrets import run_list
 
