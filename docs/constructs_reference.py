@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 CONSTRUCTS: Final = (
-    "Api", "Bucket", "Cron", "EventBus", "Function", "KinesisStream", "Linkable", "Parameter", "Queue",
+    "Api", "Bucket", "Cron", "EventBus", "Function", "KinesisStream", "Linkable", "Parameter", "Queue", "Script",
     "Secret", "Table", "Topic",
 )  # fmt: skip
 ROOTS: Final = ("App", "Stack")
@@ -31,12 +31,13 @@ _GIVEN: Final[Mapping[str, str]] = {
     "Function": 'orders = Queue(given, "Orders")',
     "Linkable": 'from aws_cdk import aws_opensearchservice as opensearch\ndomain = opensearch.Domain(given, "Domain", '
     "version=opensearch.EngineVersion.OPENSEARCH_2_19)",
-    "Script": 'users = Table(given, "Users", fields={"id": "string"}, primary_index={"partition_key": "id"})',
+    "Script": 'notes = Table(given, "Notes", fields={"id": "string"}, primary_index={"partition_key": "id"})',
     "Topic": 'stock = Queue(given, "Stock")',
 }
 """What an example takes for granted; made in another stack, `given`."""
 _HANDLER: Final = re.compile(r'"([\w/]+)\.(\w+)"')
 _EXAMPLE: Final = re.compile(r"```python\n(.*?)```", re.DOTALL)
+_EXPORT: Final = re.compile(r"FnGetAtt(\w+?)[0-9A-F]{8}(\w+?)[0-9A-F]{8}$")
 _LINKED: Final = "LinkedFromTheReference"
 _NOT_SHOWN: Final = frozenset({"cdk_resource", "grant_to", "link_attributes", "link_properties", "title"})
 
@@ -214,6 +215,8 @@ def _readable(value: Any, paths: Mapping[str, str]) -> Any:
             return f"${{{_short(paths.get(name, name))}.{attribute}}}"
         case {"Ref": str(name)}:
             return f"${{{_short(paths.get(name, name))}}}"
+        case {"Fn::ImportValue": str(name)} if found := _EXPORT.search(name):
+            return f"${{{found[1]}.{found[2]}}}"
         case {"Fn::Join": [str(between), list(parts)]}:
             return between.join(str(_readable(part, paths)) for part in parts)
         case dict():

@@ -71,6 +71,8 @@ class QueueMapping:
             self._mapping = mapping
             self._queue_arn = mapping["EventSourceArn"]
         queue = queues.find_queue(self._queue_arn)
+        if self.idle and (queue is None or not queue["messages"]):
+            return None  # as mostly, and this is asked often
         function = find_function(self._mapping["FunctionArn"], self._scope)
         if mapping is None or not _enabled(mapping) or queue is None or function is None:
             queues.hide(self._gathering.messages, now)

@@ -48,6 +48,7 @@ class Session:
         if "KITE_CACHE_DIR" in os.environ:
             self.environment["KITE_CACHE_DIR"] = os.environ["KITE_CACHE_DIR"]
         self.spare = Spare(root / ".kite" / "alice" / "assembly.memory")
+        self.others = descendants(os.getpid())  # of tests before, that run CDK in this process
 
     async def synth(self, *, stage: str = "alice", prepared: bool = True) -> SynthResult:
         """Run the stacks; with `prepared`, in the process that was started for it. Prepares the next one."""
@@ -73,7 +74,7 @@ class Session:
 
     @property
     def processes(self) -> set[int]:
-        return descendants(os.getpid())
+        return descendants(os.getpid()) - self.others
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
