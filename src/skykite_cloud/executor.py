@@ -33,6 +33,10 @@ Result = TypeVar("Result")
 NOT_RUNNING = "Skykite.NotRunning"
 """The type of the error of a function that nobody runs."""
 
+CANNOT_RUN = "Skykite.RuntimeUnsupported"
+"""The type of the error of a function in a language that MiniStack would make up an answer for."""
+
+_RUN_HERE = ("python", "nodejs", "provided")
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT = 1024 * 1024
 
@@ -159,6 +163,8 @@ class Executor:
             return result
         if config.get("Handler") == PLACEHOLDER_HANDLER:
             return _nobody_runs_it(config)
+        if not str(config.get("Runtime") or _RUN_HERE[0]).startswith(_RUN_HERE):
+            return _cannot_run_it(config)
         return self._own_executor(function, config, event, request_id, started)
 
     def _hand_off(
@@ -217,4 +223,12 @@ def _nobody_runs_it(config: Record) -> Record:
     return _failed(
         NOT_RUNNING,
         f"function {name} runs on the developer's machine, and no kite dev that has it is connected",
+    )
+
+
+def _cannot_run_it(config: Record) -> Record:
+    name, runtime = config.get("FunctionName", ""), config.get("Runtime")
+    return _failed(
+        CANNOT_RUN,
+        f"the embedded cloud cannot run {name}: it has Python, Node and `provided` runtimes, and no {runtime}",
     )

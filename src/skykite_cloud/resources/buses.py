@@ -64,12 +64,14 @@ def _check_targets(eventbridge: Any, targets: list[Properties]) -> None:
 
 
 def apply_dropped_bus(name: str, properties: Properties, old: Properties) -> None:
-    """The key, and the policy."""
+    """The key, the policy, and a description that an update leaves out."""
     from ministack.services import eventbridge
 
     if "KmsKeyIdentifier" in properties or "KmsKeyIdentifier" in old:
         given = {"Name": name, "KmsKeyIdentifier": properties.get("KmsKeyIdentifier", "")}
         expect_success("UpdateEventBus", eventbridge._update_event_bus(given))
+    if "Description" in old and "Description" not in properties:
+        expect_success("UpdateEventBus", eventbridge._update_event_bus({"Name": name, "Description": ""}))
     policy = properties.get("Policy")
     if policy:
         eventbridge._event_bus_policies[name] = json.loads(_text(policy))

@@ -82,12 +82,16 @@ class _Checked:
         new = self._filled(logical_id[0] if logical_id else physical_id, new, stack_name)
         self._check_before(logical_id[0] if logical_id else physical_id, new)
         recorded = Recorded(new)
-        new_id, attributes = self._handlers["update"](physical_id, old, recorded.properties, stack_name, *logical_id)
+        former = Recorded(old)
+        new_id, attributes = self._handlers["update"](
+            physical_id, former.properties, recorded.properties, stack_name, *logical_id
+        )
         # A replacement starts from nothing, as a new resource does.
         before = old if new_id == physical_id else {}
         try:
             attributes = self._apply_dropped(new_id, attributes, recorded.properties, before)
             self._check_after(recorded, before)
+            self._check_removed(recorded, former, before)
         except Exception:
             if new_id == physical_id:
                 self._undo(physical_id, new, old, stack_name, *logical_id)
@@ -125,6 +129,14 @@ class _Checked:
             if self._consumed is not None and (len(path) == 1 or is_label(path)):
                 continue  # listed as consumed
             raise self._unsupported(path)
+
+    def _check_removed(self, recorded: Recorded, former: Recorded, old: Properties) -> None:
+        """What the update leaves out, and the handler never asked for on either side, stays as it was."""
+        for name, value in old.items():
+            if self._consumed is not None or asks_for_nothing(value) or is_inert(self._name, (name,)):
+                continue
+            if dict.get(recorded.properties, name) is None and recorded.untouched(name) and former.untouched(name):
+                raise PropertyError(f"The embedded cloud cannot take the property {name} away from {self._name}")
 
     def _unsupported(self, path: Path) -> PropertyError:
         return PropertyError(f"The embedded cloud does not support the property {'.'.join(path)} of {self._name}")

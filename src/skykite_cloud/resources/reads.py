@@ -23,6 +23,7 @@ class Recorded:
     def __init__(self, properties: dict[str, Any]) -> None:
         self.read: set[Path] = set()
         self.whole: set[Path] = set()
+        self.asked: set[Path] = set()  # whether it is there at all
         self._nodes: list[RecordedDict | RecordedList] = []
         self.properties: dict[str, Any] = self._record(properties, ())
 
@@ -33,6 +34,10 @@ class Recorded:
             if count > kept_by_nobody:
                 self.whole.add(node.path)
         return self._unread(tree, self.properties, ())
+
+    def untouched(self, name: str) -> bool:
+        """Whether nobody even asked if the property of this name is there."""
+        return (name,) not in self.read | self.asked and () not in self.whole
 
     def _counted(self) -> Iterator[tuple[RecordedDict | RecordedList, int]]:
         """Every part below the top with how often it is referred to."""
@@ -87,6 +92,10 @@ class RecordedDict(dict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         self._mark(name)
         return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._recorded.asked.add((*self.path, str(name)))
+        return super().__contains__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
         self._mark(name)

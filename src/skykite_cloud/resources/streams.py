@@ -6,6 +6,8 @@ from typing import Any
 
 from skykite_cloud.resources.rules import Properties, PropertyError, TypeRules, expect_success, names
 
+_SHORTEST, _LONGEST = 24, 8760  # hours
+
 
 def check_stream(properties: Properties) -> None:
     """Shards are counted where they are provisioned, and hours of retention have their bounds."""
@@ -14,13 +16,13 @@ def check_stream(properties: Properties) -> None:
         raise PropertyError("ShardCount must not be given when StreamMode is ON_DEMAND")
     if mode == "PROVISIONED" and not properties.get("ShardCount"):
         raise PropertyError("ShardCount must be given when StreamMode is PROVISIONED")
-    hours = int(properties.get("RetentionPeriodHours", 24))
-    if not 24 <= hours <= 8760:
-        raise PropertyError(f"RetentionPeriodHours must be between 24 and 8760; it is {hours}")
+    hours = int(properties.get("RetentionPeriodHours", _SHORTEST))
+    if not _SHORTEST <= hours <= _LONGEST:
+        raise PropertyError(f"RetentionPeriodHours must be between {_SHORTEST} and {_LONGEST}; it is {hours}")
 
 
 def apply_dropped(name: str, properties: Properties, old: Properties) -> dict[str, str]:
-    """Through Kinesis' own calls."""
+    """Through Kinesis' own calls; what an update leaves out goes back to what it is without."""
     from ministack.services import kinesis
 
     this = {"StreamName": name}
@@ -32,6 +34,8 @@ def apply_dropped(name: str, properties: Properties, old: Properties) -> dict[st
         expect_success("StopStreamEncryption", kinesis._stop_stream_encryption(this))
     _apply_metrics(kinesis, name, properties, old)
     stream = kinesis._streams[name]
+    if "RetentionPeriodHours" in old and "RetentionPeriodHours" not in properties:
+        stream["RetentionPeriodHours"] = _SHORTEST
     wanted = properties.get("ShardCount")
     if old and wanted and int(wanted) != len(stream["shards"]):
         if any(shard.get("records") for shard in stream["shards"].values()):

@@ -80,15 +80,35 @@ def test_an_update_is_held_to_it_and_rolled_back(cloud: RunningCloud) -> None:
     assert cloud.client("secretsmanager").describe_secret(SecretId="updated")["Description"] == "one"
 
 
-def test_an_update_that_does_not_touch_a_property_need_not_read_it(cloud: RunningCloud) -> None:
-    given = {"BackupPlanName": "plan", "BackupPlanRule": [{"RuleName": "r", "TargetBackupVault": "Default"}]}
-    deploy(cloud, "untouched", {"Plan": _resource("AWS::Backup::BackupPlan", BackupPlan=given)})
+def test_an_update_need_not_read_what_it_does_not_touch_and_takes_away_only_what_can_be(cloud: RunningCloud) -> None:
+    def project(**changed: str) -> dict[str, Any]:
+        given = {
+            "Name": "untouched",
+            "ServiceRole": "arn:aws:iam::000000000000:role/build",
+            "Source": {"Type": "NO_SOURCE", "BuildSpec": "version: 0.2"},
+            "Artifacts": {"Type": "NO_ARTIFACTS"},
+            "Environment": {"Type": "LINUX_CONTAINER", "ComputeType": "BUILD_GENERAL1_SMALL", "Image": "x"},
+            "EncryptionKey": "alias/aws/s3",
+        }
+        return {"Project": _resource("AWS::CodeBuild::Project", **given, **changed)}
 
-    stack = deploy(
-        cloud, "untouched", {"Plan": _resource("AWS::Backup::BackupPlan", BackupPlan=given, BackupPlanTags={"a": "b"})}
-    )
+    made = deploy(cloud, "untouched", project())
+    assert made["StackStatus"] == "CREATE_COMPLETE", made["Failures"]
+
+    stack = deploy(cloud, "untouched", project(Description="d"))
 
     assert stack["StackStatus"] == "UPDATE_COMPLETE", stack["Failures"]
+
+    without = project()
+    del without["Project"]["Properties"]["EncryptionKey"]
+    stack = deploy(cloud, "untouched", without)
+
+    assert stack["Failures"] == [
+        ("Project", "The embedded cloud cannot take the property EncryptionKey away from AWS::CodeBuild::Project")
+    ]
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    (found,) = cloud.client("codebuild").batch_get_projects(names=["untouched"])["projects"]
+    assert found["description"] == "d"
 
 
 def test_a_replacement_that_is_refused_leaves_what_was_there(cloud: RunningCloud) -> None:

@@ -236,10 +236,13 @@ def test_a_bus_its_policy_its_rule_and_its_archive(cloud: RunningCloud) -> None:
 
     changed = _of("AWS::Events::Archive", ArchiveName="kept", SourceArn={"Fn::GetAtt": ["Bus", "Arn"]}, RetentionDays=9)
     del resources["Policy"]
+    resources["Bus"] = _of("AWS::Events::EventBus", Name="full")
     _deploy(cloud, "bus", {**resources, "Archive": changed})
 
     assert events.describe_archive(ArchiveName="kept")["RetentionDays"] == 9
-    assert "Policy" not in events.describe_event_bus(Name="full")
+    bus = events.describe_event_bus(Name="full")
+    assert "Policy" not in bus
+    assert (bus.get("Description", ""), bus.get("KmsKeyIdentifier", "")) == ("", "")
 
 
 def test_a_schedule_gets_everything_and_an_update_changes_it(cloud: RunningCloud) -> None:
@@ -328,6 +331,7 @@ def test_a_stream_gets_everything(cloud: RunningCloud) -> None:
 
     found = kinesis.describe_stream_summary(StreamName="full")["StreamDescriptionSummary"]
     assert (found["OpenShardCount"], found["EncryptionType"]) == (3, "NONE")
+    assert found["RetentionPeriodHours"] == 24
 
     _deploy(cloud, "on-demand", {"Stream": _of("AWS::Kinesis::Stream", StreamModeDetails={"StreamMode": "ON_DEMAND"})})
 

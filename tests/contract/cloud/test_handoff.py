@@ -196,3 +196,19 @@ def _count(sqs: Any, url: str) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     return sum(int(value) for value in attributes.values())
+
+
+@pytest.mark.parametrize("runtime", ["java21", "ruby3.3", "dotnet8"])
+def test_what_nobody_here_can_run_fails_and_says_so(cloud: RunningCloud, runtime: str) -> None:
+    """MiniStack answers a made-up response of status 200."""
+    name = runtime.replace(".", "-")
+    cloud.function(name, None, Runtime=runtime, Handler="a.b")
+
+    answer = cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["Payload"].read()) == {
+        "errorType": "Skykite.RuntimeUnsupported",
+        "errorMessage": f"the embedded cloud cannot run {name}: it has Python, Node and `provided` runtimes, and no "
+        f"{runtime}",
+    }

@@ -99,3 +99,14 @@ def test_they_are_equal_to_plain_ones_and_saved_as_plain_ones() -> None:
     assert type(saved) is dict
     assert type(saved["Rules"]) is list
     assert type(plain(properties)["Rule"]["Filter"]) is dict
+
+
+def test_asking_whether_a_property_is_there_is_noticed() -> None:
+    recorded = Recorded(GIVEN)
+
+    assert "Gone" not in recorded.properties
+    recorded.properties.get("Other")
+
+    assert not recorded.untouched("Gone")
+    assert not recorded.untouched("Other")
+    assert recorded.untouched("Name")
