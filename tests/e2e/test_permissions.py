@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +15,7 @@ from typing import Any
 import pytest
 
 from kit.http import fetch
-from kit.kite import Dev, dev, kite
+from kit.kite import Dev, descendants, dev, kite
 
 STACK = """
 from skykite import Api, App, Stack, Table
@@ -143,3 +147,44 @@ async def test_no_iam_is_refused_where_aws_enforces(tmp_path: Path) -> None:
     assert refused.code != 0
     assert "option-conflict" in refused.stdout + refused.stderr
     assert time.monotonic() - began < 30
+
+
+async def test_a_kept_cloud_enforces_too_unless_told_not_to(tmp_path: Path) -> None:
+    project = await make(tmp_path)
+    log = project / ".kite" / "local" / "keeper.log"
+
+    async def kept(*options: str) -> str:
+        assert (await kite("cloud", "start", *options, cwd=project)).code == 0
+        try:
+            assert (await kite("deploy", "--local", cwd=project)).code == 0
+            return (await kite("invoke", "functions/save.handler", "--local", cwd=project)).stdout
+        finally:
+            assert (await kite("cloud", "stop", cwd=project)).code == 0
+
+    assert "is not authorized to perform: dynamodb:PutItem" in await kept()
+    assert "is not allowed `dynamodb:PutItem`" in log.read_text()
+    assert ":assumed-role/" in await kept("--no-iam")
+    assert "permissions are not enforced" in log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_credentials_are_good_again_after_the_cloud_died(tmp_path: Path) -> None:
+    project = await make(tmp_path, granted=', "permissions": ["dynamodb:PutItem"]')
+    async with dev(project, "--port", "0") as session:
+        url = endpoint(await session.ready())
+        assert (await fetch("POST", url)).status == 200
+        cloud = cloud_of(session)
+        await asyncio.sleep(10.5)  # a cloud that dies within ten seconds is not started again
+
+        os.kill(cloud, signal.SIGKILL)
+        await session.event("notice", lambda event: event["notice"] == "cloud-restarted")
+
+        assert (await fetch("POST", url)).status == 200
+
+
+def cloud_of(session: Dev) -> int:
+    """The embedded cloud's process."""
+    for pid in descendants(session.pid):
+        if b"skykite_cloud" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    raise AssertionError("no embedded cloud runs")
