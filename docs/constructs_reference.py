@@ -37,7 +37,7 @@ _GIVEN: Final[Mapping[str, str]] = {
 """What an example takes for granted; made in another stack, `given`."""
 _HANDLER: Final = re.compile(r'"([\w/]+)\.(\w+)"')
 _EXAMPLE: Final = re.compile(r"```python\n(.*?)```", re.DOTALL)
-_EXPORT: Final = re.compile(r"FnGetAtt(\w+)[0-9A-F]{8}(\w+)[0-9A-F]{8}$")
+_EXPORT: Final = re.compile(r"FnGetAtt(\w+?)[0-9A-F]{8}(\w+?)[0-9A-F]{8}$")
 _LINKED: Final = "LinkedFromTheReference"
 _NOT_SHOWN: Final = frozenset({"cdk_resource", "grant_to", "link_attributes", "link_properties", "title"})
 

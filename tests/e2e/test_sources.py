@@ -13,7 +13,7 @@ from kit.kite import Dev, dev
 from kit.stacks import write_project
 
 APP = """\
-from skykite import Api, App, Bucket, Cron, KinesisStream, Queue, Stack, Table
+from skykite import Api, App, Bucket, KinesisStream, Queue, Stack, Table
 
 
 def main(app: App) -> None:
@@ -46,7 +46,6 @@ def main(app: App) -> None:
         },
     )
     photos.get_function("made").add_link(photos)  # it is told of the bucket that it writes to
-    Cron(stack, "Minutely", schedule="cron(* * * * ? *)", timezone="Asia/Tokyo", job="functions/shop.tick")
     Api(stack, "Api", routes={"POST /{n}": {"handler": "functions/send.send", "link": [clicks, rows, photos]}})
 """
 FUNCTIONS = {
@@ -97,10 +96,6 @@ def gone(event, context):
     for record in event["Records"]:
         for told in json.loads(record["body"]).get("Records", ()):  # the first message is S3's test event
             said("gone", told["s3"]["object"]["key"])
-
-
-def tick(event, context):
-    said("tick", event["detail-type"])
 """,
     "functions/send.py": """\
 import json
@@ -134,7 +129,7 @@ async def hear(session: Dev, expected: set[tuple[Any, ...]]) -> list[tuple[Any, 
     return heard
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("mode", [("--port", "0"), ("--bridge",)], ids=["local", "bridge"])
 async def test_what_happens_reaches_each_that_asked_for_it_and_nobody_else(
     tmp_path: Path, mode: tuple[str, ...]
@@ -148,11 +143,50 @@ async def test_what_happens_reaches_each_that_asked_for_it_and_nobody_else(
         expected: set[tuple[Any, ...]] = {("some", 2), ("some", 3), ("lost", 1)}
         for n in (1, 2, 3):
             expected |= {("INSERT", f"{n}"), ("made", f"in/{n}.jpg"), ("gone", f"in/{n}.png")}
-        heard = await hear(session, {*expected, ("tick", "Scheduled Event")})
-        told = [what for what in heard if what[0] != "tick"]
-        assert sorted(told, key=repr) == sorted(expected, key=repr), "each once"
+        heard = await hear(session, expected)
+        assert sorted(heard, key=repr) == sorted(expected, key=repr), "each once"
         triggers = {event["function"]: event["trigger"]["label"] for event in session.events if "trigger" in event}
-        assert triggers["Shop/Minutely/Job"] == "schedule Shop/Minutely"
         assert triggers["Shop/Photos/made"] == "s3 Shop/Photos"
         assert triggers["Shop/Clicks/some"] == "kinesis Shop/Clicks"
         assert triggers["Shop/Rows/new"] == "dynamodb Shop/Rows"
+
+
+CRONS = """\
+from skykite import App, Cron, Stack
+
+
+def main(app: App) -> None:
+    stack = Stack(app, "Shop")
+    for id, event in (("Plain", None), ("Paid", {"at": "<aws.scheduler.scheduled-time>"})):
+        job = f"functions/shop.{id.lower()}"
+        Cron(stack, id, schedule="cron(* * ? * * *)", timezone="Asia/Tokyo", job=job, event=event)
+    Cron(stack, "Resting", schedule="cron(* * * * ? *)", job="functions/shop.resting", enabled=False)
+"""
+JOBS = """\
+import json
+
+
+def plain(event, context):
+    print(json.dumps(["plain", event["detail-type"], event["time"][-4:]]))
+
+
+def paid(event, context):
+    print(json.dumps(["paid", event["at"][-4:]]))
+
+
+def resting(event, context):
+    print(json.dumps(["resting"]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("mode", [("--port", "0"), ("--bridge",)], ids=["local", "bridge"])
+async def test_schedules_run_by_their_own_clock(tmp_path: Path, mode: tuple[str, ...]) -> None:
+    project = write_project(tmp_path, {"stacks/app.py": CRONS, "functions/shop.py": JOBS})
+    async with dev(project, "--stage", "alice", *mode) as session:
+        await session.ready()
+        heard = await hear(session, {("plain", "Scheduled Event", ":00Z"), ("paid", ":00Z")})
+        assert ("resting",) not in heard
+        labels = {event["function"]: event["trigger"]["label"] for event in session.events if "trigger" in event}
+        assert labels["Shop/Plain/Job"] == "schedule Shop/Plain"

@@ -16,7 +16,7 @@ import aws_cdk
 from skykite.constructs.blame import find_user_line, refuse
 from skykite.constructs.code import discard_unbuilt
 from skykite.constructs.flags import FLAGS
-from skykite.constructs.function_defaults import FunctionDefaults
+from skykite.constructs.function_defaults import GivesFunctionDefaults
 from skykite.constructs.manifest_writer import write_manifest
 from skykite.constructs.program import Program, remember_program
 from skykite.constructs.props import PropProblem, check_choice
@@ -31,7 +31,7 @@ from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, decode_synthe
 _CONTEXT_FILES = ("cdk.json", "cdk.context.json")  # the later wins, as in the CDK CLI
 
 
-class App(FunctionDefaults, aws_cdk.App):
+class App(GivesFunctionDefaults, aws_cdk.App):
     """The root of the construct tree; an `aws_cdk.App`.
 
     `kite` makes it and hands it to `main(app)`. Outside of `kite` (a plain `python stacks/app.py`, the `cdk` CLI, a

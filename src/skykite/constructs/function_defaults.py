@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from skykite.constructs.program import Program
 
 
-class FunctionDefaults:
+class GivesFunctionDefaults:
     """A part of `App` and `Stack`."""
 
     _kite_program: Program

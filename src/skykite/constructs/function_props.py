@@ -24,6 +24,7 @@ from skykite.constructs.props import (
     check_type,
     shown,
 )
+from skykite.constructs.quantities import read_seconds
 from skykite.constructs.variables import check_environment
 from skykite.model.manifest import CopiedFile
 
@@ -93,10 +94,10 @@ def read_function_props(given: Mapping[str, Any], *, within: str = "") -> Functi
     _check_vpc(props)
     read |= {
         "memory_size": _number(props["memory_size"], "memory_size", 128, 10240, "MB"),
-        "timeout": _seconds(props["timeout"], "timeout", 1, 900),
+        "timeout": read_seconds("timeout", props["timeout"], 1, 900, service="Lambda"),
         "ephemeral_storage": _megabytes(props.get("ephemeral_storage"), "ephemeral_storage", 512, 10240),
         "retry_attempts": _number(props.get("retry_attempts"), "retry_attempts", 0, 2, "retries"),
-        "max_event_age": _seconds(props.get("max_event_age"), "max_event_age", 60, 21600),
+        "max_event_age": read_seconds("max_event_age", props.get("max_event_age"), 60, 21600, service="Lambda"),
     }
     _check_concurrency(props)
     for name in ("on_success", "on_failure"):
@@ -244,19 +245,11 @@ def _is_list(value: object) -> bool:
 def _number(value: Any, name: str, low: int, high: int | None, unit: str) -> int | None:
     if value is None:
         return None
-    check_type(name, value, int, f"a whole number{f' of {unit}' if unit in ('MB', 'seconds') else ''}")
+    check_type(name, value, int, f"a whole number{' of MB' if unit == 'MB' else ''}")
     if value < low or (high is not None and value > high):
         takes = f"Lambda takes {low} to {high} {unit}" if high is not None else f"Lambda takes {low} and more"
         raise PropProblem("prop-value", f"was given {name}=`{value}`", hint=takes)
     return int(value)
-
-
-def _seconds(value: Any, name: str, low: int, high: int) -> int | None:
-    if isinstance(value, aws_cdk.Duration):
-        value = int(value.to_seconds())
-    if value is not None:
-        check_type(name, value, int, "a whole number of seconds, nor an `aws_cdk.Duration`")
-    return _number(value, name, low, high, "seconds")
 
 
 def _megabytes(value: Any, name: str, low: int, high: int) -> int | None:

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from skykite.constructs.base import construct_errors, path_of
 from skykite.constructs.blame import refuse
-from skykite.constructs.function_defaults import FunctionDefaults
+from skykite.constructs.function_defaults import GivesFunctionDefaults
 from skykite.constructs.program import program_of
 from skykite.model.manifest import Mode
 from skykite.model.names import StageName
@@ -21,7 +21,7 @@ APP_TAG: Final = "skykite:app"
 STAGE_TAG: Final = "skykite:stage"
 
 
-class Stack(FunctionDefaults, aws_cdk.Stack):
+class Stack(GivesFunctionDefaults, aws_cdk.Stack):
     """One CloudFormation stack; an `aws_cdk.Stack`. Any CDK construct can be made inside it.
 
     Its name is `<stage>-<app>-<id>` unless `stack_name` says otherwise; it lies in the region of kite.toml, and is

@@ -23,7 +23,9 @@ from skykite.model.references import path_of_resource
 
 RESOURCE_LIMIT: Final = 500  # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 _NEARLY: Final = RESOURCE_LIMIT * 4 // 5
+_ROOMY: Final = RESOURCE_LIMIT * 3 // 5
 _SHOWN: Final = 6  # parts of a stack
+_NAMED: Final = 3  # of those that are to move
 _NEEDS: Final = re.compile(r"\((\S+) -> (\S+?)(?:\.[A-Za-z]+)?\)")
 _VARIABLE: Final = re.compile(r"\$\{([^!}.]+)[^}]*\}")
 _NAMES: Final[Mapping[str, str]] = {
@@ -128,7 +130,7 @@ def check_size(path: ConstructPath, resources: Resources, program: Program) -> S
             "fewer than those with one of their own"
         )
     else:
-        hint = f"move `{part}` to a stack of its own, which leaves {len(resources) - count} in this one"
+        hint = _move(counted, len(resources))
     if len(resources) <= RESOURCE_LIMIT:
         return SynthNotice(
             notice="stack-large",
@@ -143,6 +145,23 @@ def check_size(path: ConstructPath, resources: Resources, program: Program) -> S
         program=program,
         places=[part, path],
     )
+
+
+def _move(counted: list[tuple[ConstructPath, int]], total: int) -> str:
+    """The fewest parts whose leaving gives the stack room to grow."""
+    moved: list[ConstructPath] = []
+    left = total
+    for part, count in counted:
+        if left <= _ROOMY:
+            break
+        moved.append(part)
+        left -= count
+    names = [f"`{part}`" for part in moved[:_NAMED]]
+    if len(moved) > _NAMED:
+        names.append(f"{len(moved) - _NAMED} more")
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    place = "a stack of its own" if len(moved) == 1 else "stacks of their own"
+    return f"move {listed} to {place}, which leaves {left} in this one"
 
 
 def check_names(stacks: Iterable[tuple[ConstructPath, StackName, Resources]], program: Program) -> None:

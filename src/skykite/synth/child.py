@@ -36,7 +36,7 @@ def main() -> None:
     memory = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     ahead = "--ahead" in sys.argv[2:]
     kernel = start_kernel(memory, waits=ahead)
-    lines = _watch_parent()
+    lines = _watch_parent(kernel)
 
     # Imported while the kernel starts, which takes longer.
     from skykite.model.synthesis import SYNTHESIS_VARIABLE, decode_synthesis
@@ -118,7 +118,7 @@ def _end_output() -> None:
     os.close(nothing)
 
 
-def _watch_parent() -> queue.SimpleQueue[bytes]:
+def _watch_parent(kernel: Kernel) -> queue.SimpleQueue[bytes]:
     """`kite` holds our stdin and writes one line to it: that comes out of the queue. Its end is the end of `kite`,
     however that came about, and then of everything started here. The user's program gets an empty one instead."""
     watched = os.dup(0)
@@ -128,9 +128,13 @@ def _watch_parent() -> queue.SimpleQueue[bytes]:
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def wait() -> None:
+        ordered = False
         with os.fdopen(watched, "rb") as stream:
             for line in stream:
+                ordered = True
                 lines.put(line)
+        if not ordered:
+            kernel.leave()  # nobody else has anything to say to it
         if sys.platform != "win32" and os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(1)

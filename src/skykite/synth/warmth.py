@@ -16,6 +16,7 @@ import importlib
 import os
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +30,7 @@ _JSIIS: Final = frozenset(
 )
 _TICK: Final = 50_000_000  # nanoseconds: no file system's clock goes in larger steps
 
-_Mark: TypeAlias = tuple[int, int, int, int]
+_Mark: TypeAlias = tuple[int, int, int]
 
 
 def learn(folder: Path, root: Path) -> None:
@@ -49,6 +50,7 @@ def import_ahead(folder: Path, root: Path) -> Imported:
     import json
 
     began = time.time_ns() - _TICK
+    places = _marks(place for place in sys.path if place and not _is_projects(place, str(root)))
     try:
         names = json.loads((folder / _FILE).read_text())
     except (OSError, ValueError):
@@ -56,7 +58,7 @@ def import_ahead(folder: Path, root: Path) -> Imported:
     for name in names:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    return Imported.now(root, began)
+    return Imported.now(root, places, began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +71,14 @@ class Imported:
     certain: bool  # nothing was saved while it was read
 
     @classmethod
-    def now(cls, root: Path, began: int) -> Imported:
-        files = {module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
-        places = {place for place in sys.path if place and not _is_projects(place, str(root))}
-        marks = {path: mark for path in (*files, *places) if path and (mark := _mark(path)) is not None}
+    def now(cls, root: Path, places: dict[str, _Mark], began: int) -> Imported:
+        """`places` are those that Python looks in, from before it did: whoever installs something changes one."""
+        files = _marks(file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None)))
         return cls(
             root=str(root),
             tops=frozenset(name.partition(".")[0] for name in sys.modules),
-            marks=marks,
-            certain=all(max(mark[1:3]) < began for path, mark in marks.items() if path in files),
+            marks={**files, **places},
+            certain=all(changed < began for _, changed, _ in files.values()),
         )
 
     def holds(self) -> bool:
@@ -113,9 +114,14 @@ def _is_projects(path: str, root: str) -> bool:
     return (path == root or path.startswith(root + os.sep)) and "site-packages" not in Path(path).parts
 
 
+def _marks(paths: Iterable[str]) -> dict[str, _Mark]:
+    return {path: mark for path in paths if (mark := _mark(path)) is not None}
+
+
 def _mark(path: str) -> _Mark | None:
+    """Not the time of the last status change: that moves when another environment shares the file, as uv has it."""
     try:
         status = os.stat(path)  # noqa: PTH116  (hundreds of them)
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ino

@@ -26,6 +26,7 @@ _OUTPUT_SHOWN: Final = 200  # lines
 _LINE_SHOWN: Final = 500  # characters
 _TAIL: Final = 5  # lines
 _LEAVING: Final = 3.0  # seconds that a process gets to leave once its work is done
+_LEAVING_UNUSED: Final = 1.5  # the same, without any work
 
 
 class Worker:
@@ -34,7 +35,7 @@ class Worker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._tail: list[str] = []
-        self._done = False
+        self._ordered = self._done = False
         self.said = 0
         """Lines that were shown."""
 
@@ -68,6 +69,7 @@ class Worker:
         """None if it ended without a report; `died` then says how. Of what the program prints, `already_said` lines
         are known: another process showed them. Raises `main-endless`."""
         assert self._process.stdin is not None
+        self._ordered = True
         self._process.stdin.write(encode_order(order))
         with contextlib.suppress(ConnectionError):
             await self._process.stdin.drain()
@@ -94,10 +96,12 @@ class Worker:
         )
 
     async def end(self) -> None:
-        """Return once it is gone. One that has done its work may leave by itself."""
-        if self._done and self.alive:
+        """Return once it is gone. One that has done its work, or has none, may leave by itself."""
+        if self.alive and (self._done or not self._ordered):
+            if not self._ordered and self._process.stdin is not None:
+                self._process.stdin.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), _LEAVING)
+                await asyncio.wait_for(self._process.wait(), _LEAVING if self._done else _LEAVING_UNUSED)
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 self._kill()

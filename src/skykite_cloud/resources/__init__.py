@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skykite_cloud.resources import cdkresources, eventapis, mappings, networks, secrets
+from skykite_cloud.resources import buckets, cdkresources, eventapis, mappings, networks, secrets
 from skykite_cloud.resources.checked import checked_handlers, note_updates
 from skykite_cloud.resources.schemas import schema_of
 from skykite_cloud.resources.types import handlers_by_type, replacing_by_type, rules_by_type
@@ -34,6 +34,7 @@ def _add_types(provisioners: Any) -> None:
     handlers.update(handlers_by_type())
     handlers[eventapis.KEY] = eventapis.keys_of_event_apis(handlers[eventapis.KEY])
     handlers[secrets.SECRET] = secrets.known_by_arn(handlers[secrets.SECRET])
+    handlers["AWS::S3::Bucket"] = buckets.refusing_to_lose_objects(handlers["AWS::S3::Bucket"])
     provisioners._REPLACING_PROPERTIES.update(replacing_by_type())
     for name in (mappings.MAPPING, networks.EIP, networks.NAT):
         provisioners._STACK_TAG_PROPERTY[name] = ("Tags", "list")

@@ -31,6 +31,22 @@ _RULE_KEYS = frozenset(
 Tree = tuple[str, "str | list[Tree]"]
 
 
+def refusing_to_lose_objects(handlers: dict[str, Any]) -> dict[str, Any]:
+    """MiniStack's handlers, but for the end: what is not empty stays, as on AWS."""
+
+    def delete(physical_id: str, properties: Properties) -> None:
+        from ministack.services import s3
+
+        if physical_id in s3._buckets:
+            status, _, body = s3._delete_bucket(physical_id)
+            if status == 409:
+                raise PropertyError("The bucket you tried to delete is not empty")
+            expect_success("DeleteBucket", (status, {}, body))
+        handlers["delete"](physical_id, properties)
+
+    return {**handlers, "delete": delete}
+
+
 def find_bucket(properties: Properties) -> None:
     """A policy is for a bucket that exists."""
     from ministack.services import s3

@@ -13,7 +13,7 @@ import logging
 import re
 from typing import Any
 
-from ministack.core.responses import get_account_id, get_region
+from ministack.core.responses import error_response_json, get_account_id, get_region
 
 from skykite_cloud.seams import when_imported
 from skykite_cloud.triggers import queues
@@ -29,6 +29,7 @@ logger = logging.getLogger("skykite.triggers")
 Record = dict[str, Any]
 
 _STEP = re.compile(r"\.?([A-Za-z0-9_-]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
+_MOST_TARGETS = 5
 _MISSING = ("ResourceNotFoundException", "NotFound", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 
@@ -43,6 +44,7 @@ class Targets:
     def install(self) -> None:
         def replace(eventbridge: Any) -> None:
             eventbridge._invoke_target = self._invoke_target
+            _check_first(eventbridge)
 
         when_imported("ministack.services.eventbridge", replace)
 
@@ -136,6 +138,31 @@ class Targets:
         if spec.resource.split("/", 1)[1] not in eventbridge._event_buses:
             raise UndeliverableError("ResourceNotFoundException", f"Event bus {target['Arn']} does not exist.")
         eventbridge._dispatch_to_event_bus(spec, event, rule, set(event.get("_DispatchPath") or []), given)
+
+
+def _check_first(eventbridge: Any) -> None:
+    """Refuse what PutRule and PutTargets refuse."""
+    put_rule, put_targets = eventbridge._put_rule, eventbridge._put_targets
+
+    def checked_rule(data: Record) -> Any:
+        schedule, bus = data.get("ScheduleExpression"), str(data.get("EventBusName") or "default")
+        if not schedule and not data.get("EventPattern"):
+            message = "Parameter(s) EventPattern or ScheduleExpression must be specified."
+            return error_response_json("ValidationException", message, 400)
+        if schedule and bus.rpartition("/")[2] != "default":
+            message = "ScheduleExpression is supported only on the default event bus."
+            return error_response_json("ValidationException", message, 400)
+        return put_rule(data)
+
+    def checked_targets(data: Record) -> Any:
+        key = eventbridge._rule_key(data.get("Rule"), data.get("EventBusName") or "default")
+        ids = {one["Id"] for one in eventbridge._targets.get(key) or ()} | {one["Id"] for one in data["Targets"]}
+        if len(ids) > _MOST_TARGETS:
+            message = "The requested resource exceeds the maximum number allowed."
+            return error_response_json("LimitExceededException", message, 400)
+        return put_targets(data)
+
+    eventbridge._put_rule, eventbridge._put_targets = checked_rule, checked_targets
 
 
 def about_failure(target: Record, error: UndeliverableError) -> Record:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, deploy
+from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, deploy, eventually
 
 TABLE = {
     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
@@ -176,3 +176,30 @@ def test_a_nested_stack_is_held_to_the_same(cloud: RunningCloud) -> None:
     events = cloud.client("cloudformation").describe_stack_events(StackName="parent")["StackEvents"]
     reasons = [one["ResourceStatusReason"] for one in events if one["ResourceStatus"] == "UPDATE_FAILED"]
     assert "Encountered unsupported property Colour" in reasons[0]
+
+
+def test_a_bucket_that_is_not_empty_stays_and_its_stack_says_why(cloud: RunningCloud) -> None:
+    deploy(cloud, "full", {"Files": {"Type": "AWS::S3::Bucket"}})
+    cloudformation, s3 = cloud.client("cloudformation"), cloud.client("s3")
+    bucket = cloudformation.describe_stack_resource(StackName="full", LogicalResourceId="Files")
+    name = bucket["StackResourceDetail"]["PhysicalResourceId"]
+    s3.put_object(Bucket=name, Key="kept", Body=b"kept")
+
+    cloudformation.delete_stack(StackName="full")
+
+    assert eventually(lambda: status_of(cloud, "full") == "DELETE_FAILED")
+    events = cloudformation.describe_stack_events(StackName="full")["StackEvents"]
+    reasons = [one.get("ResourceStatusReason", "") for one in events if one["ResourceStatus"] == "DELETE_FAILED"]
+    assert any("The bucket you tried to delete is not empty" in reason for reason in reasons)
+    assert s3.get_object(Bucket=name, Key="kept")["Body"].read() == b"kept"
+
+    s3.delete_object(Bucket=name, Key="kept")
+    cloudformation.delete_stack(StackName="full")
+    assert eventually(lambda: status_of(cloud, "full") is None)
+    assert name not in [one["Name"] for one in s3.list_buckets()["Buckets"]]
+
+
+def status_of(cloud: RunningCloud, stack: str) -> str | None:
+    listed = cloud.client("cloudformation").list_stacks()["StackSummaries"]
+    found = [one["StackStatus"] for one in listed if one["StackName"] == stack]
+    return found[0] if found and found[0] != "DELETE_COMPLETE" else None

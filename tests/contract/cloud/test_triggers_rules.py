@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, eventually
+from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, eventually, make_mighty
 from kit.triggers import Called, counts, fail, make_function, make_queue, make_topic, queue_arn, receive
 
 
@@ -126,6 +127,7 @@ def test_a_fifo_queue_a_topic_and_another_bus_are_targets(cloud: RunningCloud) -
         {"Arn": bus_arn("second"), "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/any"},
     )  # fmt: skip
 
+    make_mighty(cloud, "any")
     event_id = put(cloud, "first", {"id": 1})
 
     message = receive(cloud, fifo)
@@ -155,6 +157,20 @@ def test_what_cannot_be_delivered_goes_to_the_targets_dead_letter_queue(cloud: R
     assert "Function not found" in attributes.pop("ERROR_MESSAGE")
     assert attributes == {"RULE_ARN": rule, "TARGET_ARN": function, "ERROR_CODE": "NO_RESOURCE"}
     assert second["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "MissingParameter"
+
+
+def test_rules_that_eventbridge_refuses_are_refused(cloud: RunningCloud) -> None:
+    events = cloud.client("events")
+    events.create_event_bus(Name="strict")
+    with pytest.raises(ClientError, match="EventPattern or ScheduleExpression must be specified"):
+        events.put_rule(Name="nothing")
+    with pytest.raises(ClientError, match="only on the default event bus"):
+        events.put_rule(Name="timed", EventBusName="strict", ScheduleExpression="rate(1 day)")
+    events.put_rule(Name="many", EventPattern='{"source": ["many"]}')
+    targets = [{"Id": str(number), "Arn": queue_arn("many")} for number in range(6)]
+    events.put_targets(Rule="many", Targets=targets[:5])
+    with pytest.raises(ClientError, match="exceeds the maximum number allowed"):
+        events.put_targets(Rule="many", Targets=targets[5:])
 
 
 def test_a_stream_is_a_target_and_a_target_of_another_kind_is_said_to_be_none(cloud: RunningCloud) -> None:

@@ -10,7 +10,6 @@ import base64
 import re
 import subprocess
 import sys
-import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from kit.guides import Blocks, code_of, sections
 from kit.kite import clean_environment
 from kit.stacks import Built, build, load_cdk, write_project
 from kit.templates import template_errors
@@ -26,21 +26,7 @@ load_cdk()
 
 import skykite  # noqa: E402
 
-GUIDES = Path(__file__).parents[3] / "docs" / "guides"
-BLOCK = re.compile(r"^```(python|toml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-FILE = re.compile(r"# ([\w/.-]+\.(?:py|toml))\n")
 HANDLER = re.compile(r'"(functions/[\w/]+)\.(\w+)"')
-
-
-def sections(guide: str) -> dict[str, list[tuple[str | None, str]]]:
-    """Of each section, its blocks: the name of the file, if it is one, and the text."""
-    found: dict[str, list[tuple[str | None, str]]] = {}
-    for section in re.split(r"^## ", (GUIDES / guide).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-        title = section.partition("\n")[0]
-        for _, text in BLOCK.findall(section):
-            named = FILE.match(text)
-            found.setdefault(title, []).append((named.group(1) if named else None, text))
-    return found
 
 
 CASES = [
@@ -62,7 +48,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def write_section(root: Path, blocks: list[tuple[str | None, str]]) -> None:
+def write_section(root: Path, blocks: Blocks) -> None:
     """Its files, and an empty function for each handler that is none of them."""
     files = {name: text for name, text in blocks if name is not None}
     stubs: dict[str, str] = {}
@@ -72,7 +58,7 @@ def write_section(root: Path, blocks: list[tuple[str | None, str]]) -> None:
     write_project(root, {**stubs, **files})
 
 
-def synthesize(root: Path, blocks: list[tuple[str | None, str]], mode: Any) -> Built:
+def synthesize(root: Path, blocks: Blocks, mode: Any) -> Built:
     write_section(root, blocks)
 
     def define(app: Any) -> None:
@@ -115,14 +101,6 @@ def test_what_is_published_holds_all_that_the_construct_needs(project: Path) -> 
     (settings,) = [tomllib.loads(text) for name, text in blocks if name == "pyproject.toml"]
     files = [Path(name) for name, _ in blocks if name is not None and name.startswith("skykite_mailbox/")]
     assert settings["tool"]["setuptools"]["packages"] == [".".join(file.parent.parts) for file in files]
-
-
-def code_of(guide: str, title: str, file: str) -> dict[str, Any]:
-    """What a file of a section defines."""
-    (text,) = [text for name, text in sections(guide)[title] if name == file]
-    space: dict[str, Any] = {"__name__": file}
-    exec(compile(textwrap.dedent(text), file, "exec"), space)
-    return space
 
 
 def test_a_batch_of_the_guide_names_what_failed_alone() -> None:
