@@ -76,9 +76,11 @@ class EmbeddedCloud:
         iam: bool = True,
         on_settled: Callable[[], None] = lambda: None,
         on_denied: Callable[[Denied], None] = lambda denied: None,
+        on_notice: Callable[[Notice], None] | None = None,
     ) -> None:
         """`iam` says whether permissions are enforced. `on_settled` is told when a stack operation has ended, whoever
-        began it; `on_denied` of calls that were not allowed, each once until something is deployed."""
+        began it; `on_denied` of calls that were not allowed, each once until something is deployed; `on_notice`, or
+        without it `events`, of what else happened, in physical names."""
         self._directory = directory
         self._region = region
         self._publishes_a_second = publishes_a_second
@@ -89,6 +91,7 @@ class EmbeddedCloud:
         self._ids = ids
         self._on_settled = on_settled
         self._on_denied = on_denied
+        self._on_notice = on_notice or events.emit
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._stopping = False
@@ -256,9 +259,7 @@ class EmbeddedCloud:
             case "settled":
                 self._on_settled()
             case "notice":
-                self._events.emit(
-                    Notice(notice=message["notice"], message=message["message"], hint=message.get("hint"))
-                )
+                self._on_notice(Notice(notice=message["notice"], message=message["message"], hint=message.get("hint")))
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         assert self._process is not None

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from skykite.dev.permissions import MissingPermissions, not_enforced
 from skykite.dev.place import Surroundings
 from skykite.dev.reach import session_at
+from skykite.dev.reports import CloudReports, not_enforced
 from skykite.errors import SkykiteError
 from skykite.model.events import Event
 
@@ -96,7 +96,7 @@ class OwnEmbeddedCloud:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self.permissions = MissingPermissions(surroundings.events)
+        self.reports = CloudReports(surroundings.events)
         self._keeper: Keeper | None = None
         self._session: AwsSession | None = None
 
@@ -114,7 +114,7 @@ class OwnEmbeddedCloud:
             ids=surroundings.ids,
             invocations=_Unheard(),
             iam=surroundings.options.iam,
-            permissions=self.permissions,
+            reports=self.reports,
         )
         address = await self._keeper.start()
         self._session = session_at(address)
@@ -126,7 +126,7 @@ class OwnEmbeddedCloud:
         return {api.id: api.url for api in await self._keeper.apis()}
 
     def know(self, *, functions: Mapping[str, str], resources: Mapping[str, str]) -> None:
-        self.permissions.know(functions=functions, resources=resources)
+        self.reports.know(functions=functions, resources=resources)
 
     async def wait_gone(self) -> SkykiteError:
         assert self._keeper is not None

@@ -31,8 +31,8 @@ from skykite.dev.deployed import DeployedFunctions
 from skykite.dev.deployed_apis import KeptPorts, served_api
 from skykite.dev.failures import first_failure
 from skykite.dev.invokers import LambdaInvoker
-from skykite.dev.permissions import MissingPermissions
 from skykite.dev.reach import session_at
+from skykite.dev.reports import CloudReports
 from skykite.errors import SkykiteError
 from skykite.gateway import Gateway, ServedApi
 from skykite.model.events import ErrorRaised
@@ -61,7 +61,7 @@ class Keeper:
     """One embedded cloud with a runtime of its own. `directory` is the project's `.kite/local`.
 
     `invocations` is told what functions do and say; without it, `events` is. `iam` says whether permissions are
-    enforced, `permissions` hears of those that were missing.
+    enforced, `reports` hears what happens in the cloud and what it denied.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Keeper:
         invocations: EventSink | None = None,
         max_workers: int = MAX_WORKERS,
         iam: bool = True,
-        permissions: MissingPermissions | None = None,
+        reports: CloudReports | None = None,
     ) -> None:
         self._events = events
         self._clock = clock
@@ -100,6 +100,7 @@ class Keeper:
             translate=lambda text: translate_urls(text, {api.id: api.url for api in self._apis}),
         )
         self._handoff = HandoffServer(ids=ids, deployed=self._deployed)
+        heard = reports or CloudReports(events)
         self._cloud = EmbeddedCloud(
             directory=directory,
             region=region,
@@ -109,7 +110,8 @@ class Keeper:
             ids=ids,
             iam=iam,
             on_settled=self._settled.set,
-            on_denied=(permissions or MissingPermissions(events)).denied,
+            on_denied=heard.denied,
+            on_notice=heard.noticed,
         )
         self._behind = _BehindApis()
         self._gateway = Gateway(invoker=self._behind, events=self._told, clock=clock, ids=ids)

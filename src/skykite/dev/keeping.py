@@ -15,8 +15,8 @@ from typing import Final
 from skykite.dev.control import ControlServer, KeeperStatus, KeptApis
 from skykite.dev.keeper import Keeper
 from skykite.dev.kept import KeeperHolder, hold_keeper
-from skykite.dev.permissions import not_enforced
 from skykite.dev.processes import memory_mb
+from skykite.dev.reports import not_enforced
 from skykite.errors import SkykiteError
 from skykite.model.events import CloudApi, CloudStarted, CloudStopped, ErrorRaised, Notice
 from skykite.model.names import AppName

@@ -16,10 +16,10 @@ from skykite.dev.freshness import FrontGate, GatedInvoker
 from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
 from skykite.dev.invokers import LambdaInvoker, SplitInvoker
-from skykite.dev.permissions import MissingPermissions, not_enforced
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.ports import Ports
 from skykite.dev.reach import session_at
+from skykite.dev.reports import CloudReports, not_enforced
 from skykite.dev.secrets import missing_secrets
 from skykite.dev.unserved import unserved_notices
 from skykite.gateway import Gateway, ServedApi
@@ -47,7 +47,7 @@ class LocalPlace:
         self._functions = DevFunctions(
             runtime=surroundings.runtime, project_root=surroundings.project_root, issue=self._issue
         )
-        self._permissions = MissingPermissions(surroundings.events)
+        self._reports = CloudReports(surroundings.events)
         self._split = SplitInvoker(self._functions)
         self._handoff = HandoffServer(
             invoker=GatedInvoker(surroundings.gate, self._split), ids=surroundings.ids, find=self._functions.find
@@ -60,7 +60,8 @@ class LocalPlace:
             clock=surroundings.clock,
             ids=surroundings.ids,
             iam=options.iam,
-            on_denied=self._permissions.denied,
+            on_denied=self._reports.denied,
+            on_notice=self._reports.noticed,
         )
         self._gateway = Gateway(
             invoker=self._split,
@@ -133,7 +134,7 @@ class LocalPlace:
         self._split.divert(elsewhere, LambdaInvoker(self._aws, self._surroundings.clock, names))
         resources = resource_names(manifest, deployed.physical)
         self._handoff.register({names[entry.id]: entry.id for entry in live}, names=resources)
-        self._permissions.know(functions={name: function for function, name in names.items()}, resources=resources)
+        self._reports.know(functions={name: function for function, name in names.items()}, resources=resources)
         return Served(
             endpoints=endpoints,
             outputs={

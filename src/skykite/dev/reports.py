@@ -1,7 +1,8 @@
-"""What to tell of a call that a function's role did not allow: which function, which permission, what to write.
+"""What to tell of what happened in the embedded cloud, in the words of the stacks: construct paths, not physical names.
 
-In: what the embedded cloud denied, and how things are called here. Out: a notice for each function and action, until
-something is deployed. No I/O.
+In: its notices, what it denied, and how things are called here. Out: those notices, and for each function and action
+that its role did not allow, one that says which permission is missing and what to write, until something is deployed.
+No I/O.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from skykite.ports import EventSink
 
 _SESSION = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/(?P<role>[^/]+)/(?P<session>.+)")
 _LONGEST_SESSION = 64
+_QUOTED = re.compile(r"`([^`]+)`")
 
 
 def not_enforced() -> Notice:
@@ -26,8 +28,8 @@ def not_enforced() -> Notice:
     )
 
 
-class MissingPermissions:
-    """Emits `permission-missing` notices to `events`."""
+class CloudReports:
+    """Emits what the embedded cloud says, and `permission-missing`, as notices to `events`."""
 
     def __init__(self, events: EventSink) -> None:
         self._events = events
@@ -40,6 +42,16 @@ class MissingPermissions:
         self._functions = {name[:_LONGEST_SESSION]: called for name, called in functions.items()}
         self._resources = resources
         self._told.clear()
+
+    def noticed(self, notice: Notice) -> None:
+        """Something happened that whoever develops has to know."""
+        self._events.emit(
+            Notice(
+                notice=notice.notice,
+                message=self._in_words_of_stacks(notice.message),
+                hint=self._in_words_of_stacks(notice.hint) if notice.hint else None,
+            )
+        )
 
     def denied(self, denied: Denied) -> None:
         """Somebody was not allowed something."""
@@ -58,10 +70,21 @@ class MissingPermissions:
             )
         )
 
+    def _in_words_of_stacks(self, text: str) -> str:
+        def called(quoted: re.Match[str]) -> str:
+            name = quoted[1]
+            found = self._construct(name) if name.startswith("arn:") else self._called(name)
+            return f"`{found}`" if found else quoted[0]
+
+        return _QUOTED.sub(called, text)
+
+    def _called(self, name: str) -> str | None:
+        return self._functions.get(name) or self._resources.get(name)
+
     def _construct(self, resource: str | None) -> str | None:
         """What the stacks call a resource, by the parts of its ARN: `table/notes/index/by` is of `notes`."""
         parts = re.split(r"[:/]", resource or "")[5:]
-        return next((self._resources[part] for part in parts if part in self._resources), None)
+        return next((called for part in parts if (called := self._called(part))), None)
 
 
 def _hint(denied: Denied, construct: str | None) -> str:

@@ -1,11 +1,12 @@
-"""What is told of a call that was not allowed."""
+"""What is told of what happened in the embedded cloud, and of calls that were not allowed."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from skykite.cloud import Denied
-from skykite.dev.permissions import MissingPermissions
+from skykite.dev.reports import CloudReports
 from skykite.model.events import Event, Notice
 
 TABLE = "arn:aws:dynamodb:eu-west-1:000000000000:table/app-Notes-1A2B"
@@ -27,9 +28,9 @@ def denied(action: str = "dynamodb:PutItem", resource: str | None = TABLE, **mor
     return Denied(principal=principal, action=action, resource=resource, **given)
 
 
-def make() -> tuple[MissingPermissions, Sink]:
+def make() -> tuple[CloudReports, Sink]:
     sink = Sink()
-    missing = MissingPermissions(sink)
+    missing = CloudReports(sink)
     missing.know(functions={"app-Api-" + "x" * 60: "Api/POST"}, resources={"app-Notes-1A2B": "Notes"})
     return missing, sink
 
@@ -76,4 +77,28 @@ def test_what_no_permission_mends_is_not_mended_by_one() -> None:
             "`Api/POST` is not allowed `c:D`",
             "no statement of its permissions boundary allows it, which no permission replaces",
         ),
+    ]
+
+
+def test_what_happened_in_the_cloud_is_told_in_construct_paths() -> None:
+    told: list[Event] = []
+    reports = CloudReports(SimpleNamespace(emit=told.append))
+    reports.know(functions={"app-Orders-Consumer-9F": "Orders/Consumer"}, resources={"app-Failed-7C": "Failed"})
+
+    reports.noticed(
+        Notice(
+            notice="records-given-up",
+            message="`app-Orders-Consumer-9F` gave up 1 record of `of-another-app` (RetryAttemptsExhausted)",
+            hint="`arn:aws:sqs:eu-west-1:000000000000:app-Failed-7C` was told",
+        )
+    )
+    reports.noticed(Notice(notice="plain", message="`Failed`, app-Failed-7C and `on_failure` stay"))
+
+    assert told == [
+        Notice(
+            notice="records-given-up",
+            message="`Orders/Consumer` gave up 1 record of `of-another-app` (RetryAttemptsExhausted)",
+            hint="`Failed` was told",
+        ),
+        Notice(notice="plain", message="`Failed`, app-Failed-7C and `on_failure` stay"),
     ]
