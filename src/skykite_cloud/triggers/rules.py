@@ -11,9 +11,10 @@ import importlib
 import json
 import logging
 import re
+from http import HTTPStatus
 from typing import Any
 
-from ministack.core.responses import error_response_json, get_account_id, get_region
+from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
 
 from skykite_cloud.seams import when_imported
 from skykite_cloud.triggers import queues
@@ -30,6 +31,7 @@ Record = dict[str, Any]
 
 _STEP = re.compile(r"\.?([A-Za-z0-9_-]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
 _MOST_TARGETS = 5
+_MOST_ENTRIES = 10
 _MISSING = ("ResourceNotFoundException", "NotFound", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 
@@ -163,6 +165,46 @@ def _check_first(eventbridge: Any) -> None:
         return put_targets(data)
 
     eventbridge._put_rule, eventbridge._put_targets = checked_rule, checked_targets
+    _check_entries(eventbridge)
+
+
+def _check_entries(eventbridge: Any) -> None:
+    """Refuse the entries that PutEvents refuses, which does not keep it from taking the others of a call."""
+    put_events = eventbridge._put_events
+
+    def checked(data: Record, *arguments: Any, **options: Any) -> Any:
+        entries = data.get("Entries") or []
+        refused = {index: wrong for index, entry in enumerate(entries) if (wrong := _wrong_entry(entry))}
+        if not refused or len(entries) > _MOST_ENTRIES:
+            return put_events(data, *arguments, **options)
+        taken = [entry for index, entry in enumerate(entries) if index not in refused]
+        status, headers, body = put_events({**data, "Entries": taken}, *arguments, **options)
+        answer = json.loads(body)
+        if status >= HTTPStatus.BAD_REQUEST:
+            return status, headers, body
+        others = iter(answer["Entries"])
+        return json_response(
+            {
+                "FailedEntryCount": answer["FailedEntryCount"] + len(refused),
+                "Entries": [refused.get(index) or next(others) for index in range(len(entries))],
+            }
+        )
+
+    eventbridge._put_events = checked
+
+
+def _wrong_entry(entry: Record) -> Record | None:
+    for name in ("Source", "DetailType", "Detail"):
+        if not entry.get(name):
+            message = f"Parameter {name} is not valid. Reason: {name} is a required argument."
+            return {"ErrorCode": "InvalidArgument", "ErrorMessage": message}
+    try:
+        detail = json.loads(entry["Detail"])
+    except ValueError:
+        detail = None
+    if not isinstance(detail, dict):
+        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+    return None
 
 
 def about_failure(target: Record, error: UndeliverableError) -> Record:

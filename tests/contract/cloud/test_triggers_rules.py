@@ -173,6 +173,24 @@ def test_rules_that_eventbridge_refuses_are_refused(cloud: RunningCloud) -> None
         events.put_targets(Rule="many", Targets=targets[5:])
 
 
+def test_an_entry_that_eventbridge_refuses_is_refused_and_the_others_of_the_call_are_taken(cloud: RunningCloud) -> None:
+    url = make_queue(cloud, "picked")
+    make_rule(cloud, "picky", {"source": ["shop"]}, {"Arn": queue_arn("picked")})
+    good = {"Source": "shop", "DetailType": "Order", "Detail": '{"id": 1}', "EventBusName": "picky"}
+    without_detail = {key: value for key, value in good.items() if key != "Detail"}
+
+    answer = cloud.client("events").put_events(
+        Entries=[{**good, "Detail": "no JSON"}, good, {**good, "Detail": "[1]"}, {**good, "Source": ""}, without_detail]
+    )
+
+    assert answer["FailedEntryCount"] == 4
+    assert [entry.get("ErrorCode") for entry in answer["Entries"]] == [
+        "MalformedDetail", None, "MalformedDetail", "InvalidArgument", "InvalidArgument"
+    ]  # fmt: skip
+    message = receive(cloud, url)
+    assert json.loads(message["Body"])["id"] == answer["Entries"][1]["EventId"]
+
+
 def test_a_stream_is_a_target_and_a_target_of_another_kind_is_said_to_be_none(cloud: RunningCloud) -> None:
     kinesis = cloud.client("kinesis")
     kinesis.create_stream(StreamName="target", ShardCount=1)
