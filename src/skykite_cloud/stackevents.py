@@ -1,7 +1,8 @@
-"""The events of a stack's update: none of a resource that the update leaves as it is, as on AWS.
+"""The events of a stack's update: none of a resource that the update leaves as it is, as on AWS; a new one is created.
 
-MiniStack goes through every resource of a stack and records that it is updated, whether it changes or not. Here the
-first of those events is held back until it is known that the resource changes; if it does not, there is none.
+MiniStack goes through every resource of a stack and records that it is updated, whether it changes or not, and whether
+it is new or not. Here the first of those events is held back until it is known that the resource changes; if it does
+not, there is none.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class _Events:
         self._stacks = stacks
         self._record, self._update = stacks._add_event, stacks._update_keeping_seed
         self._held: dict[_Key, tuple[Any, ...]] = {}
+        self._new: set[_Key] = set()
 
     def install(self) -> None:
         self._stacks._add_event = self._add_event
@@ -41,9 +43,16 @@ class _Events:
         physical_id: str = "",
         detailed_status: str = "",
     ) -> None:
-        event = (stack_id, stack_name, logical_id, resource_type, status, reason, physical_id, detailed_status)
         key = stack_name, logical_id
-        if status == "UPDATE_IN_PROGRESS" and not (reason or physical_id) and self._was_there(*key):
+        begins = status == "UPDATE_IN_PROGRESS" and not (reason or physical_id)
+        if begins and not self._was_there(*key):
+            self._new.add(key)
+        if key in self._new and status.startswith("UPDATE_"):
+            status = status.replace("UPDATE_", "CREATE_")
+            if not begins:
+                self._new.discard(key)
+        event = (stack_id, stack_name, logical_id, resource_type, status, reason, physical_id, detailed_status)
+        if status == "UPDATE_IN_PROGRESS" and begins:
             self._held[key] = event
         elif status == "UPDATE_COMPLETE" and key in self._held:
             del self._held[key]

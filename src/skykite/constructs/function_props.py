@@ -6,6 +6,7 @@ is asked for more than whether it is one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
@@ -42,6 +43,9 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "log_format": "text",
 }
 _LAYERS_LIMIT: Final = 5
+_LAYER: Final = re.compile(
+    r"arn:[a-zA-Z0-9-]+:lambda:([a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+:\d+|::awslayer:[a-zA-Z0-9-_]+)"
+)
 _ADDING_UP: Final = ("permissions", "link")
 
 
@@ -143,7 +147,7 @@ def _check_lists(props: Mapping[str, Any]) -> None:
     if len(layers) > _LAYERS_LIMIT:
         raise PropProblem("prop-value", f"has {len(layers)} layers; Lambda takes {_LAYERS_LIMIT}")
     for layer in layers:
-        if isinstance(layer, str) and ":layer:" not in layer and not aws_cdk.Token.is_unresolved(layer):
+        if isinstance(layer, str) and not _LAYER.fullmatch(layer) and not aws_cdk.Token.is_unresolved(layer):
             raise PropProblem(
                 "layer-arn",
                 f"has the layer {shown(layer)}, which is not the ARN of a layer's version",

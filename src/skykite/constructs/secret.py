@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 import aws_cdk
 from aws_cdk import aws_iam as iam
@@ -17,6 +17,7 @@ from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.blame import find_user_line
 from skykite.constructs.declared import DeclaredSecret
 from skykite.constructs.props import PropProblem, check_type
+from skykite.errors import SkykiteError
 from skykite.model.names import ConstructPath
 from skykite.model.secrets import Kind, is_secret_name, reads_fallback, secret_parameter
 
@@ -92,6 +93,10 @@ class _Stored(SkykiteConstruct):
         program.secrets[self.node.id] = replace(known, paths=known.paths | {self.path})
 
 
+class SecretProps(TypedDict):
+    """None: type checkers refuse what is given, and so does `Secret`."""
+
+
 class Secret(_Stored):
     """A value nobody may see: an API key, a password. Each stage has its own.
 
@@ -108,8 +113,15 @@ class Secret(_Stored):
     May be made in a stack or in the app itself; all of one name are one secret.
     """
 
-    def __init__(self, scope: Construct, id: str) -> None:
+    def __init__(self, scope: Construct, id: str, **props: Unpack[SecretProps]) -> None:
         super().__init__(scope, id, kind="secret")
+        for given in props:
+            # No line of the stacks is shown: it holds what was given, which may be the value itself.
+            raise SkykiteError(
+                "secret-in-code",
+                f"{self.title} was given `{given}`: a secret takes its id and nothing else, and has no value in code",
+                hint=f"leave `{given}` out, and run `kite secrets set {id}`; what may be read is a `Parameter`",
+            )
 
 
 class Parameter(_Stored):

@@ -30,6 +30,7 @@ def test_a_resource_that_an_update_leaves_as_it_is_has_no_events(cloud: RunningC
     events = [event for event in new_events(cloud, "events", seen) if event[0] != "events"]
     assert {name for name, _ in events} == {"Changed", "Renamed", "New", "Topic"}
     assert [status for name, status in events if name == "Changed"] == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"]
+    assert [status for name, status in events if name == "New"] == ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
     assert [status for name, status in events if name == "Topic"] == ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"]
 
 

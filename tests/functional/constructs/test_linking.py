@@ -186,6 +186,15 @@ def wrong(project: Path, make: Any) -> SkykiteError:
     return raised.value
 
 
+def test_a_value_that_is_given_to_a_secret_in_code_is_refused_and_not_repeated(project: Path) -> None:
+    error = wrong(project, lambda stack: Secret(stack, "StripeKey", value="sk_live_4242"))  # type: ignore[call-arg]
+
+    assert error.code == "secret-in-code"
+    assert error.message.startswith("secret `NotesStack/StripeKey` was given `value`: ")
+    assert "kite secrets set StripeKey" in (error.hint or "")
+    assert "sk_live_4242" not in f"{error.message} {error.context} {error.hint}"
+
+
 def test_what_cannot_be_linked_is_refused_with_the_construct_named(project: Path) -> None:
     error = wrong(project, lambda stack: Secret(stack, "Stripe-Key"))
     assert (error.code, error.message) == (
