@@ -15,6 +15,7 @@ from skykite_cloud.resources.inert import asks_for_nothing, is_inert, is_label
 from skykite_cloud.resources.reads import Path, Recorded
 from skykite_cloud.resources.rules import Handlers, Properties, PropertyError, TypeRules
 from skykite_cloud.resources.schemas import Schema, check_names
+from skykite_cloud.resources.spelling import check_spelling
 from skykite_cloud.resources.taken import avoid_taken
 
 Attributes = dict[str, Any]
@@ -57,6 +58,7 @@ class _Checked:
         self._consumed = rules.consumed if rules else None
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> tuple[str, Attributes]:
+        check_spelling(self._name, properties)
         updated = _updated.get()
         if updated is None or "update" in self._handlers:
             avoid_taken(self._name, logical_id, properties, stack_name)
@@ -79,6 +81,7 @@ class _Checked:
     def update(
         self, physical_id: str, old: Properties, new: Properties, stack_name: str, *logical_id: str
     ) -> tuple[str, Attributes]:
+        check_spelling(self._name, new)
         new = self._filled(logical_id[0] if logical_id else physical_id, new, stack_name)
         self._check_before(logical_id[0] if logical_id else physical_id, new)
         recorded = Recorded(new)
