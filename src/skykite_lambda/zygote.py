@@ -66,6 +66,7 @@ class _Zygote:
         self._stream = stream
         self._parser = frames.Parser()
         self._descriptors: List[int] = []
+        self._children: Set[int] = set()
         self._wakeup, self._woken = os.pipe()
         self._stock_environment = type(os.environ)
         self._in_vain = _InVain()
@@ -156,6 +157,7 @@ class _Zygote:
         if pid:
             for descriptor in (channel, output, held):
                 os.close(descriptor)
+            self._children.add(pid)
             self._send(frames.FORKED, {"ticket": ticket, "pid": pid})
             return None
         signal.set_wakeup_fd(-1)
@@ -183,13 +185,15 @@ class _Zygote:
                 return
             self._kill(found.si_pid)  # what it started and left behind; not yet reaped, so the number is its own
             _, status = os.waitpid(found.si_pid, 0)
+            self._children.discard(found.si_pid)
             self._send(frames.EXITED, {"pid": found.si_pid, "status": os.waitstatus_to_exitcode(status)})
 
     def _kill(self, pid: int) -> None:
         try:
             os.killpg(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            return  # it is gone, or has not come so far as to have a group: its lifeline ends it
+            if pid in self._children:  # it has not come so far as to have a group, or is gone and not yet reaped
+                os.kill(pid, signal.SIGKILL)
 
 
 def _count(kind: str) -> int:

@@ -83,7 +83,7 @@ async def test_handler_function_missing_names_what_the_file_defines(project: Pat
     assert "hint: add `def main(event, context)` to `functions/hello.py`" in text
     assert "stacks/app.py:6" in text
     (project / "stacks" / "app.py").write_text(APP % '"GET /": "functions/hello.handle"')
-    assert 'hint: change the route to "functions/hello.handler"' in await refused(project)
+    assert 'hint: change routes["GET /"] to "functions/hello.handler"' in await refused(project)
 
 
 async def test_handler_file_missing(project: Path) -> None:

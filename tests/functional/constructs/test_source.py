@@ -82,10 +82,11 @@ def test_the_hash_changes_with_content_names_dependencies_and_target_and_nothing
 
 
 def test_the_import_root_is_the_nearest_folder_that_says_so(tmp_path: Path) -> None:
-    write(tmp_path, "functions/a.py", "services/orders/requirements.txt", "services/orders/deep/b.py")
-    write(tmp_path.parent, "pyproject.toml")
-    assert find_import_root(tmp_path / "functions/a.py", tmp_path) == tmp_path
-    assert find_import_root(tmp_path / "services/orders/deep/b.py", tmp_path) == tmp_path / "services/orders"
+    root = tmp_path / "project"
+    write(root, "functions/a.py", "services/orders/requirements.txt", "services/orders/deep/b.py")
+    write(tmp_path, "pyproject.toml")
+    assert find_import_root(root / "functions/a.py", root) == root
+    assert find_import_root(root / "services/orders/deep/b.py", root) == root / "services/orders"
 
 
 def test_a_workspace_members_lock_is_found_above_it(tmp_path: Path) -> None:
