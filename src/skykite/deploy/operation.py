@@ -41,6 +41,7 @@ _UPDATABLE: Final = frozenset(
 )
 _LEFTOVERS: Final = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"})
 _NO_CHANGES: Final = re.compile(r"didn't contain changes|No updates are to be performed")
+_UNRECOGNIZED: Final = re.compile(r"Unrecognized resource types: \[([^]]*)\]")
 _NOT_EMPTY: Final = re.compile(r"not empty|BucketNotEmpty|delete all versions", re.IGNORECASE)
 _BUCKET: Final = "AWS::S3::Bucket"
 
@@ -115,7 +116,7 @@ class StackOperator:
                 tags=desired.tags,
             )
         except AwsError as error:
-            raise _rejected(error, desired.paths) from error
+            raise _rejected(error, desired) from error
         change_set = await self._finished(begun)
         paths = desired.paths
         if change_set.status == "FAILED":
@@ -343,12 +344,15 @@ def _failed(ended: Ended, paths: StackPaths, name: StackName) -> StackFailedErro
     )
 
 
-def _rejected(error: AwsError, paths: StackPaths) -> SkykiteError:
+def _rejected(error: AwsError, desired: DesiredStack) -> SkykiteError:
     if error.aws_code not in ("ValidationError", "InsufficientCapabilitiesException", "LimitExceededException"):
         return error
+    unknown = _UNRECOGNIZED.search(error.reason)
+    paths = desired.paths_of_types(unknown[1].split(", ")) if unknown else ()
+    made = f"; made by {', '.join(f'`{path}`' for path in paths)}" if paths else ""
     return SkykiteError(
         "template-rejected",
-        f"CloudFormation does not take the template of `{paths.root}`: {readable(error.reason, paths)}",
+        f"CloudFormation does not take the template of `{desired.path}`: {readable(error.reason, desired.paths)}{made}",
         hint=hint_for(error.reason),
     )
 

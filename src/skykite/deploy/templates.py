@@ -6,7 +6,7 @@ In: a stack of the assembly and the bytes of its template. Out: a `DesiredStack`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -69,6 +69,11 @@ class DesiredStack:
     @property
     def path(self) -> ConstructPath:
         return self.paths.root
+
+    def paths_of_types(self, types: Collection[str]) -> tuple[ConstructPath, ...]:
+        """The constructs behind resources of these types."""
+        resources = (self.template.get("Resources") or {}).items()
+        return tuple(self.paths.of(logical_id) for logical_id, found in resources if found.get("Type") in types)
 
     @property
     def exports(self) -> frozenset[str]:

@@ -145,6 +145,7 @@ async def test_a_template_that_is_refused_names_the_construct_and_leaves_no_stac
     assert raised.value.code == "template-rejected"
     assert raised.value.message.startswith("CloudFormation does not take the template of `Notes`: ")
     assert "AWS::No::SuchThing" in raised.value.message
+    assert raised.value.message.endswith("; made by `Notes/Thing`")
     assert await bench.stack("Notes") is None
 
 
