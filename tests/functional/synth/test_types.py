@@ -60,6 +60,14 @@ def wrong() -> None:
     print(number)
 """
 WRONG = [16, 17, 18, 19, 20]
+TEMPLATES = Path(skykite.__file__).parent / "templates"
+IMPORTING = """import boto3
+
+from functions import store
+
+size: int = store.PAGE
+client = boto3.client("sqs")
+"""
 
 
 async def read_stacks(root: Path) -> EventLog:
@@ -101,11 +109,23 @@ def test_mypy_knows_what_is_linked_and_refuses_what_is_not(checked: Path) -> Non
     (checked / "mypy.ini").unlink(missing_ok=True)
     assert lines_of(mypy(checked, ".", "--exclude", "stacks")) == WRONG
     for template in ("hello", "api"):
-        shutil.copy(Path(skykite.__file__).parent / "templates" / template / "mypy.ini", checked)
+        shutil.copy(TEMPLATES / template / "mypy.ini", checked)
     for arguments in (["functions"], ["functions/notes.py"], ["-p", "functions"]):
         output = mypy(checked, *arguments)
         assert lines_of(output) == WRONG, output
     assert 'Module has no attribute "Users"' in output
+
+
+@pytest.mark.parametrize("template", sorted(one.parent.name for one in TEMPLATES.glob("*/mypy.ini")))
+def test_mypy_takes_what_the_templates_are_written_like(template: str, tmp_path: Path) -> None:
+    """Modules that import each other from the project's root, and boto3, which has no types."""
+    write_project(tmp_path, {"functions/store.py": "PAGE = 20\n", "functions/notes.py": IMPORTING})
+    shutil.copy(TEMPLATES / template / "mypy.ini", tmp_path)
+    for arguments in (["functions"], ["."], ["functions/notes.py"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "mypy", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.stdout.startswith("Success"), done.stdout
 
 
 def test_pyright_knows_it_without_any_setting(checked: Path) -> None:
