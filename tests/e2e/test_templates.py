@@ -1,4 +1,5 @@
-"""What `kite init` makes, from outside: each project does what its README says, in `--local` and over the bridge alike.
+"""What `kite init` makes, and the examples, from outside: each does what its README says, in `--local` and over the
+bridge alike.
 
 One set of assertions for both: what works without an account works as it does on AWS.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,21 +20,27 @@ from PIL import Image
 
 from kit.http import fetch
 from kit.kite import Dev, dev, kite
+from skykite.cli.scaffold import TEMPLATES
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 MODES = pytest.mark.parametrize("mode", [("--port", "0"), ("--bridge",)], ids=["local", "bridge"])
 
 
 @asynccontextmanager
 async def running(folder: Path, template: str, mode: tuple[str, ...]) -> AsyncIterator[tuple[Dev, str]]:
-    """A new project under `kite dev`, and where its API is."""
-    made = await kite("init", template, "--template", template, cwd=folder)
-    assert made.code == 0, made.stderr
+    """A new project, or an example, under `kite dev`, and where its API is."""
+    if template in TEMPLATES:
+        made = await kite("init", template, "--template", template, cwd=folder)
+        assert made.code == 0, made.stderr
+    else:
+        shutil.copytree(EXAMPLES / template, folder / template, ignore=shutil.ignore_patterns(".kite", "__pycache__"))
     async with dev(folder / template, *mode) as session:
         ready = await session.ready()
         outputs: dict[str, str] = next(iter(ready["outputs"].values()))
         yield session, outputs["ApiEndpoint"].rstrip("/")
-    failed = [one for one in session.events if one["code"] == "invocation.finished" and one["error"]]
-    assert failed == []
+    # `error` is also what validation has against a template.
+    assert [one for one in session.events if one["code"] == "error"] == []
+    assert [one for one in session.events if one["code"] == "invocation.finished" and one["error"]] == []
 
 
 async def until(url: str, holds: Callable[[Any], bool], timeout: float = 30) -> Any:
@@ -82,6 +90,15 @@ async def test_pubsub(tmp_path: Path, mode: tuple[str, ...]) -> None:
     triggers = [one["trigger"] for one in session.events if one["code"] == "invocation.finished"]
     assert [one["kind"] for one in triggers].count("event") == 3
     assert {one["label"] for one in triggers if one["kind"] == "event"} == {"sns ShopStack/OrderPlaced"}
+
+
+@MODES
+async def test_jobs(tmp_path: Path, mode: tuple[str, ...]) -> None:
+    async with running(tmp_path, "jobs", mode) as (session, url):
+        submitted = await fetch("POST", f"{url}/jobs", json.dumps({"task": "fly"}))
+        assert submitted.status == 202, submitted.text
+        worked = await session.event("invocation.finished", lambda one: one["function"] == "JobsStack/Worker")
+        assert worked["trigger"]["kind"] == "event"
 
 
 @MODES
