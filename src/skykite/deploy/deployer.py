@@ -51,6 +51,7 @@ from skykite.ports import Asker, Clock, EventSink
 Transform = Callable[[Mapping[StackName, Mapping[str, Any]]], Mapping[StackName, Mapping[str, Any]]]
 """Makes of an app's templates those to deploy. Pure, and the same each time, or nothing is ever unchanged."""
 
+_CDK_EXPORT: Final = "ExportsOutput"  # how CDK calls what it exports from one stack to another
 _URL_SUFFIXES: Final = {"aws-cn": "amazonaws.com.cn"}
 
 
@@ -478,7 +479,13 @@ def _read(path: Path) -> bytes:
 
 
 def _outputs(state: StackState) -> dict[str, str]:
-    return {output.key: output.value for output in state.outputs if output.key != MARK}
+    """What a stack's author put out: not what CDK puts out for other stacks to import."""
+    return {
+        output.key: output.value
+        for output in state.outputs
+        if output.key != MARK
+        and not (output.key.startswith(_CDK_EXPORT) and (output.export_name or "").endswith(f":{output.key}"))
+    }
 
 
 def _order(error: SkykiteError) -> tuple[bool, float]:

@@ -35,6 +35,19 @@ async def test_a_first_deploy_creates_everything_and_says_what_came_out(bench: W
     assert bench.events.of(DeployFinished)[0].outputs == deployed.outputs
 
 
+async def test_what_cdk_exports_for_other_stacks_is_no_output_of_the_app(bench: Workbench) -> None:
+    name = {"Fn::GetAtt": ["Queue", "QueueName"]}
+    exported = {
+        "Mine": {"Value": name, "Export": {"Name": "mine"}},
+        "ExportsOutputFnGetAttQueue": {"Value": name, "Export": {"Name": "x:ExportsOutputFnGetAttQueue"}},
+        "ExportsOutputOfMine": {"Value": name},
+    }
+
+    deployed = await bench.deploy({"Notes": template({"Queue": QUEUE}, outputs=exported)})
+
+    assert set(deployed.outputs[bench.name("Notes")]) == {"Mine", "ExportsOutputOfMine"}
+
+
 async def test_an_unchanged_deploy_makes_one_call_and_changes_nothing(bench: Workbench) -> None:
     stacks = {
         "Notes": template({"Table": TABLE}, outputs={"Name": {"Value": {"Ref": "Table"}}}),
