@@ -249,7 +249,8 @@ class DevSession:
     async def _watch(self) -> None:
         async for changed in watch(lambda: self._interests().directories, self._watch_moved):
             decision = decide(changed, self._interests())
-            if decision.infrastructure and self._gate.stale():
+            unseen = not changed and self._gate.phase == "settled"  # maybe, while the watching was moved
+            if (decision.infrastructure or unseen) and self._gate.stale():
                 self._stale.set()
             if decision.code or not changed:
                 await self._reload_code(decision.code)
