@@ -42,7 +42,6 @@ from skykite.ports import Asker, Clock, EventSink, Ids
 from skykite.runtime import Runtime
 from skykite.synth import Spare, SynthError, SynthResult, synthesize, validate
 
-_FIRST_REQUESTS_S = 1.0  # which come as soon as they can, and need the machine more than a later save does
 _NEVER: Mark = (-1, -1, -1, -1)  # equal to no file's mark: the next look finds the file changed
 
 
@@ -149,11 +148,6 @@ class DevSession:
         if self._gate.stale():  # saved before anybody watched
             self._stale.set()
         self._ready_once.set()
-        self._background.create_task(self._prepare_after_first_requests())
-
-    async def _prepare_after_first_requests(self) -> None:
-        await asyncio.sleep(_FIRST_REQUESTS_S)
-        await self._spare.prepare()
 
     async def wait_ready(self) -> None:
         """Return once invocations are taken. Run beside `run`."""
