@@ -110,7 +110,8 @@ async def test_functions_have_what_they_were_given_and_scripts_run_on_this_machi
         stacks = project / "stacks/app.py"
         await session.event("reload.finished", lambda event: "layers/tools/python/tools.py" in event["files"])
         stacks.write_text(APP.replace('["a"]', '["b"]'))
-        await session.event("reload.finished")  # over the bridge, requests do not wait for what is being deployed
+        # Over the bridge, requests do not wait for what is being deployed.
+        await session.event("reload.finished", lambda event: "stacks/app.py" in event["files"])
         assert (await fetch("GET", url)).json() == {**again, "items": {"a": "create", "b": "update"}}
         stacks.write_text(APP.replace('["a"]', "[]"))
         error = await session.event("error", lambda event: event["error"] == "deploy-failed")
