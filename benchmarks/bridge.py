@@ -80,14 +80,16 @@ large = timed({"body": "x" * int(sys.argv[7])}, int(sys.argv[8]), 1.0)
 print(json.dumps({"single": single, "burst": burst, "large": large}))
 """
 RELAY = """
-import asyncio
+import asyncio, contextlib
+import websockets
 import websockets.asyncio.server as server
 connected = {}
 async def serve(socket):
     connected[socket.request.path] = socket
     other = "/dev" if socket.request.path == "/stub" else "/stub"
-    async for text in socket:
-        await connected[other].send(text)
+    with contextlib.suppress(websockets.ConnectionClosed):
+        async for text in socket:
+            await connected[other].send(text)
 async def main():
     async with server.serve(serve, "127.0.0.1", 0, compression=None) as listening:
         print(listening.sockets[0].getsockname()[1], flush=True)

@@ -140,7 +140,9 @@ class Guard:
             elif self._authorizer is None or key == self._access_key_id:
                 await self._application(scope, receive, send)
             else:
-                await self._check_permissions(self._authorizer, key, scope, headers, receive, send, body)
+                await self._check_permissions(
+                    self._authorizer, key, scope, headers, query, receive, send, service=service, body=body
+                )
             return
         host = headers.get("host", "")
         served = is_open(method, path, host) or _is_custom_domain(_without_port(host), path)
@@ -163,14 +165,17 @@ class Guard:
         key: str,
         scope: Scope,
         headers: dict[str, str],
+        query: dict[str, list[str]],
         receive: Receive,
         send: Send,
+        *,
+        service: str,
         body: bytes,
     ) -> None:
-        """Of somebody else than the owner, with a good signature. `body` is empty if it has not been read yet."""
+        """Of somebody else than the owner, with a good signature. `body` is empty if it has not been read yet; then it
+        is no form, and has no say in which service it is for."""
         method, path = scope["method"], scope["path"]
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-        if not body and (method == "POST" or _service(method, path, headers, query, body) != "s3"):
+        if not body and (method == "POST" or service != "s3"):
             body, receive = await _peek(receive)
         host = headers.get("host", "")
         served = is_open(method, path, host) or _is_custom_domain(_without_port(host), path)
@@ -178,7 +183,6 @@ class Guard:
             # What anybody may call, a function may too: as the anybody it would be without its signature.
             await self._application(scope, receive, send)
             return
-        service = _service(method, path, headers, query, body)
         if path.startswith(_INTERNAL_PATHS):
             await _respond_as(send, service, "AccessDenied", "Access Denied", headers)
             return

@@ -15,14 +15,14 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from skykite_lambda.linked import PREFIX
+
 _AGE_S = 300.0
 _STALE_S = 3600.0
 _AGE_VARIABLE = "KITE_SECRETS_MAX_AGE"
 STAMP_VARIABLE = "KITE_SECRETS_STAMP"
 """Names a file, while `kite dev` runs. Whoever sets a secret on the same machine writes it anew. The worker takes it
 for one of those that code has read, so that no process stays which has kept an old value."""
-
-_PREFIX = "KITE_RESOURCE_"
 
 Fetch = Callable[[List[str]], Mapping[str, str]]
 """From names of parameters to the values of those that exist. Raises Unavailable for what may pass."""
@@ -97,7 +97,7 @@ def _parameters(attributes: Mapping[str, Any]) -> List[str]:
 def _linked_parameters() -> List[str]:
     found: List[str] = []
     for name, text in sorted(os.environ.items()):
-        if name.startswith(_PREFIX):
+        if name.startswith(PREFIX):
             with contextlib.suppress(ValueError, AttributeError):
                 found += _parameters(json.loads(text))
     return found

@@ -129,12 +129,12 @@ def _chosen(
 
 def _environment(workspace: Workspace, links: Mapping[str, str], address: CloudAddress | None) -> dict[str, str]:
     from skykite.cloud import cloud_environment
-    from skykite.deploy import LINK_PREFIX
     from skykite.dev.configure import find_interpreter
+    from skykite_lambda.linked import PREFIX
 
     project = workspace.project
     given = workspace.environment.variables
-    found = {name: value for name, value in given.items() if not name.startswith(LINK_PREFIX)}
+    found = {name: value for name, value in given.items() if not name.startswith(PREFIX)}
     found |= {"AWS_REGION": project.region, "AWS_DEFAULT_REGION": project.region}
     if address is not None:
         for name, value in cloud_environment(address).items():

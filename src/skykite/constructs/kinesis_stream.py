@@ -12,7 +12,7 @@ from aws_cdk import aws_kinesis as kinesis
 from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
-from skykite.constructs.consumers import cdk_function, read_defaults
+from skykite.constructs.consumers import read_defaults
 from skykite.constructs.encryption import read_encryption_key
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
@@ -101,8 +101,7 @@ class KinesisStream(SkykiteConstruct):
     @property
     def cdk(self) -> KinesisStreamCdk:
         """The CDK objects behind it."""
-        functions = {name: cdk_function(function) for name, function in self._consumers.functions.items()}
-        return KinesisStreamCdk(stream=self._stream, functions=functions)
+        return KinesisStreamCdk(stream=self._stream, functions=self._consumers.cdk_functions)
 
     @property
     def cdk_resource(self) -> Any:
@@ -126,9 +125,7 @@ class KinesisStream(SkykiteConstruct):
 
     def get_function(self, name: str) -> Function | lambda_.IFunction:
         """A consumer's function."""
-        if name not in self._consumers.functions:
-            raise self.refuse("consumer-unknown", f"{self.title} has no consumer `{name}`")
-        return self._consumers.functions[name]
+        return self._consumers.get_function(name)
 
     def link_properties(self) -> Mapping[str, str]:
         """What `resource.<id>` offers of it."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from skykite.constructs.declared import DeclaredLink
 from skykite.constructs.props import PropProblem, shown
 from skykite.model.names import ConstructPath, FunctionId
+from skykite_lambda.linked import PREFIX
 
 if TYPE_CHECKING:
     from skykite.constructs.program import Program
 
-LINK_PREFIX: Final = "KITE_RESOURCE_"
 
 FACTS: Final[tuple[tuple[str, str, Mapping[str, str]], ...]] = (
     # what tells the resource apart, its type, and the attributes that describe it
@@ -38,7 +38,7 @@ FACTS: Final[tuple[tuple[str, str, Mapping[str, str]], ...]] = (
 
 
 def link_variable(name: str) -> str:
-    return LINK_PREFIX + name
+    return PREFIX + name
 
 
 def declare_links(program: Program, function: ConstructPath, resources: Sequence[Any]) -> dict[str, dict[str, Any]]:

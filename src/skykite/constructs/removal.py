@@ -10,13 +10,13 @@ from typing import Any
 import aws_cdk
 
 from skykite.constructs.props import check_choice
+from skykite.model.names import is_production
 from skykite.model.synthesis import Synthesis
 
 
 def kept_when_removed(synthesis: Synthesis) -> bool:
     """Whether data outlives its stack: in production, on AWS."""
-    stage = synthesis.stage
-    return synthesis.mode != "local" and (stage in ("prod", "production") or stage.startswith(("prod-", "production-")))
+    return synthesis.mode != "local" and is_production(synthesis.stage)
 
 
 def removal_policy(given: object, synthesis: Synthesis) -> Any:

@@ -41,7 +41,7 @@ class StreamConsumers:
         self._kind = kind
         self._source = source
         self._targets: dict[str, str] = {}
-        self.functions: dict[str, Function | lambda_.IFunction] = {}
+        self._functions: dict[str, Function | lambda_.IFunction] = {}
 
     @classmethod
     def of_kinesis(cls, owner: SkykiteConstruct, stream: kinesis.IStream) -> StreamConsumers:
@@ -51,11 +51,22 @@ class StreamConsumers:
     def of_table(cls, owner: SkykiteConstruct, table: dynamodb.ITable) -> StreamConsumers:
         return cls(owner, "dynamodb", lambda **options: event_sources.DynamoEventSource(table, **options))
 
+    @property
+    def cdk_functions(self) -> dict[str, lambda_.IFunction]:
+        """By consumer."""
+        return {name: cdk_function(function) for name, function in self._functions.items()}
+
+    def get_function(self, name: str) -> Function | lambda_.IFunction:
+        """Raises SkykiteError if there is no such consumer."""
+        if name not in self._functions:
+            raise self._owner.refuse("consumer-unknown", f"{self._owner.title} has no consumer `{name}`")
+        return self._functions[name]
+
     def add(self, keys: GivenKeys, defaults: Mapping[str, Any]) -> None:
         """Raises SkykiteError with the line of the consumer that is wrong."""
         for name, given in keys.items():
             with keys.at(name), self._owner._checking():  # noqa: SLF001  (the constructs' own protocol)
-                keys.check(name, taken=self.functions)
+                keys.check(name, taken=self._functions)
                 self._add(name, given, defaults)
 
     def _add(self, name: str, given: object, defaults: Mapping[str, Any]) -> None:
@@ -80,7 +91,7 @@ class StreamConsumers:
                 hint="keep one of them, or make a function for each",
             )
         target.add_event_source(self._source(**options))
-        self.functions[name] = function
+        self._functions[name] = function
 
     def _read(self, given: Mapping[str, Any], within: str) -> dict[str, Any]:
         """CDK's options of the event source. Raises PropProblem."""

@@ -11,7 +11,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
-from skykite.constructs.consumers import cdk_function, read_defaults
+from skykite.constructs.consumers import read_defaults
 from skykite.constructs.existing import ArnKind, check_not_beside, read_existing
 from skykite.constructs.given_keys import GivenKeys
 from skykite.constructs.props import PropProblem, TableProps, check_known
@@ -97,8 +97,7 @@ class Table(SkykiteConstruct):
     @property
     def cdk(self) -> TableCdk:
         """The CDK objects behind it."""
-        functions = {name: cdk_function(function) for name, function in self._consumers.functions.items()}
-        return TableCdk(table=self._table, functions=functions)
+        return TableCdk(table=self._table, functions=self._consumers.cdk_functions)
 
     @property
     def cdk_resource(self) -> Any:
@@ -122,9 +121,7 @@ class Table(SkykiteConstruct):
 
     def get_function(self, name: str) -> Function | lambda_.IFunction:
         """A consumer's function."""
-        if name not in self._consumers.functions:
-            raise self.refuse("consumer-unknown", f"{self.title} has no consumer `{name}`")
-        return self._consumers.functions[name]
+        return self._consumers.get_function(name)
 
     def link_properties(self) -> Mapping[str, str]:
         """What `resource.<id>` offers of it."""

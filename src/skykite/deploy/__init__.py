@@ -6,12 +6,11 @@ session; the files of the assembly; `outputs.json` of the stage. Whether the ses
 
 from skykite.deploy.assets import Build
 from skykite.deploy.deployer import Deployed, Deployer, RemovedStacks
-from skykite.deploy.links import LINK_PREFIX, LinkedFunction, deployed_functions, links_of
+from skykite.deploy.links import LinkedFunction, deployed_functions, links_of
 from skykite.deploy.secrets import SecretStore, StoredSecret, require_secrets, secrets_notice
 from skykite.deploy.state import StageFiles
 
 __all__ = [
-    "LINK_PREFIX",
     "Build",
     "Deployed",
     "Deployer",

@@ -16,8 +16,8 @@ import msgspec
 from skykite.aws import AwsError, AwsSession, StackResource
 from skykite.deploy.planner import abandoned
 from skykite.model.names import AppName, LogicalId, StackName, StageName
+from skykite_lambda.linked import PREFIX
 
-LINK_PREFIX: Final = "KITE_RESOURCE_"
 _FUNCTION: Final = "AWS::Lambda::Function"
 
 
@@ -53,7 +53,7 @@ async def deployed_functions(
             stack=stack,
             logical_id=LogicalId(resource.logical_id),
             name=resource.physical_id,
-            links={key: value for key, value in environment.items() if key.startswith(LINK_PREFIX)},
+            links={key: value for key, value in environment.items() if key.startswith(PREFIX)},
         )
 
     found = [

@@ -20,6 +20,11 @@ _STAGE: Final = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,31}")
 _APP: Final = re.compile(r"[A-Za-z](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,63}")
 
 
+def is_production(stage: str) -> bool:
+    """Whether its name says that its data and its secrets are to be kept: `prod`, `production`, `prod-eu`."""
+    return stage in ("prod", "production") or stage.startswith(("prod-", "production-"))
+
+
 def parse_stage(text: str, *, source: str) -> StageName:
     """Check a stage name given by the user. `source` names where it came from: `--stage`, `KITE_STAGE`, a file."""
     if not _STAGE.fullmatch(text):

@@ -12,6 +12,7 @@ import re
 from typing import Final, Literal
 
 from skykite.errors import SkykiteError
+from skykite.model.names import is_production
 
 FALLBACK: Final = ".fallback"
 STANDARD_LIMIT: Final = 4096  # bytes of a value, up to which a parameter costs nothing
@@ -39,7 +40,7 @@ def secret_parameter(app: str, stage: str | None, name: str) -> str:
 
 def reads_fallback(stage: str) -> bool:
     """Whether a stage's functions may read the fallbacks. Those of production shall have their own values or none."""
-    return not (stage in ("prod", "production") or stage.startswith(("prod-", "production-")))
+    return not is_production(stage)
 
 
 def is_secret_name(name: str) -> bool:

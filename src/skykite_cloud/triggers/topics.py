@@ -53,15 +53,8 @@ class Published:
     def document(self, subscription_arn: str) -> Record:
         """What queues and endpoints get, unless they want it raw."""
         document: Record = {
-            "Type": "Notification",
-            "MessageId": self.id,
+            **self._shown(),
             "SequenceNumber": self.sequence,
-            "TopicArn": self.topic_arn,
-            "Subject": self.subject or None,
-            "Message": self.text,
-            "Timestamp": self.time,
-            "SignatureVersion": "1",
-            "Signature": "EXAMPLE",
             "SigningCertURL": self._url("SimpleNotificationService-0000000000000000000000.pem"),
             "UnsubscribeURL": self._url(f"?Action=Unsubscribe&SubscriptionArn={subscription_arn}"),
             "MessageAttributes": self._shown_attributes() or None,
@@ -70,6 +63,19 @@ class Published:
             for name in ("SignatureVersion", "Signature", "SigningCertURL"):
                 document[name] = None
         return {name: value for name, value in document.items() if value is not None}
+
+    def _shown(self) -> Record:
+        """What both say of it."""
+        return {
+            "Type": "Notification",
+            "MessageId": self.id,
+            "TopicArn": self.topic_arn,
+            "Subject": self.subject or None,
+            "Message": self.text,
+            "Timestamp": self.time,
+            "SignatureVersion": "1",
+            "Signature": "EXAMPLE",
+        }
 
     def event(self, subscription_arn: str) -> Record:
         """What functions get."""
@@ -81,14 +87,7 @@ class Published:
                     "EventVersion": "1.0",
                     "EventSubscriptionArn": subscription_arn,
                     "Sns": {
-                        "Type": "Notification",
-                        "MessageId": self.id,
-                        "TopicArn": self.topic_arn,
-                        "Subject": self.subject or None,
-                        "Message": self.text,
-                        "Timestamp": self.time,
-                        "SignatureVersion": "1",
-                        "Signature": "EXAMPLE",
+                        **self._shown(),
                         "SigningCertUrl": document.get("SigningCertURL", ""),
                         "UnsubscribeUrl": document["UnsubscribeURL"],
                         "MessageAttributes": self._shown_attributes(),
