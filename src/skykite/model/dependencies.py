@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -417,25 +417,3 @@ def _declarations(document: Mapping[str, Any]) -> dict[str, Any]:
         **{name: document[name] for name in _DECLARING if name in document},
         **{f"tool.{name}": tools[name] for name in _DECLARING_TOOLS if name in tools},
     }
-
-
-def iterate_local_lines(file: Path) -> Iterator[str]:
-    """The lines of a requirements file without those that name folders, with what it includes in place. Relative paths
-    that are left are of no use elsewhere, so constraints come with their whole path."""
-    seen: set[Path] = set()
-
-    def lines(path: Path) -> Iterator[str]:
-        if path in seen:
-            return
-        seen.add(path)
-        for line in requirement_lines(path):
-            if found := _INCLUDE.match(line):
-                included = Path(path.parent, found["file"]).resolve()
-                if line.startswith(("-c", "--constraint")):
-                    yield f"--constraint {included}"
-                else:
-                    yield from lines(included)
-            elif local_folder(line, path.parent) is None:
-                yield line
-
-    yield from lines(file)
