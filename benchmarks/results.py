@@ -28,12 +28,12 @@ machine; ratios hold.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Something the project promised itself, and what came out."""
+    """Something the project promised itself, and what came out. `reached` is None for what is only reported."""
 
     what: str
     wanted: str
     measured: str
-    reached: bool
+    reached: bool | None
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -50,7 +50,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def targets_table(targets: Sequence[Target]) -> list[str]:
-    rows = [(t.what, t.wanted, t.measured, "yes" if t.reached else "**no**") for t in targets]
+    said = {True: "yes", False: "**no**", None: "–"}
+    rows = [(t.what, t.wanted, t.measured, said[t.reached]) for t in targets]
     return table(("what", "wanted", "measured", "reached"), rows)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from skykite.model.built import BuiltSource
 from skykite.model.events import Event
-from skykite.model.invocation import Invocation, Outcome
+from skykite.model.invocation import FunctionConfig, Invocation, Outcome
 from skykite.model.names import RequestId
 
 
@@ -40,6 +41,14 @@ class Invoker(Protocol):
     """Run this event on this function, give me its outcome. Never raises for what the function did."""
 
     async def invoke(self, invocation: Invocation) -> Outcome: ...
+
+
+class SourceBuilds(Protocol):
+    """Make what a function is run from, where that is not its source: at once if nothing it is made of has changed."""
+
+    async def build(self, config: FunctionConfig) -> BuiltSource:
+        """Cancelling it leaves nothing half-made. Raises BuildError for source that does not build, SkykiteError
+        where no build can be tried."""
 
 
 class Admission(Protocol):

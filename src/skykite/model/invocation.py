@@ -51,6 +51,10 @@ def parse_handler(text: str) -> Handler:
     return Handler(path=path, function=function)
 
 
+FunctionKind = Literal["python", "node", "executable", "image"]
+"""How a function is built and run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionConfig:
     """Everything a worker needs to run a function as its cloud would: resolved values, no tokens."""
@@ -70,6 +74,7 @@ class FunctionConfig:
     task_root: Path | None = None  # where it finds its files, if that is not the import root
     copied: tuple[Path, ...] = ()  # files and folders that are in its zip too
     frozen: bool = False  # the files below `import_root` never change: nothing is checked, and Python may cache them
+    kind: FunctionKind = "python"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +122,8 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The invocation failed, in the words Lambda would use. `trace` holds formatted frames of the user's code only."""
+    """The invocation failed, in the words Lambda would use. `trace` holds formatted frames of the user's code only;
+    `document` is what a runtime other than Python's tells the caller."""
 
     kind: FailureKind
     error_type: str
@@ -126,10 +132,13 @@ class Failed:
     request_id: RequestId
     trace: tuple[str, ...] | None = None
     hint: str | None = None  # for people only; never part of the payload
+    document: bytes | None = None
 
     @property
     def payload(self) -> bytes:
         """The error document of the Lambda API, with the keys in AWS's order."""
+        if self.document is not None:
+            return self.document
         document: dict[str, object] = {"errorMessage": self.message, "errorType": self.error_type}
         if self.kind in ("handled", "import", "unserializable"):
             document["requestId"] = self.request_id

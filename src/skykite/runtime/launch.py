@@ -19,8 +19,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -42,7 +42,9 @@ class Process:
     lifeline: int  # descriptor to hold open
     ended: asyncio.Future[int | None]  # exit status, negative for a signal, None if nobody knows
     end: Callable[[], None]  # kill it and what it started; safe to call again
-    looked_up: frozenset[str] = frozenset()  # modules that were looked for, found or not, before it was forked
+    # By folder: modules that were looked for, found or not, before it was forked, and never will be again.
+    looked_up: Mapping[str, Collection[str]] = field(default_factory=dict)
+    configuration: Mapping[str, object] = field(default_factory=dict)  # what its kind needs to be told besides
 
     def kill(self) -> None:
         """End the process and everything in its group, at once."""

@@ -15,17 +15,22 @@ from skykite_lambda import frames
 
 
 class WorkerError(msgspec.Struct):
-    """An error document as a worker sends it."""
+    """An error as a worker sends it. `document` is the JSON text that callers get, if it is not as Python's runtime
+    words it; then `log` is what is logged of it."""
 
     type: str
     message: str
     trace: tuple[str, ...] = ()
     hint: str | None = None
+    document: str | None = None
+    log: str = ""
 
     def __post_init__(self) -> None:
         # Python's text may hold halves of characters; what is shown and sent on may not.
         self.type, self.message = _whole(self.type), _whole(self.message)
         self.trace = tuple(map(_whole, self.trace))
+        self.document = None if self.document is None else _whole(self.document)
+        self.log = _whole(self.log)
 
 
 class Hello(msgspec.Struct):
@@ -132,6 +137,7 @@ def configure_frame(
     nonce: str,
     end_mark: bool,
     debugger: str | None,
+    more: Mapping[str, object],
 ) -> bytes:
     return frames.frame(
         frames.CONFIGURE,
@@ -148,6 +154,7 @@ def configure_frame(
                 "nonce": nonce,
                 "end_mark": end_mark,
                 "debugger": debugger,
+                **more,
             }
         ).encode(),
     )

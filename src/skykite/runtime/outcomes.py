@@ -90,7 +90,8 @@ def outcome_of(
     request_id = invocation.request_id
     if isinstance(ending, Raised):
         error = ending.error
-        output += error_lines(error.type, error.message, error.trace).encode()
+        lines = error.log if error.document is not None else error_lines(error.type, error.message, error.trace)
+        output += lines.encode()
     report = Report(
         duration_ms=duration_ms,
         init_ms=init_ms,
@@ -116,6 +117,7 @@ def outcome_of(
                 request_id=request_id,
                 trace=tuple(error.trace),
                 hint=error.hint,
+                document=None if error.document is None else error.document.encode(),
             )
         case Exited(kind=kind, status=status, hint=hint):
             return Failed(

@@ -30,13 +30,23 @@ from skykite.model.events import (
     InvocationStarted,
     Notice,
 )
-from skykite.model.invocation import PAYLOAD_LIMIT, Failed, FunctionConfig, Invocation, Outcome, Report, http_status
+from skykite.model.invocation import (
+    PAYLOAD_LIMIT,
+    Failed,
+    FunctionConfig,
+    FunctionKind,
+    Invocation,
+    Outcome,
+    Report,
+    http_status,
+)
 from skykite.model.names import FunctionId
 from skykite.ports import Clock, EventSink
 from skykite.runtime.clock import Allowance
 from skykite.runtime.debugger import DebuggerEndpoint
 from skykite.runtime.environment import function_environment, process_environment
 from skykite.runtime.freshness import Dependencies, Observed
+from skykite.runtime.launcher import Launcher, NotPrepared, Prepared
 from skykite.runtime.logs import TAIL, LogText
 from skykite.runtime.messages import (
     Answer,
@@ -57,7 +67,7 @@ from skykite.runtime.outcomes import Ending, Returned, exited, outcome_of, raise
 from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, TicketId, WorkerId
 from skykite.runtime.reports import exit_hint
 from skykite.runtime.saved import Reloaded, SavedFiles, load_errors
-from skykite.runtime.starter import Starter, import_folders
+from skykite.runtime.starter import Starter
 from skykite.runtime.worker import Worker
 from skykite_lambda import frames
 
@@ -131,20 +141,22 @@ class Runtime:
         max_workers: int = 32,
         modules_cache: Path | None = None,
         starter: Starter | None = None,
+        launchers: Mapping[FunctionKind, Launcher] | None = None,
         on_watched: Callable[[], None] = lambda: None,
         host: Mapping[str, str] = os.environ,
     ) -> None:
-        """`on_watched` is told when `watched` may answer something else than before. `host` is the environment that
-        functions get what a process cannot do without from."""
+        """`launchers` start what is not Python. `on_watched` is told when `watched` may answer something else than
+        before. `host` is the environment that functions get what a process cannot do without from."""
         self._interpreter = interpreter
         self._events = events
         self._clock = clock
         self._debugger = None if debugger is None else debugger.encode()
         self._init_limit = INIT_LIMIT if debugger is None else INIT_LIMIT + ATTACH_LIMIT
         self._pool = Pool(max_workers, processors=os.cpu_count() or 1)
-        self._starter = starter or Starter(interpreter, cache=modules_cache, debugger=self._debugger)
+        python = starter or Starter(interpreter, cache=modules_cache, debugger=self._debugger)
+        self._launchers: dict[FunctionKind, Launcher] = {**(launchers or {}), "python": python}
         self._functions: dict[FunctionId, _Function] = {}
-        self._saved = SavedFiles()
+        self._saved = SavedFiles(self._handler_files)
         self._on_watched = on_watched
         self._host = host
         self._workers: dict[WorkerId, Worker] = {}
@@ -209,7 +221,8 @@ class Runtime:
         started = asyncio.Event()
         self._running = asyncio.create_task(self._run(started), name="runtime")
         await started.wait()
-        await self._starter.start(self._process_environment, self._background_group())
+        for launcher in self._launchers.values():
+            await launcher.start(self._process_environment, self._background_group())
 
     async def _run(self, started: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -232,12 +245,14 @@ class Runtime:
         workers = list(self._workers.values())
         for worker in workers:
             self._end(worker)
-        self._starter.stop()
+        for launcher in self._launchers.values():
+            launcher.stop()
         if self._wake is not None:
             self._wake.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_LIMIT):
-                await asyncio.gather(*(worker.ended for worker in workers), self._starter.stopped())
+                stopped = (launcher.stopped() for launcher in self._launchers.values())
+                await asyncio.gather(*(worker.ended for worker in workers), *stopped)
         self._stopped.set()
         await self._running
         self._running = None
@@ -262,7 +277,8 @@ class Runtime:
                 self._pool.abandon(ticket)
                 self._finish(self._calls[ticket], exited(None, hint="the function was removed", kind="unavailable"))
         self._saved.expect(wanted.values())
-        self._starter.expect(self._functions[name].config for name in wanted)
+        for kind, launcher in self._launchers.items():
+            launcher.expect([config for config in wanted.values() if config.kind == kind])
         for name in changed:
             self._do(self._pool.outdate(name, now))
         self._on_watched()
@@ -336,6 +352,10 @@ class Runtime:
         if self._saved.add(worker.config.id, observed):
             self._on_watched()
 
+    def _learn(self, worker: Worker, observed: Observed) -> None:
+        if observed.modules:
+            self._launcher_of(worker.config).learn(observed.modules)
+
     def _loads(self, function: FunctionId) -> bool:
         return any(
             task.call is None and self._workers[worker].config.id == function for worker, task in self._tasks.items()
@@ -405,28 +425,78 @@ class Runtime:
         self._background_group().create_task(self._start_process(worker))
 
     async def _start_process(self, worker: Worker) -> None:
-        environment = function_environment(
-            worker.config, self._process_environment, now=self._clock.now(), worker=secrets.token_hex(16)
-        )
         try:
-            process = await self._starter.launch(worker.config, environment)
+            launcher = self._launcher_of(worker.config)
+            prepared = await self._prepare(worker, launcher)
+            if prepared is None:
+                return
+            environment = function_environment(
+                worker.config, self._process_environment, now=self._clock.now(), worker=secrets.token_hex(16)
+            )
+            process = await launcher.launch(worker.config, environment, prepared)
         except (SkykiteError, OSError) as error:
-            worker.never_started()
-            if not worker.retired:
+            if self._never_started(worker):
                 self._fail_waiting(worker, raised(_start_error(error), unavailable=True))
             return
-        # What the zygote has imported, the worker never looks for again; yet a new file of the user's may shadow it.
-        worker.looked_up = dict.fromkeys(map(str, import_folders(worker.config, environment)), process.looked_up)
-        await worker.attach(process, mark=self._starter.end_mark(worker.nonce))
+        await worker.attach(process, marks_end=launcher.marks_ends)
         worker.send(
             configure_frame(
                 worker.config,
                 environment,
                 nonce=worker.nonce,
-                end_mark=self._starter.marks_ends,
+                end_mark=launcher.marks_ends,
                 debugger=self._debugger,
+                more=process.configuration,
             )
         )
+
+    async def _prepare(self, worker: Worker, launcher: Launcher) -> Prepared | None:
+        """What to start, unless nobody wants it any more, or it cannot be made. Raises SkykiteError."""
+        task = self._tasks.get(worker.id)
+        if task is not None:
+            task.allowance.suspend(worker.started)
+            self._arm_timeout(worker, task)
+        worker.preparing = asyncio.current_task()
+        try:
+            prepared = await launcher.prepare(worker.config)
+        except asyncio.CancelledError:
+            self._never_started(worker)
+            return None
+        except NotPrepared as refusal:
+            if self._never_started(worker) and task is not None:
+                self._observed(worker, refusal.observed)
+                task.failed = True
+                await self._settle_failure(worker, refusal.error)
+            return None
+        finally:
+            worker.preparing = None
+        self._observed(worker, prepared.observed)
+        if task is not None:
+            worker.launched = self._clock.monotonic()
+            task.allowance.resume(worker.launched)
+            self._arm_timeout(worker, task)
+        return prepared
+
+    def _never_started(self, worker: Worker) -> bool:
+        """There will be no process. Whether anybody still waits for one."""
+        worker.never_started()
+        if worker.retired:
+            self._workers.pop(worker.id, None)
+        return not worker.retired
+
+    def _launcher_of(self, config: FunctionConfig) -> Launcher:
+        launcher = self._launchers.get(config.kind)
+        if launcher is None:
+            raise SkykiteError(
+                "kind-not-local",
+                f"`{config.id}` is of the kind `{config.kind}`, which does not run on this machine",
+                hint="give it `live=False`: then it runs where it is deployed",
+            )
+        return launcher
+
+    def _handler_files(self, config: FunctionConfig) -> frozenset[str]:
+        launcher = self._launchers.get(config.kind)
+        return frozenset() if launcher is None else launcher.handler_files(config)
 
     def _end(self, worker: Worker) -> None:
         """Kill it; nothing more is expected of it."""
@@ -493,8 +563,8 @@ class Runtime:
     def _ready(self, worker: Worker, task: _Task, ready: Ready) -> None:
         now = self._clock.monotonic()
         self._observed(worker, ready.observed)
-        worker.dependencies.add_names(worker.looked_up)
-        self._starter.learn(ready.observed.modules)
+        worker.add_looked_up()
+        self._learn(worker, ready.observed)
         function = self._functions[worker.config.id]
         if not worker.dependencies.is_fresh() and function.tries < TRIES:
             function.tries += 1
@@ -505,7 +575,7 @@ class Runtime:
         function.loaded = True
         if ready.debugged and worker.pid is not None:
             self._events.emit(DebuggerAttached(pid=worker.pid, function=worker.config.id))
-        worker.init_ms = (now - worker.started) * 1000
+        worker.init_ms = (now - worker.launched) * 1000
         self._done(worker, task)
         self._do(self._pool.ready(worker.id, now))
 
@@ -572,7 +642,7 @@ class Runtime:
         self._done(worker, task)
         if answer.observed is not None:
             self._observed(worker, answer.observed)
-            self._starter.learn(answer.observed.modules)
+            self._learn(worker, answer.observed)
         call.memory_mb = -(-answer.memory_kb // 1024) or None
         self._finish(call, ending, now)
         self._do(self._pool.finished(worker.id, now))

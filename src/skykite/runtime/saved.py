@@ -7,14 +7,14 @@ here, apart from workers. I/O: `os.stat` of every known file at each look.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from skykite.errors import SkykiteError
 from skykite.model.invocation import FunctionConfig
 from skykite.model.names import FunctionId
-from skykite.runtime.freshness import MODULE_INDEX, Observed
+from skykite.runtime.freshness import Observed
 from skykite.runtime.outcomes import Ending, Exited, Raised, TimedOut
 from skykite.runtime.reports import exit_reason
 from skykite_lambda.tracking import Stat, stat_of
@@ -42,7 +42,9 @@ class _Known:
 class SavedFiles:
     """Files by function, each with the stat it had when it was last told of."""
 
-    def __init__(self) -> None:
+    def __init__(self, handler_files: Callable[[FunctionConfig], frozenset[str]]) -> None:
+        """`handler_files` says what concerns a function before any worker has told."""
+        self._handler_files = handler_files
         self._known: dict[FunctionId, _Known] = {}
         self._marks: dict[str, Stat | None] = {}
 
@@ -50,7 +52,7 @@ class SavedFiles:
         """There are exactly these functions."""
         known: dict[FunctionId, _Known] = {}
         for config in configs:
-            handler = _handler_files(config)
+            handler = self._handler_files(config)
             before = self._known.get(config.id)
             known[config.id] = before if before and before.handler == handler else _Known(handler=handler)
             for path in handler:
@@ -90,17 +92,11 @@ class SavedFiles:
         return frozenset(map(Path, changed)), frozenset(concerned)
 
     def one_per_handler(self, functions: Iterable[FunctionId]) -> tuple[FunctionId, ...]:
-        """The first function of each handler file: enough to know whether Python can load it."""
+        """The first function of each handler file: enough to know whether it can be loaded."""
         first: dict[frozenset[str], FunctionId] = {}
         for function in sorted(functions):
             first.setdefault(self._known[function].handler, function)
         return tuple(first.values())
-
-
-def _handler_files(config: FunctionConfig) -> frozenset[str]:
-    """The handler's module, or what makes it a package."""
-    place = config.import_root / config.handler.path
-    return frozenset({str(config.import_root / config.handler.file), str(place / MODULE_INDEX)})
 
 
 def load_errors(failed: Mapping[FunctionId, Ending]) -> tuple[SkykiteError, ...]:

@@ -1,4 +1,4 @@
-"""How a worker process comes to be: forked from a zygote that has the imports done, or started from nothing.
+"""How a Python worker comes to be: forked from a zygote that has the imports done, or started from nothing.
 
 In: functions that will be launched, modules that they were seen to import. Out: `Process`es. Forking needs Linux
 (macOS's system libraries do not survive it, Windows has none) and is used where it makes no difference to the function
@@ -19,18 +19,20 @@ from typing import Final, Literal
 from skykite.errors import SkykiteError
 from skykite.model.invocation import FunctionConfig
 from skykite.runtime.environment import needs_own_start
+from skykite.runtime.freshness import MODULE_INDEX
 from skykite.runtime.launch import Process, SpawnLauncher
+from skykite.runtime.launcher import Prepared
 from skykite.runtime.zygote import Zygote, ZygoteGone, decode_modules, encode_modules
-from skykite_lambda.logs import MARK_PASSED
 
 QUIET: Final = 0.3  # seconds without news before a new zygote is made
 MOST_REJECTED: Final = 32  # modules; with more, forking is given up
+_AS_IT_IS: Final = Prepared()
 
 StartMode = Literal["fork", "spawn"]
 
 
 class Starter:
-    """Starts workers of one interpreter."""
+    """The `Launcher` of Python functions: starts workers of one interpreter."""
 
     def __init__(
         self,
@@ -83,21 +85,26 @@ class Starter:
             self._modules.update(dict.fromkeys(new))
             self._tell()
 
-    async def launch(self, config: FunctionConfig, environment: Mapping[str, str]) -> Process:
+    def handler_files(self, config: FunctionConfig) -> frozenset[str]:
+        """The handler's module, or what makes it a package."""
+        place = config.import_root / config.handler.path
+        return frozenset({str(config.import_root / config.handler.file), str(place / MODULE_INDEX)})
+
+    async def prepare(self, config: FunctionConfig) -> Prepared:
+        """Nothing is built: a worker reads the sources themselves, and tells which."""
+        return _AS_IT_IS
+
+    async def launch(self, config: FunctionConfig, environment: Mapping[str, str], prepared: Prepared) -> Process:
         """A process that waits for its configuration. Raises SkykiteError."""
         if self._zygote is not None and not needs_own_start(environment):
             if not self._zygote.is_fresh():
                 self._drop_zygote()
-            elif self._zygote.suits(environment, import_folders(config, environment)):
+            elif self._zygote.suits(environment, folders := import_folders(config, environment)):
                 try:
-                    return await self._zygote.fork()
+                    return await self._zygote.fork(folders)
                 except ZygoteGone:
                     self._drop_zygote()
         return await self._spawn.launch(environment, isolated=not needs_own_start(environment))
-
-    def end_mark(self, nonce: str) -> bytes | None:
-        """What a worker writes after each invocation, if its output is read by a thread."""
-        return b"\0" + nonce.encode() + MARK_PASSED if self.marks_ends else None
 
     def stop(self) -> None:
         """End what was started besides workers."""

@@ -16,6 +16,7 @@ from skykite.runtime.logs import LogParser, LogText
 from skykite.runtime.output import OutputReader, ThreadedOutputReader, read_output
 from skykite.runtime.pool import WorkerId
 from skykite_lambda import frames
+from skykite_lambda.logs import MARK_PASSED
 
 OUTPUT_KEPT: Final = 1024 * 1024  # characters of output kept for the next invocation
 
@@ -39,12 +40,13 @@ class Worker(asyncio.Protocol):
         self.id = id
         self.config = config
         self.nonce = nonce
-        self.started = started
+        self.started = started  # when it was decided
+        self.launched = started  # when there was something to start
+        self.preparing: asyncio.Task[object] | None = None  # makes what is started
         self.init_ms: float | None = None  # until the first invocation has reported it
         self.used = False
         self.retired = False
         self.dependencies = Dependencies()
-        self.looked_up: dict[str, frozenset[str]] = {}  # modules by folder, before its own life began
         self.early_output: list[LogText] = []  # printed while no invocation ran
         self.ended = asyncio.get_running_loop().create_future()
         self._early_length = 0
@@ -59,10 +61,11 @@ class Worker(asyncio.Protocol):
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
-    async def attach(self, process: Process, *, mark: bytes | None) -> None:
+    async def attach(self, process: Process, *, marks_end: bool) -> None:
         """Speak with `process` from now on."""
         self._process = process
         process.ended.add_done_callback(self._process_ended)
+        mark = b"\0" + self.nonce.encode() + MARK_PASSED if marks_end else None
         self._output = read_output(process.output, self._receive_output, mark)
         loop = asyncio.get_running_loop()
         if process.channel.family.name == "AF_UNIX":
@@ -93,8 +96,15 @@ class Worker(asyncio.Protocol):
         pieces, self.early_output, self._early_length = self.early_output, [], 0
         return pieces
 
+    def add_looked_up(self) -> None:
+        """What a process that was forked never looks for again; yet a new file of the user's may shadow it."""
+        if self._process is not None:
+            self.dependencies.add_names(self._process.looked_up)
+
     def kill(self) -> None:
         """End the process and what it started."""
+        if self.preparing is not None:
+            self.preparing.cancel()
         if self._process is not None:
             self._process.kill()
 

@@ -102,8 +102,8 @@ class Zygote:
         own = {name for folder in folders for name in importable_names(folder)}
         return own.isdisjoint(prepared.loaded | prepared.in_vain)
 
-    async def fork(self) -> Process:
-        """A worker process that waits for its configuration. Raises ZygoteGone."""
+    async def fork(self, folders: Iterable[Path] = ()) -> Process:
+        """A worker process that waits for its configuration, and imports from `folders` first. Raises ZygoteGone."""
         ours, theirs = socket.socketpair()
         output, output_end = os.pipe()
         lifeline_end, lifeline = os.pipe()
@@ -127,6 +127,7 @@ class Zygote:
             os.close(output_end)
             os.close(lifeline_end)
         ours.setblocking(False)
+        prepared = self._prepared.result()
         return Process(
             pid=pid,
             channel=ours,
@@ -134,7 +135,7 @@ class Zygote:
             lifeline=lifeline,
             ended=self._children[pid],
             end=lambda: self._kill(pid),
-            looked_up=self._prepared.result().loaded | self._prepared.result().in_vain,
+            looked_up=dict.fromkeys(map(str, folders), prepared.loaded | prepared.in_vain),
         )
 
     def retire(self) -> None:
