@@ -9,6 +9,7 @@ from skykite.model.events import (
     BridgeConnected,
     BridgeDisconnected,
     BridgeTakenOver,
+    BuildFinished,
     CloudApi,
     CloudStarted,
     CloudStatus,
@@ -143,6 +144,16 @@ START: Final[tuple[Event, ...]] = (
     StepStarted(step="synth", message="Running stacks/app.py"),
     StepFinished(step="synth", message="Nothing changed in stacks/app.py", elapsed_ms=3.4, skipped=True),
     StepStarted(step="deploy", message="Deploying 1 stack"),
+    BuildFinished(
+        path="dist",
+        app=APP,
+        stage=STAGE,
+        region="eu-west-1",
+        digest="f970885a82ca6b0a763a9fa8724305e2842bfb08425066d5e9bf2bdf0b4e2a35",
+        files=7,
+        size=187_185,
+        elapsed_ms=1_850.0,
+    ),
     DeployPlanned(
         changes=(
             change("add", "Notes", "AWS::DynamoDB::Table"),

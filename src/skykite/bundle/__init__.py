@@ -1,9 +1,11 @@
-"""Function source to one zip: the user's code, its third-party packages, and `skykite_lambda`.
+"""Function source to one zip: the user's code, its third-party packages, and `skykite_lambda`; and whole builds.
 
 In: a `bundle` asset of the manifest. Out: a zip where the asset says, the same to the byte for the same input. I/O:
 reads the import root; runs uv, which asks the package index; keeps what it made in Skykite's cache folder.
 """
 
+from skykite.bundle.build_folder import check_replaceable, making, put_in_place, seal
 from skykite.bundle.bundler import Bundler
+from skykite.bundle.export import export_assembly
 
-__all__ = ["Bundler"]
+__all__ = ["Bundler", "check_replaceable", "export_assembly", "making", "put_in_place", "seal"]

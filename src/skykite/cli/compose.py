@@ -24,8 +24,7 @@ from skykite.errors import SkykiteError
 from skykite.model.events import ErrorRaised, Event, Notice, StepFinished, StepProgress, StepStarted
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE
-from skykite.model.names import RequestId
-from skykite.model.synthesis import Synthesis
+from skykite.model.names import AppName, RequestId, StageName
 from skykite.ports import Asker, EventSink
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from skykite.dev.session import DevSession
     from skykite.live.cleanup import LiveRemains
     from skykite.model.manifest import Manifest
+    from skykite.model.project import Project
 
 
 class SystemIds:
@@ -109,7 +109,7 @@ def _dev_session(
             stage=workspace.stage,
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
-            build=_builder(workspace, events),
+            build=builder(workspace, events),
             functions=functions,
             port=port,
             debugger=detect_debugger(),
@@ -149,79 +149,13 @@ def _environment(workspace: Workspace) -> tuple[Mapping[str, str], tuple[Path, .
     return found.variables, found.files
 
 
-def run_deploy(settings: Settings, *, local: bool) -> None:
-    """`kite deploy`: synth, bundles, change sets; outputs on stdout."""
-    from skykite.dev.lock import hold_stage
-
-    workspace = open_workspace(settings, local=local)
-    prepare_state(workspace.project)
-    with (
-        open_console(settings) as (events, asker),
-        hold_stage(workspace.state, workspace.stage, now=CLOCK.now()),
-    ):
-
-        async def deploy(_: asyncio.Event) -> None:
-            if local:
-                await _deploy_locally(workspace, events, asker)
-            else:
-                await _deploy(workspace, aws_session(workspace), events, asker)
-
-        run_loop(deploy)
-
-
-async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> Manifest:
-    """What is deployed now."""
-    from skykite.deploy import require_secrets
-    from skykite.synth import synthesize
-
-    remains = _live_remains(workspace, session, events, command="kite deploy")
-    async with asyncio.TaskGroup() as tasks:
-        holder = tasks.create_task(remains.holder())
-        result = await synthesize(
-            _deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
-        )
-    if (notice := await require_secrets(session, result.manifest)) is not None:
-        events.emit(notice)
-    await remains.agree_to_end(holder.result(), asker, doing="deploying")
-    deployer = _deployer(workspace, session, events, asker)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_report_findings(result.assembly, events))
-        deploying = tasks.create_task(
-            deployer.deploy(result.manifest, result.assembly, build=_builder(workspace, events))
-        )
-    await remains.clear(expected=deploying.result().was_live)
-    return result.manifest
-
-
-async def _deploy_locally(workspace: Workspace, events: EventSink, asker: Asker) -> None:
-    from skykite.cli import kept_cloud
-    from skykite.deploy import StageFiles
-    from skykite.dev.interpreter import kept_version_notices
-
-    kept = kept_cloud.required(workspace.project)
-    outputs = kept_cloud.LocalOutputs(events)
-    manifest = await _deploy(workspace, _session_at(kept.address()), outputs, asker)
-    for notice in kept_version_notices(entry.runtime for entry in manifest.functions):
-        events.emit(notice)
-    await outputs.show(kept, StageFiles(workspace.project.state, workspace.stage))
-
-
-async def _report_findings(assembly: Path, events: EventSink) -> None:
-    """What AWS's own rules say against the templates, beside the deploy that will run into it."""
-    from skykite.model.events import ErrorRaised
-    from skykite.synth import validate
-
-    for finding in await validate(assembly):
-        events.emit(ErrorRaised.of(finding))
-
-
 def run_bootstrap(settings: Settings) -> None:
     """`kite bootstrap`."""
     workspace = open_workspace(settings, local=False)
     with open_console(settings) as (events, asker):
 
         async def bootstrap(_: asyncio.Event) -> None:
-            await _deployer(workspace, aws_session(workspace), events, asker).bootstrap()
+            await make_deployer(workspace.project, aws_session(workspace), events, asker).bootstrap()
 
         run_loop(bootstrap)
 
@@ -241,13 +175,13 @@ def run_remove(settings: Settings, *, local: bool) -> None:
         async def remove(_: asyncio.Event) -> None:
             kept = kept_cloud(workspace.project.state / "local") if local else None
             if not local or kept is not None:
-                session = aws_session(workspace) if kept is None else _session_at(kept.address())
+                session = aws_session(workspace) if kept is None else session_at(kept.address())
                 await _remove(workspace, session, events, asker)
                 return
             cloud = embedded_cloud(workspace, events)
             address = await cloud.start()
             try:
-                await _remove(workspace, _session_at(address), events, asker)
+                await _remove(workspace, session_at(address), events, asker)
             finally:
                 await cloud.stop()
 
@@ -255,9 +189,9 @@ def run_remove(settings: Settings, *, local: bool) -> None:
 
 
 async def _remove(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> None:
-    deployer = _deployer(workspace, session, events, asker)
+    deployer = make_deployer(workspace.project, session, events, asker)
     manifest = read_manifest(workspace) if (workspace.assembly / MANIFEST_FILE).is_file() else None
-    remains = _live_remains(workspace, session, events, command="kite remove")
+    remains = live_remains(workspace.project.name, workspace.stage, session, events, command="kite remove")
     await remains.agree_to_end(await remains.holder(), asker, doing="removing")
     removed = await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
     await remains.clear(expected=removed.was_live)
@@ -316,7 +250,7 @@ async def _invoke_beside(workspace: Workspace, address: CloudAddress, function: 
     """In the embedded cloud that runs; but a stage that was deployed to AWS is not looked for in one that is kept."""
     from skykite.dev.kept import kept_cloud
 
-    session, manifest = _session_at(address), read_manifest(workspace)
+    session, manifest = session_at(address), read_manifest(workspace)
     if manifest.mode == "deploy" and kept_cloud(workspace.project.state / "local") is not None:
         found = await asyncio.gather(
             *(session.run(session.cloudformation.stack, stack.name) for stack in manifest.stacks)
@@ -370,7 +304,7 @@ async def _invoke_alone(workspace: Workspace, events: EventSink, asker: Asker, f
             await session.wait_ready()
             address = read_address(workspace.project.state / "local")
             assert address is not None
-            return await _invoke(workspace, _session_at(address), function, payload)
+            return await _invoke(workspace, session_at(address), function, payload)
         finally:
             stop.set()
 
@@ -409,7 +343,8 @@ def read_manifest(workspace: Workspace) -> Manifest:
     return decode_manifest(data, source=str(path))
 
 
-def _session_at(address: CloudAddress) -> AwsSession:
+def session_at(address: CloudAddress) -> AwsSession:
+    """An embedded cloud."""
     from skykite.dev.reach import session_at
 
     return session_at(address)
@@ -426,29 +361,33 @@ def aws_session(workspace: Workspace) -> AwsSession:
     )
 
 
-def _deployer(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> Deployer:
+def make_deployer(project: Project, session: AwsSession, events: EventSink, asker: Asker) -> Deployer:
+    """One project's way to one cloud."""
     from skykite.deploy import Deployer
 
-    project = workspace.project
     return Deployer(
         session=session, events=events, clock=CLOCK, asker=asker, project_root=project.root, state=project.state
     )
 
 
-def _live_remains(workspace: Workspace, session: AwsSession, events: EventSink, *, command: str) -> LiveRemains:
+def live_remains(
+    app: AppName, stage: StageName, session: AwsSession, events: EventSink, *, command: str
+) -> LiveRemains:
+    """What Live may have left of a stage, and who still uses it."""
     from skykite.live.cleanup import LiveRemains
     from skykite.live.lease import holder_name
 
     return LiveRemains(
         aws=session,
         events=events,
-        app=workspace.project.name,
-        stage=workspace.stage,
+        app=app,
+        stage=stage,
         who=f"`{command}` of {holder_name()}",
     )
 
 
-def _builder(workspace: Workspace, events: EventSink) -> Build:
+def builder(workspace: Workspace, events: EventSink) -> Build:
+    """What makes the bundles of a project."""
     from skykite.bundle import Bundler
     from skykite.cloud import uv_environment
 
@@ -468,18 +407,4 @@ def embedded_cloud(workspace: Workspace, events: EventSink) -> EmbeddedCloud:
     project = workspace.project
     return EmbeddedCloud(
         directory=project.state / "local", region=project.region, handoff=None, events=events, clock=CLOCK, ids=IDS
-    )
-
-
-def _deploy_synthesis(workspace: Workspace) -> Synthesis:
-    project = workspace.project
-    return Synthesis(
-        app=project.name,
-        stage=workspace.stage,
-        region=project.region,
-        mode="deploy",
-        project_root=str(project.root),
-        main=str(project.main),
-        outdir=str(workspace.assembly),
-        live_credentials=project.live_credentials,
     )

@@ -48,19 +48,24 @@ def read_project(root: Path) -> Project:
 
 
 def prepare_state(project: Project) -> Path:
-    """Make `.kite/`, which ignores itself in git. Call it before the first write below it.
+    """Make `.kite/` of a project. Call it before the first write below it."""
+    return prepare_folder(project.state)
+
+
+def prepare_folder(state: Path) -> Path:
+    """Make a `.kite/`, which ignores itself in git.
 
     Only its owner may look inside: templates hold the values of functions' environment variables.
     """
-    ignore = project.state / ".gitignore"
+    ignore = state / ".gitignore"
     try:
-        project.state.mkdir(mode=0o700, exist_ok=True)
+        state.mkdir(mode=0o700, exist_ok=True)
         if not ignore.exists():
             ignore.write_text("# Skykite's state on this machine; safe to delete.\n*\n", encoding="utf-8")
     except OSError as error:
         raise SkykiteError(
             "project-read-only",
-            f"`{project.state}` cannot be written: {error.strerror}",
+            f"`{state}` cannot be written: {error.strerror}",
             hint=f"Skykite keeps its state in `{STATE_DIRECTORY}/` beside {CONFIG_FILE}; make that folder writable",
         ) from error
-    return project.state
+    return state

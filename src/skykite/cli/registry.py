@@ -47,6 +47,7 @@ SECTIONS: Final = (
     Section(
         title="Deploy",
         commands=(
+            CommandEntry(name="build", help="Make a stage's templates and bundles, to be deployed elsewhere"),
             CommandEntry(name="deploy", help="Bring a stage to what your stacks say"),
             CommandEntry(name="remove", help="Delete everything a stage has"),
             CommandEntry(name="outputs", help="Print the outputs of the last deploy"),

@@ -8,6 +8,7 @@ from skykite.deploy.assets import Build
 from skykite.deploy.deployer import Deployed, Deployer, RemovedStacks
 from skykite.deploy.links import LinkedFunction, deployed_functions, links_of
 from skykite.deploy.secrets import SecretStore, StoredSecret, require_secrets, secrets_notice
+from skykite.deploy.shipment import Shipment, read_shipment
 from skykite.deploy.state import StageFiles
 
 __all__ = [
@@ -17,10 +18,12 @@ __all__ = [
     "LinkedFunction",
     "RemovedStacks",
     "SecretStore",
+    "Shipment",
     "StageFiles",
     "StoredSecret",
     "deployed_functions",
     "links_of",
+    "read_shipment",
     "require_secrets",
     "secrets_notice",
 ]

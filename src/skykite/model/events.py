@@ -18,7 +18,9 @@ from skykite.errors import Blame, SkykiteError
 from skykite.model.invocation import Trigger
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, RequestId, StackName, StageName
 
-Step = Literal["environment", "cloud", "synth", "bundle", "deploy", "runtime", "gateway", "remove", "bootstrap"]
+Step = Literal[
+    "environment", "cloud", "synth", "bundle", "build", "deploy", "runtime", "gateway", "remove", "bootstrap"
+]
 
 
 class StepStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,6 +251,21 @@ class DeployStack(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_ms: float
 
 
+class BuildFinished(msgspec.Struct, frozen=True, kw_only=True):
+    """`kite build` has made `path`, a folder to deploy from. `digest` is the SHA-256 of its `build.json`, which holds
+    those of all `files`; the same project gives the same one. `size` is in bytes."""
+
+    code: ClassVar = "build.finished"
+    path: str
+    app: AppName
+    stage: StageName
+    region: str
+    digest: str
+    files: int
+    size: int
+    elapsed_ms: float
+
+
 class DeployFinished(msgspec.Struct, frozen=True, kw_only=True):
     """Every stack is as the assembly wants it."""
 
@@ -397,6 +414,7 @@ Event = (
     | ReloadStarted
     | ReloadFinished
     | ReloadFailed
+    | BuildFinished
     | DeployPlanned
     | DeployResource
     | DeployStack

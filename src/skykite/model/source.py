@@ -7,7 +7,8 @@ builds it) must agree to the byte and never import each other.
 The rule of what is in. Everything below the import root, Python or data, except:
 
 - hidden files and folders (`.git`, `.venv`, `.env`, `.kite`, …): tools' own state, and secrets;
-- `__pycache__`, `*.pyc`, `*.egg-info`, `node_modules`, `cdk.out`, and any folder that is a virtual environment;
+- `__pycache__`, `*.pyc`, `*.egg-info`, `node_modules`, `cdk.out`, and any folder that is a virtual environment or was
+  made by `kite build`;
 - directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json` and lock files: they concern the
   project, not its functions;
 - what the function's `exclude` matches.
@@ -27,9 +28,10 @@ from typing import Final
 
 import skykite_lambda
 from skykite.errors import SkykiteError
+from skykite.model.build import BUILD_FILE, BUILT_ASSEMBLY
 from skykite.model.dependencies import dependencies_digest, read_dependencies, read_toml
 from skykite.model.globs import matcher
-from skykite.model.manifest import BundleEntry, CopiedFile, PackagesEntry
+from skykite.model.manifest import MANIFEST_FILE, BundleEntry, CopiedFile, PackagesEntry
 
 IMPORT_ROOT_MARKERS: Final = ("pyproject.toml", "requirements.txt")
 """A folder that holds one of these is an import root: imports start there, and so does the zip."""
@@ -215,11 +217,18 @@ def _walk(folder: Path, prefix: str, boundary: Path, above: tuple[Path, ...]) ->
             if real in above:
                 continue
         if real.is_dir():
-            if not (real / "pyvenv.cfg").is_file():
+            if not _is_made(real):
                 yield from _walk(path, f"{prefix}{entry.name}/", boundary, (*above, real))
         elif real.is_file():
             mode = real.stat().st_mode
             yield SourceFile(path=prefix + entry.name, location=path, executable=bool(mode & stat.S_IXUSR))
+
+
+def _is_made(folder: Path) -> bool:
+    """Whether it is a virtual environment, or what `kite build` made of this very source."""
+    if (folder / "pyvenv.cfg").is_file():
+        return True
+    return (folder / BUILD_FILE).is_file() and (folder / BUILT_ASSEMBLY / MANIFEST_FILE).is_file()
 
 
 def _follow(link: Path, boundary: Path) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from skykite.errors import SkykiteError
-from skykite.model.manifest import BundleEntry
 from skykite.model.dependencies import dependency_files
+from skykite.model.manifest import BundleEntry
 from skykite.model.source import bundle_hash, find_import_root, select, select_support
 
 

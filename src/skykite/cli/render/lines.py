@@ -102,6 +102,17 @@ def duration(milliseconds: float) -> str:
     return f"{minutes} min {seconds} s"
 
 
+def size(count: int) -> str:
+    """Bytes as people read them, in steps of 1024: `812 B`, `3.4 KB`, `41 MB`."""
+    if count < 1024:
+        return f"{count} B"
+    for unit, step in (("KB", 1024), ("MB", 1024**2), ("GB", 1024**3)):
+        number = count / step
+        if number < 999.5 or unit == "GB":
+            break
+    return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"
+
+
 _COLOUR: Final = r"\x1b\[[0-9;:]*m"
 _OTHER_ESCAPE: Final = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 _ESCAPES: Final = re.compile(f"({_COLOUR})|{_OTHER_ESCAPE}")

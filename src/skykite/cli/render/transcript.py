@@ -12,11 +12,12 @@ from skykite.cli.error_text import format_error
 from skykite.cli.output_rows import output_rows
 from skykite.cli.render import kept
 from skykite.cli.render.invocations import Invocations
-from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line, shortened
+from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line, shortened, size
 from skykite.model.events import (
     BridgeConnected,
     BridgeDisconnected,
     BridgeTakenOver,
+    BuildFinished,
     CloudStarted,
     CloudStatus,
     CloudStopped,
@@ -119,6 +120,8 @@ class Transcript:
                 return [self._reload_finished(event)]
             case ReloadFailed():
                 return [line(self._bad(), _files(event.files), Span(f"  {event.reason}", "bad"))]
+            case BuildFinished():
+                return [*self._built(event)]
             case DeployPlanned():
                 return [*self._planned(event)]
             case DeployResource():
@@ -207,6 +210,11 @@ class Transcript:
     def _taken_over(self, event: BridgeTakenOver) -> Line:
         rest = f", {event.running} still running here" if event.running else ""
         return line(Span("! ", "warn"), f"taken over by {event.by}", Span(rest, "dim"))
+
+    def _built(self, event: BuildFinished) -> list[Line]:
+        what = f"built `{event.app}` for stage {event.stage} in {event.region}"
+        of = f"  {event.files} files, {size(event.size)}, {event.digest[:12]}  {duration(event.elapsed_ms)}"
+        return [line(self._good(), what, Span(of, "dim")), Line((Span(event.path),), data=True)]
 
     def _planned(self, event: DeployPlanned) -> list[Line]:
         by_stack: dict[str, list[ResourceChange]] = {}

@@ -18,6 +18,7 @@ from skykite.cli.render import Renderer, open_renderer
 from skykite.cli.settings import Output
 from skykite.model.events import DeployFinished, DevReady, DevStopped, Event, InvocationLog, StepFinished, StepStarted
 
+BUILT = "dist\n"
 OUTPUTS = "ApiEndpoint=http://127.0.0.1:4000\nTableName=alice-notes-Notes\n"
 STATUS = (
     "address=http://127.0.0.1:5000\nprocess=4711\nfunctions=3 deployed\nrunning=1 invocation\nmemory=118 MB\n"
@@ -67,7 +68,7 @@ def test_plain_tells_the_story_in_lines(snapshot: SnapshotAssertion) -> None:
     stdout, stderr = Stream(), Stream()
     show(STORY, stdout=stdout, stderr=stderr)
     assert stderr.text == snapshot
-    assert stdout.text == f"{OUTPUTS}{STATUS}"
+    assert stdout.text == f"{BUILT}{OUTPUTS}{STATUS}"
 
 
 def test_plain_keeps_the_order_of_talk_and_data_where_both_go_to_one_place() -> None:
@@ -158,7 +159,7 @@ def test_terminal_needs_no_more_than_ascii() -> None:
 def test_outputs_reach_stdout_where_only_stderr_is_a_terminal() -> None:
     stdout, stderr = Stream(), Stream(terminal=True)
     show(STORY, stdout=stdout, stderr=stderr)
-    assert stdout.text == f"{OUTPUTS}{STATUS}"
+    assert stdout.text == f"{BUILT}{OUTPUTS}{STATUS}"
 
 
 def test_a_dumb_terminal_gets_lines() -> None:

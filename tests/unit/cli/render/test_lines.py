@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skykite.cli.render.lines import ASCII, UNICODE, clean, duration, symbols_for
+from skykite.cli.render.lines import ASCII, UNICODE, clean, duration, size, symbols_for
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,23 @@ from skykite.cli.render.lines import ASCII, UNICODE, clean, duration, symbols_fo
 )
 def test_durations_have_three_digits_at_most(milliseconds: float, text: str) -> None:
     assert duration(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KB"),
+        (187_185, "183 KB"),
+        (1023 * 1024, "1.0 MB"),
+        (250 * 1024**2, "250 MB"),
+        (3 * 1024**3, "3.0 GB"),
+        (4000 * 1024**3, "4000 GB"),
+    ],
+)
+def test_sizes_have_three_digits_at_most_and_a_unit(count: int, text: str) -> None:
+    assert size(count) == text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,148 @@
+"""`kite deploy`: what the project's stacks say, brought to a cloud.
+
+In: settings. Out: what is deployed, its outputs on stdout and under `.kite/`. I/O: runs the stacks, makes bundles, and
+what `deploy` does. A build that was made elsewhere is `cli.shipping`'s; from `ship` on it goes the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skykite.cli.compose import CLOCK, aws_session, builder, live_remains, session_at
+from skykite.cli.console import open_console
+from skykite.cli.loop import run_loop
+from skykite.cli.project import prepare_state
+from skykite.cli.settings import Settings
+from skykite.cli.workspace import Workspace, open_workspace
+from skykite.model.events import ErrorRaised
+from skykite.model.project import Project
+from skykite.model.synthesis import Synthesis
+from skykite.ports import Asker, EventSink
+
+if TYPE_CHECKING:
+    from skykite.aws import AwsSession
+    from skykite.deploy import Build
+    from skykite.live.cleanup import LiveRemains
+    from skykite.live.lease import LeaseDocument
+    from skykite.model.manifest import Manifest
+
+Deploying = Callable[["AwsSession", EventSink], Awaitable["Manifest"]]
+
+
+def run_deploy(settings: Settings, *, local: bool) -> None:
+    """Synth, bundles, change sets; outputs on stdout."""
+    from skykite.dev.lock import hold_stage
+
+    workspace = open_workspace(settings, local=local)
+    state = prepare_state(workspace.project)
+    with (
+        open_console(settings) as (events, asker),
+        hold_stage(workspace.state, workspace.stage, now=CLOCK.now()),
+    ):
+
+        async def deploy(session: AwsSession, events: EventSink) -> Manifest:
+            return await _deploy(workspace, session, events, asker)
+
+        async def run(_: asyncio.Event) -> None:
+            if local:
+                await deploy_locally(workspace.project, state, events, deploy)
+            else:
+                await deploy(aws_session(workspace), events)
+
+        run_loop(run)
+
+
+async def deploy_locally(project: Project, state: Path, events: EventSink, deploy: Deploying) -> None:
+    """To the embedded cloud that is kept for `project`. `state` is where outputs go."""
+    from skykite.cli import kept_cloud
+    from skykite.deploy import StageFiles
+    from skykite.dev.interpreter import kept_version_notices
+
+    kept = kept_cloud.required(project)
+    outputs = kept_cloud.LocalOutputs(events)
+    manifest = await deploy(session_at(kept.address()), outputs)
+    for notice in kept_version_notices(entry.runtime for entry in manifest.functions):
+        events.emit(notice)
+    await outputs.show(kept, StageFiles(state, manifest.stage))
+
+
+async def ship(
+    manifest: Manifest,
+    assembly: Path,
+    *,
+    session: AwsSession,
+    remains: LiveRemains,
+    holder: LeaseDocument | None,
+    root: Path,
+    state: Path,
+    build: Build | None,
+    findings: bool,
+    events: EventSink,
+    asker: Asker,
+) -> None:
+    """An assembly to the cloud. `holder` is who uses the stage for Live, `root` where the files lie that are told of;
+    with `findings`, the templates are judged beside it."""
+    from skykite.deploy import Deployer, require_secrets
+
+    if (notice := await require_secrets(session, manifest)) is not None:
+        events.emit(notice)
+    await remains.agree_to_end(holder, asker, doing="deploying")
+    deployer = Deployer(session=session, events=events, clock=CLOCK, asker=asker, project_root=root, state=state)
+    async with asyncio.TaskGroup() as tasks:
+        if findings:
+            tasks.create_task(_report_findings(assembly, events))
+        deploying = tasks.create_task(deployer.deploy(manifest, assembly, build=build))
+    await remains.clear(expected=deploying.result().was_live)
+
+
+def deploy_synthesis(workspace: Workspace) -> Synthesis:
+    """A run of the stacks for what is deployed with its real code."""
+    project = workspace.project
+    return Synthesis(
+        app=project.name,
+        stage=workspace.stage,
+        region=project.region,
+        mode="deploy",
+        project_root=str(project.root),
+        main=str(project.main),
+        outdir=str(workspace.assembly),
+        live_credentials=project.live_credentials,
+    )
+
+
+async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, asker: Asker) -> Manifest:
+    """What is deployed now."""
+    from skykite.synth import synthesize
+
+    project = workspace.project
+    remains = live_remains(project.name, workspace.stage, session, events, command="kite deploy")
+    async with asyncio.TaskGroup() as tasks:
+        holder = tasks.create_task(remains.holder())
+        result = await synthesize(
+            deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
+        )
+    await ship(
+        result.manifest,
+        result.assembly,
+        session=session,
+        remains=remains,
+        holder=holder.result(),
+        root=project.root,
+        state=project.state,
+        build=builder(workspace, events),
+        findings=True,
+        events=events,
+        asker=asker,
+    )
+    return result.manifest
+
+
+async def _report_findings(assembly: Path, events: EventSink) -> None:
+    """What AWS's own rules say against the templates, beside the deploy that will run into it."""
+    from skykite.synth import validate
+
+    for finding in await validate(assembly):
+        events.emit(ErrorRaised.of(finding))
