@@ -33,6 +33,7 @@ SUSPENDED = 21  # a debugger holds the function
 RESUMED = 22
 LATE = 23  # JSON: observations made since the last answer; the invocation has not begun and is to be sent again
 LEAVING = 24  # JSON: a hint; the user's code is ending this process
+FATAL = 25  # as ERROR, of a process that ends with it
 # From a zygote.
 PREPARED = 32  # JSON: what the imports did
 FORKED = 33  # JSON: ticket, pid

@@ -29,6 +29,9 @@ from skykite.errors import SkykiteError
 
 ENTRY: Final = Path(skykite_lambda.__file__).with_name("worker.py")
 _CONNECT_TIMEOUT: Final = 30.0  # seconds, for a process that has to find its way to a port
+_NO_INTERPRETER: Final = (
+    "functions run in the project's own Python: create its environment again, for instance with `uv venv`"
+)
 Role = Literal["worker", "zygote"]
 
 
@@ -45,6 +48,11 @@ class Process:
     # By folder: modules that were looked for, found or not, before it was forked, and never will be again.
     looked_up: Mapping[str, Collection[str]] = field(default_factory=dict)
     configuration: Mapping[str, object] = field(default_factory=dict)  # what its kind needs to be told besides
+    untimed: bool = False  # nobody can tell when a debugger holds it, so its invocations have no limit
+    # Told to whoever launched it, by whoever runs it.
+    on_inspector: Callable[[str], None] = lambda url: None
+    # Told to whoever runs it, by whoever launched it: a debugger holds it, or no longer does.
+    on_held: Callable[[bool], None] = lambda held: None
 
     def kill(self) -> None:
         """End the process and everything in its group, at once."""
@@ -55,44 +63,85 @@ class Process:
             self.end()
 
 
+ChannelForm = Literal["inherited", "loopback"]
+
+
+def channel_form(chosen: ChannelForm | None = None) -> ChannelForm:
+    """How processes are spoken with here."""
+    return chosen or ("loopback" if sys.platform == "win32" else "inherited")
+
+
+async def start_process(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    form: ChannelForm,
+    orders: Mapping[str, object],
+    hold: bool = False,
+    missing: tuple[str, str] = ("interpreter-missing", _NO_INTERPRETER),
+) -> Process:
+    """Start `command`, which reads `orders` from its first line of input: beside what is given here, how to speak.
+
+    With `hold` it need not watch its input itself: where the kernel can, it ends the process's whole group as soon as
+    this process is gone, whatever the group is doing. `missing` is the code and the hint for a command that is not
+    there. Raises SkykiteError.
+    """
+    if form == "inherited":
+        return _start_with_pair(command, environment, orders, hold, missing)
+    return await _start_with_port(command, environment, orders, missing)
+
+
 class SpawnLauncher:
     """A new interpreter per worker: works everywhere, costs what Python's start costs."""
 
-    def __init__(self, interpreter: Path, *, channel: Literal["inherited", "loopback"] | None = None) -> None:
+    def __init__(self, interpreter: Path, *, channel: ChannelForm | None = None) -> None:
         self._interpreter = interpreter
-        self._channel = channel or ("loopback" if sys.platform == "win32" else "inherited")
+        self._channel = channel_form(channel)
 
     async def launch(self, environment: Mapping[str, str], *, role: Role = "worker", isolated: bool = True) -> Process:
         flags = ["-I"] if isolated else []
         command = [str(self._interpreter), *flags, "-X", "utf8", str(ENTRY)]
-        if self._channel == "inherited":
-            return _start_with_pair(command, environment, role)
-        return await _start_with_port(command, environment, role)
+        return await start_process(command, environment, form=self._channel, orders={"role": role})
 
 
-def _start_with_pair(command: Sequence[str], environment: Mapping[str, str], role: Role) -> Process:
+def _start_with_pair(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    orders: Mapping[str, object],
+    hold: bool,
+    missing: tuple[str, str],
+) -> Process:
     ours, theirs = socket.socketpair()
+    lifeline_end, lifeline = os.pipe()
     with theirs:
         try:
-            popen = _popen(command, environment, inherited=(theirs.fileno(),))
+            popen = _popen(command, environment, missing, stdin=lifeline_end, inherited=(theirs.fileno(),))
         except BaseException:
             ours.close()
+            os.close(lifeline)
             raise
-        ours.setblocking(False)
-        return _process(popen, ours, {"role": role, "fd": theirs.fileno()})
+        else:
+            _give(lifeline, {**orders, "fd": theirs.fileno()})
+            if hold:
+                _hold(lifeline_end, popen.pid)
+        finally:
+            os.close(lifeline_end)
+    ours.setblocking(False)
+    return _process(popen, ours, lifeline)
 
 
-async def _start_with_port(command: Sequence[str], environment: Mapping[str, str], role: Role) -> Process:
+async def _start_with_port(
+    command: Sequence[str], environment: Mapping[str, str], orders: Mapping[str, object], missing: tuple[str, str]
+) -> Process:
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         token = secrets.token_hex(32)
-        popen = _popen(command, environment, inherited=())
-        port = listener.getsockname()[1]
-        orders = {"role": role, "port": port, "token": token}
+        popen = _popen(command, environment, missing, stdin=subprocess.PIPE, inherited=())
         assert popen.stdin is not None
-        popen.stdin.write(json.dumps(orders).encode() + b"\n")
-        popen.stdin.flush()
+        lifeline = os.dup(popen.stdin.fileno())
+        popen.stdin.close()
+        _give(lifeline, {**orders, "port": listener.getsockname()[1], "token": token})
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
                 while True:
@@ -102,6 +151,7 @@ async def _start_with_port(command: Sequence[str], environment: Mapping[str, str
                         break
                     stream.close()
         except (TimeoutError, OSError) as error:
+            os.close(lifeline)
             popen.kill()
             popen.wait()
             raise SkykiteError(
@@ -110,7 +160,22 @@ async def _start_with_port(command: Sequence[str], environment: Mapping[str, str
                 hint="see whether something on this machine blocks connections to 127.0.0.1",
             ) from error
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return _process(popen, stream, None)
+    return _process(popen, stream, lifeline)
+
+
+def _give(lifeline: int, orders: Mapping[str, object]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # it died at once; its end tells why
+        os.write(lifeline, json.dumps(orders).encode() + b"\n")
+
+
+def _hold(lifeline_end: int, group: int) -> None:
+    """From now on the kernel kills that process group when nobody has the pipe's other end any more."""
+    if sys.platform == "linux":
+        import fcntl
+
+        fcntl.fcntl(lifeline_end, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline_end, fcntl.F_SETOWN, -group)
+        fcntl.fcntl(lifeline_end, fcntl.F_SETFL, fcntl.fcntl(lifeline_end, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 async def _receive_exactly(stream: socket.socket, length: int) -> bytes:
@@ -124,14 +189,19 @@ async def _receive_exactly(stream: socket.socket, length: int) -> bytes:
 
 
 def _popen(
-    command: Sequence[str], environment: Mapping[str, str], *, inherited: tuple[int, ...]
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    missing: tuple[str, str],
+    *,
+    stdin: int,
+    inherited: tuple[int, ...],
 ) -> subprocess.Popen[bytes]:
     try:
         if sys.platform == "win32":
             return subprocess.Popen(
                 command,
                 env=environment,
-                stdin=subprocess.PIPE,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
@@ -139,30 +209,22 @@ def _popen(
         return subprocess.Popen(
             command,
             env=environment,
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=inherited,
             start_new_session=True,
         )
     except OSError as error:
-        raise SkykiteError(
-            "interpreter-missing",
-            f"cannot start `{command[0]}`: {error.strerror}",
-            hint="functions run in the project's own Python: create its environment again, for instance with `uv venv`",
-        ) from error
+        code, hint = missing
+        raise SkykiteError(code, f"cannot start `{command[0]}`: {error.strerror}", hint=hint) from error
 
 
-def _process(popen: subprocess.Popen[bytes], channel: socket.socket, orders: Mapping[str, object] | None) -> Process:
-    assert popen.stdin is not None
+def _process(popen: subprocess.Popen[bytes], channel: socket.socket, lifeline: int) -> Process:
     assert popen.stdout is not None
-    # The descriptors are ours from here on: the Popen object must not close them when it is collected.
-    lifeline, output = os.dup(popen.stdin.fileno()), os.dup(popen.stdout.fileno())
-    popen.stdin.close()
+    # The descriptor is ours from here on: the Popen object must not close it when it is collected.
+    output = os.dup(popen.stdout.fileno())
     popen.stdout.close()
-    if orders is not None:
-        with contextlib.suppress(BrokenPipeError):  # it died at once; its end tells why
-            os.write(lifeline, json.dumps(orders).encode() + b"\n")
     ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
     _watch(popen, ended)
     return Process(

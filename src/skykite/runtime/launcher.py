@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
+from skykite.model.built import BuiltSource
 from skykite.model.invocation import FunctionConfig
 from skykite.runtime.freshness import Observed
 from skykite.runtime.launch import Process
@@ -21,11 +21,10 @@ from skykite.runtime.messages import WorkerError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What a worker is started from: `folder` holds what was built. `observed` is what was read to make it, with stats
-    from before it was read."""
+    """What a worker is started from. `observed` is what was read to make it, with stats from before it was read."""
 
     observed: Observed = field(default_factory=Observed)
-    folder: Path | None = None
+    built: BuiltSource | None = None
 
 
 class NotPrepared(Exception):  # noqa: N818  (an answer: the function fails with it)

@@ -35,6 +35,7 @@ class WorkerError(msgspec.Struct):
 
 class Hello(msgspec.Struct):
     protocol: int
+    inspector: str | None = None  # where a Node process takes debuggers
 
 
 class Ready(msgspec.Struct):
@@ -87,7 +88,7 @@ def parse_message(kind: int, body: bytes) -> Hello | Ready | InitFailed | Late |
     """A frame from a worker; None for those without a body. Raises Unintelligible."""
     try:
         match kind:
-            case frames.RESULT | frames.ERROR:
+            case frames.RESULT | frames.ERROR | frames.FATAL:
                 memory_kb, length = frames.RESULT_HEAD.unpack_from(body)
                 start = frames.RESULT_HEAD.size
                 observed = _decode(_OBSERVED, body[start : start + length]) if length else None

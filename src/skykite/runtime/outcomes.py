@@ -70,9 +70,10 @@ def exited(status: int | None, *, hint: str | None = None, kind: FailureKind = "
 
 def timed_out(config: FunctionConfig) -> TimedOut:
     place = f" at `{config.source}`" if config.source else ""
+    file = config.handler.file if config.kind == "python" else config.handler.path
     return TimedOut(
         limit_s=config.timeout_s,
-        hint=f"raise `timeout` of the function{place}, or see what `{config.handler.file}` waits for",
+        hint=f"raise `timeout` of the function{place}, or see what `{file}` waits for",
     )
 
 

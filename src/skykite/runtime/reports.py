@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import signal
+from collections.abc import Mapping
 from typing import Final
 
-from skykite.model.invocation import FunctionConfig
+from skykite.model.invocation import FunctionConfig, FunctionKind
 from skykite.model.names import RequestId
 from skykite.runtime.logs import TAIL
 
@@ -26,6 +27,10 @@ _SIGNALS: Final = {
     "SIGTERM": "terminated",
     "SIGTRAP": "trace/breakpoint trap",
 }
+_ENDS: Final[Mapping[FunctionKind, str]] = {
+    "python": ": look for `os._exit`, also in libraries",
+    "node": ": look for `process.exit` and `process.abort`, also in libraries",
+}
 _CRASHES: Final = frozenset({"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV"})
 
 
@@ -34,17 +39,18 @@ def exit_message(request_id: RequestId, status: int | None) -> str:
     return f"RequestId: {request_id} Error: {exit_reason(status)}"
 
 
-def exit_hint(status: int | None) -> str | None:
-    """For people: what may be behind an end that no Python code has announced."""
+def exit_hint(status: int | None, kind: FunctionKind = "python") -> str | None:
+    """For people: what may be behind an end that no code of the function's has announced."""
     if status is None:
         return None
     if status >= 0:
-        return f"the process ended itself with status {status}: look for `os._exit`, also in libraries"
+        return f"the process ended itself with status {status}{_ENDS.get(kind, '')}"
     name = _signal_name(status)
     if name == "SIGKILL":
         return "the process was ended by SIGKILL: by the system for want of memory, or by whoever sent it"
     if name in _CRASHES:
-        return f"native code crashed ({name}); `PYTHONFAULTHANDLER=1` in the function's environment shows where"
+        shows = "; `PYTHONFAULTHANDLER=1` in the function's environment shows where" if kind == "python" else ""
+        return f"native code crashed ({name}){shows}"
     return f"the process was ended by {name}"
 
 

@@ -407,6 +407,8 @@ class Runtime:
         for piece in worker.take_early_output():
             self._log(call, piece)
         task = self._tasks[worker.id] = _Task(call=call, allowance=Allowance(call.config.timeout_s, now))
+        if worker.untimed:
+            task.allowance.suspend(now)
         self._arm_timeout(worker, task)
         self._send(worker, call)
 
@@ -549,6 +551,8 @@ class Runtime:
                 )
             )
             worker.kill()
+        elif hello.inspector is not None:
+            worker.inspectable_at(hello.inspector)
 
     def _held(self, worker: Worker, task: _Task | None, *, suspended: bool) -> None:
         if task is None:
@@ -634,7 +638,7 @@ class Runtime:
 
     def _answered(self, worker: Worker, task: _Task, call: _Call, kind: int, answer: Answer) -> None:
         ending: Ending = Returned(payload=answer.payload)
-        if kind == frames.ERROR:
+        if kind != frames.RESULT:
             ending = raised(parse_error(answer.payload))
         now = self._clock.monotonic()
         for piece in worker.drain_output():  # while the task is there: what comes out now is this call's
@@ -645,7 +649,11 @@ class Runtime:
             self._learn(worker, answer.observed)
         call.memory_mb = -(-answer.memory_kb // 1024) or None
         self._finish(call, ending, now)
-        self._do(self._pool.finished(worker.id, now))
+        if kind == frames.FATAL:
+            self._end(worker)
+            self._do(self._pool.gone(worker.id, now))
+        else:
+            self._do(self._pool.finished(worker.id, now))
 
     def _read_more(self, worker: Worker, call: _Call, late: Late) -> None:
         """The worker read files after its last answer, so whether it is fresh was decided knowing too little."""
@@ -750,7 +758,7 @@ def _ended(task: _Task, status: int | None, config: FunctionConfig) -> Ending:
     """A process has ended in the middle of what it did."""
     if task.timed_out:
         return timed_out(config)
-    return exited(status, hint=task.hint or exit_hint(status))
+    return exited(status, hint=task.hint or exit_hint(status, config.kind))
 
 
 def _start_error(error: SkykiteError | OSError) -> WorkerError:

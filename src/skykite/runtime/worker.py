@@ -64,6 +64,7 @@ class Worker(asyncio.Protocol):
     async def attach(self, process: Process, *, marks_end: bool) -> None:
         """Speak with `process` from now on."""
         self._process = process
+        process.on_held = self._held
         process.ended.add_done_callback(self._process_ended)
         mark = b"\0" + self.nonce.encode() + MARK_PASSED if marks_end else None
         self._output = read_output(process.output, self._receive_output, mark)
@@ -101,6 +102,15 @@ class Worker(asyncio.Protocol):
         if self._process is not None:
             self.dependencies.add_names(self._process.looked_up)
 
+    @property
+    def untimed(self) -> bool:
+        return self._process is not None and self._process.untimed
+
+    def inspectable_at(self, url: str) -> None:
+        """Debuggers can reach it there."""
+        if self._process is not None:
+            self._process.on_inspector(url)
+
     def kill(self) -> None:
         """End the process and what it started."""
         if self.preparing is not None:
@@ -132,6 +142,9 @@ class Worker(asyncio.Protocol):
         asyncio.get_running_loop().call_later(1.0, self.kill)
 
     # The rest
+
+    def _held(self, held: bool) -> None:
+        self._listener.frame_received(self, frames.SUSPENDED if held else frames.RESUMED, b"")
 
     def _receive_output(self, data: bytes) -> None:
         pieces = self._logs.feed(data)

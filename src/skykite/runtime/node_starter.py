@@ -1,0 +1,222 @@
+"""How a Node worker comes to be: its source is built, and a process loads what was built.
+
+In: functions of the kind `node`. Out: `Process`es that run `node/worker.cjs`. One process is kept started ahead, with
+nothing of any function's in it, so that a save waits for loading code and not for Node. What a worker depends on is
+what the build has read, the files copied into its zip, and the lock files that say which packages are installed.
+I/O: starts processes; builds, through `SourceBuilds`; `os.stat`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from skykite.model.built import BuildError, BuildInputs, BuiltSource
+from skykite.model.invocation import FunctionConfig
+from skykite.ports import SourceBuilds
+from skykite.runtime.freshness import Observed
+from skykite.runtime.launch import ChannelForm, Process, channel_form, start_process
+from skykite.runtime.launcher import NotPrepared, Prepared
+from skykite.runtime.messages import WorkerError
+from skykite.runtime.node_choice import NodeChoice
+from skykite_lambda.secret_values import STAMP_VARIABLE
+from skykite_lambda.tracking import EVERY_NAME, Tracker, stat_of
+
+ENTRY: Final = Path(__file__).parent / "node" / "worker.cjs"
+SUFFIXES: Final = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
+LOCK_FILES: Final = (
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+    "bun.lock",
+    "node_modules/.package-lock.json",
+)
+_EDITORS_VARIABLES: Final = ("NODE_OPTIONS", "VSCODE_INSPECTOR_OPTIONS")
+_MISSING: Final = (
+    "node-missing",
+    "functions in TypeScript and JavaScript run in Node; Skykite brings one: install it again",
+)
+
+
+class NodeStarter:
+    """The `Launcher` of Node functions. `cache` is where V8 keeps compiled code; `host` is the environment `kite` was
+    started in: an editor that debugs its Node processes says so in there."""
+
+    def __init__(
+        self,
+        nodes: NodeChoice,
+        builds: SourceBuilds,
+        *,
+        host: Mapping[str, str],
+        cache: Path | None = None,
+        channel: ChannelForm | None = None,
+    ) -> None:
+        self._nodes = nodes
+        self._builds = builds
+        self._form = channel_form(channel)
+        self._cache = cache
+        self._editor = _editors_environment(host)
+        self._environment: dict[str, str] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._spare: tuple[Path, Process] | None = None
+        self._making: asyncio.Task[None] | None = None
+        self.marks_ends = self._form == "loopback"
+
+    async def start(self, environment: Mapping[str, str], group: asyncio.TaskGroup) -> None:
+        self._environment = dict(environment)
+        self._group = group
+
+    def expect(self, configs: Iterable[FunctionConfig]) -> None:
+        if not list(configs):
+            self._drop_spare()
+
+    def learn(self, modules: Collection[str]) -> None:
+        """Nothing is imported ahead."""
+
+    def handler_files(self, config: FunctionConfig) -> frozenset[str]:
+        """What the handler's module may be called."""
+        return frozenset(str(config.import_root / f"{config.handler.path}{suffix}") for suffix in SUFFIXES)
+
+    async def prepare(self, config: FunctionConfig) -> Prepared:
+        beside = _beside(config)
+        try:
+            built = await self._builds.build(config)
+        except BuildError as error:
+            raise NotPrepared(_worker_error(error), _observed(error.inputs, beside)) from error
+        return Prepared(observed=_observed(built.inputs, beside), built=built)
+
+    async def launch(self, config: FunctionConfig, environment: Mapping[str, str], prepared: Prepared) -> Process:
+        assert prepared.built is not None
+        node = await self._nodes.node_for(config.runtime)
+        environment = {**environment, "PATH": f"{node.parent}{os.pathsep}{environment['PATH']}"}
+        process = self._take_spare(node, environment) or await self._start(
+            node, _with_editor(environment, self._editor)
+        )
+        process.configuration = {
+            "environment": environment,
+            **_loading(config, prepared.built),
+            "untimed": bool(self._editor),
+        }
+        process.untimed = bool(self._editor)
+        self._make_spare(node)
+        return process
+
+    def stop(self) -> None:
+        self._group = None
+        if self._making is not None:
+            self._making.cancel()
+        self._drop_spare()
+
+    async def stopped(self) -> None:
+        """The spare was killed, and nothing waits for it."""
+
+    async def _start(self, node: Path, environment: Mapping[str, str]) -> Process:
+        orders = {"compile_cache": None if self._cache is None else str(self._cache)}
+        command = [str(node), str(ENTRY)]
+        return await start_process(command, environment, form=self._form, orders=orders, hold=True, missing=_MISSING)
+
+    # The process that is started ahead
+
+    def _take_spare(self, node: Path, environment: Mapping[str, str]) -> Process | None:
+        if self._spare is None or self._spare[0] != node or self._editor or _reads_at_start(environment):
+            return None
+        (_, process), self._spare = self._spare, None
+        return None if process.ended.done() else process
+
+    def _make_spare(self, node: Path) -> None:
+        if self._spare is None and self._making is None and self._group is not None and not self._editor:
+            self._making = self._group.create_task(self._start_spare(node))
+
+    async def _start_spare(self, node: Path) -> None:
+        try:
+            self._spare = (node, await self._start(node, self._environment))
+        finally:
+            self._making = None
+
+    def _drop_spare(self) -> None:
+        if self._spare is not None:
+            (_, process), self._spare = self._spare, None
+            process.kill()
+            process.channel.close()
+            os.close(process.output)
+
+
+def _loading(config: FunctionConfig, built: BuiltSource) -> dict[str, object]:
+    """What a worker has to know to load the function."""
+    return {
+        "file": str(built.folder / built.file),
+        "format": built.format,
+        "function": config.handler.function,
+        "source": _source_of(config),
+    }
+
+
+def _source_of(config: FunctionConfig) -> str:
+    """The handler's file, as its user names it."""
+    for suffix in SUFFIXES:
+        if (config.import_root / f"{config.handler.path}{suffix}").is_file():
+            return f"{config.handler.path}{suffix}"
+    return config.handler.path
+
+
+def _worker_error(error: BuildError) -> WorkerError:
+    frame = () if error.context is None else (f"{error.context}\n",)
+    document = {"errorType": "Runtime.UserCodeSyntaxError", "errorMessage": error.message, "trace": []}
+    return WorkerError(
+        type="Runtime.UserCodeSyntaxError",
+        message=error.message,
+        trace=frame,
+        hint=error.hint,
+        document=msgspec.json.encode(document).decode(),
+        log=f"{error.message}\n{error.context or ''}\n",
+    )
+
+
+def _beside(config: FunctionConfig) -> Observed:
+    """What a worker depends on besides what its source is built from, as it is now."""
+    tracker = Tracker([str(config.project_root), str(config.import_root)])
+    stamp = config.environment.get(STAMP_VARIABLE)
+    tracker.depend_on([*map(str, config.copied), *([stamp] if stamp else [])])
+    found = msgspec.convert(tracker.take() or {}, type=Observed)
+    folder = (config.import_root / config.handler.path).parent
+    for place in (folder, *folder.parents):
+        locks = [(str(place / name), stat_of(str(place / name))) for name in LOCK_FILES]
+        found.packages += locks
+        if any(stat is not None for _, stat in locks):
+            break
+    return found
+
+
+def _observed(inputs: BuildInputs, beside: Observed) -> Observed:
+    return Observed(
+        files=[*((one.path, one.stat, one.digest) for one in inputs.files), *beside.files],
+        folders=[
+            *((one.path, one.stat, None if one.names is None else list(one.names)) for one in inputs.folders),
+            *beside.folders,
+        ],
+        names={**{one.path: [EVERY_NAME] for one in inputs.folders}, **beside.names},
+        packages=beside.packages,
+    )
+
+
+def _reads_at_start(environment: Mapping[str, str]) -> bool:
+    """Whether Node reads some of this when it starts, so that a process already running will not do."""
+    return any(name.startswith(("NODE_", "UV_")) and name != "NODE_ENV" for name in environment)
+
+
+def _editors_environment(host: Mapping[str, str]) -> dict[str, str]:
+    """What an editor that debugs every Node process below it has set for them."""
+    if not host.get("VSCODE_INSPECTOR_OPTIONS"):
+        return {}
+    return {name: host[name] for name in _EDITORS_VARIABLES if name in host}
+
+
+def _with_editor(environment: Mapping[str, str], editor: Mapping[str, str]) -> dict[str, str]:
+    options = " ".join(filter(None, (environment.get("NODE_OPTIONS"), editor.get("NODE_OPTIONS"))))
+    return {**environment, **editor, **({"NODE_OPTIONS": options} if options else {})}
