@@ -29,6 +29,7 @@ from skykite.ports import Asker, EventSink
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
+    from skykite.bundle import Bundler
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
     from skykite.dev.place import Place, Surroundings
@@ -399,17 +400,21 @@ def live_remains(
 
 def builder(workspace: Workspace, events: EventSink) -> Build:
     """What makes the bundles of a project."""
+    return make_bundler(workspace, events).build
+
+
+def make_bundler(workspace: Workspace, events: EventSink) -> Bundler:
+    """What knows the bundles of a project."""
     from skykite.bundle import Bundler
     from skykite.cloud import uv_environment
 
     variables = workspace.environment.variables
-    bundler = Bundler(
+    return Bundler(
         project_root=workspace.project.root,
         cache=cache_directory(variables),
         environment=uv_environment(variables),
         events=events,
     )
-    return bundler.build
 
 
 def embedded_cloud(workspace: Workspace, events: EventSink) -> EmbeddedCloud:
