@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skykite.cli.clock import SystemClock
-from skykite.cli.console import open_console
+from skykite.cli.console import looked_at, open_console
 from skykite.cli.environment import load_environment
 from skykite.cli.loop import run_loop
 from skykite.cli.project import prepare_state, read_project
@@ -68,6 +68,7 @@ def run_dev(
     port: int | None,
     functions: tuple[str, ...] | None,
     iam: bool = True,
+    wait: bool | None = None,
 ) -> None:
     """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.cli.kept_cloud import refuse_kept
@@ -81,7 +82,15 @@ def run_dev(
     with open_console(settings) as (events, asker):
         run_loop(
             lambda stop: _dev_session(
-                workspace, events, asker, local=local, bridge=bridge, port=port, functions=functions, iam=iam
+                workspace,
+                events,
+                asker,
+                local=local,
+                bridge=bridge,
+                port=port,
+                functions=functions,
+                iam=iam,
+                wait=looked_at(settings) if wait is None else wait,
             ).run(stop),
             stoppable=True,
         )
@@ -97,6 +106,7 @@ def _dev_session(
     port: int | None,
     functions: tuple[str, ...] | None = None,
     iam: bool = True,
+    wait: bool = False,
 ) -> DevSession:
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
@@ -114,6 +124,7 @@ def _dev_session(
             port=port,
             debugger=detect_debugger(),
             iam=iam,
+            wait=wait,
         ),
         make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,

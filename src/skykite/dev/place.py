@@ -31,7 +31,7 @@ DevMode = Literal["local", "live"]
 class DevOptions:
     """What the command line says. `port` is where the first API listens, the others follow; 0 means any free one.
     `build` makes the zips of functions that run as deployed. `iam` says whether an embedded cloud that is this
-    session's own enforces permissions."""
+    session's own enforces permissions, `wait` whether a session that cannot begin waits until it is mended."""
 
     project: Project
     stage: StageName
@@ -43,6 +43,7 @@ class DevOptions:
     debugger: DebuggerEndpoint | None = None
     max_workers: int = 32
     iam: bool = True
+    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,21 @@ from skykite.errors import SkykiteError
     help="Where the first API listens, the others follow. Without it: the first free port from 4000 on. 0: any.",
 )
 @click.option("--no-iam", is_flag=True, help="With --local: every function may do everything.")
+@click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="If the stacks do not work at the start: wait for the save that mends them, or end. Without it: wait on a "
+    "terminal.",
+)
 @pass_settings
 def command(
-    settings: Settings, local: bool, bridge: bool, functions: str | None, port: int | None, no_iam: bool
+    settings: Settings,
+    local: bool,
+    bridge: bool,
+    functions: str | None,
+    port: int | None,
+    no_iam: bool,
+    wait: bool | None,
 ) -> None:
     """Run the app for development: your functions in workers on this machine, everything else in your AWS account.
 
@@ -34,6 +46,9 @@ def command(
 
     Saved handlers run with the next request, saved stacks are applied, and a debugger that started this command
     stops at breakpoints in your functions. Ctrl-C stops everything.
+
+    On a terminal, stacks that do not work at the start are waited for until they are mended; off a terminal the command
+    ends with 1, so that scripts notice. --wait and --no-wait say which.
 
     With --local a function may do what its role allows and nothing else, as on AWS. --no-iam lifts that.
     """
@@ -57,7 +72,7 @@ def command(
         )
     from skykite.cli.compose import run_dev
 
-    run_dev(settings, local=local, bridge=bridge, port=port, functions=_names(functions), iam=not no_iam)
+    run_dev(settings, local=local, bridge=bridge, port=port, functions=_names(functions), iam=not no_iam, wait=wait)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
