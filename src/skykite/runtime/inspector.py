@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from skykite.errors import SkykiteError
-from skykite.ports import Clock
+from skykite.model.events import Notice
+from skykite.ports import Clock, EventSink
 from skykite.runtime.inspector_sessions import ParentSession, Target, relay
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request, Response
 
-DEFAULT_PORT: Final = 9229  # Node's own
 PARENT: Final = Path(__file__).parent / "node" / "parent.cjs"
 READY_LIMIT: Final = 15.0  # seconds a debugger may take from hearing of a worker to having set its breakpoints
 _LOCAL_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -37,8 +37,9 @@ _LOCAL_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 class Inspector:
     """`find_node` is for the process with nothing in it."""
 
-    def __init__(self, port: int, *, find_node: Callable[[], Path], clock: Clock) -> None:
+    def __init__(self, port: int, *, find_node: Callable[[], Path], clock: Clock, events: EventSink) -> None:
         self.port = port
+        self._events = events
         self._find_node = find_node
         self._clock = clock
         self._server: Server | None = None
@@ -71,6 +72,9 @@ class Inspector:
                 hint="end the program that has it, or choose another: `--inspect 9230`",
             ) from error
         self.port = next(iter(self._server.sockets)).getsockname()[1]
+        self._events.emit(
+            Notice(notice="inspector", message=f"debuggers of Node find functions at 127.0.0.1:{self.port}")
+        )
 
     async def stop(self) -> None:
         """No debugger reaches anything any more."""

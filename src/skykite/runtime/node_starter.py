@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -48,16 +48,16 @@ _MISSING: Final = (
 
 
 class NodeStarter:
-    """The `Launcher` of Node functions. `cache` is where V8 keeps compiled code; `host` is the environment `kite` was
-    started in: an editor that debugs its Node processes says so in there. `inspector` is where debuggers attach."""
+    """The `Launcher` of Node functions. `cache` is where V8 keeps compiled code, `editor` what `detect_editor` found,
+    and `inspector` where debuggers attach."""
 
     def __init__(
         self,
         nodes: NodeChoice,
         builds: SourceBuilds,
         *,
-        host: Mapping[str, str],
         cache: Path | None = None,
+        editor: Mapping[str, str] | None = None,
         channel: ChannelForm | None = None,
         inspector: Inspector | None = None,
     ) -> None:
@@ -65,7 +65,7 @@ class NodeStarter:
         self._builds = builds
         self._form = channel_form(channel)
         self._cache = cache
-        self._editor = _editors_environment(host)
+        self._editor = dict(editor or {})
         self._inspector = inspector
         self._environment: dict[str, str] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -243,11 +243,12 @@ def _reads_at_start(environment: Mapping[str, str]) -> bool:
     return any(name.startswith(("NODE_", "UV_")) and name != "NODE_ENV" for name in environment)
 
 
-def _editors_environment(host: Mapping[str, str]) -> dict[str, str]:
-    """What an editor that debugs every Node process below it has set for them."""
-    if not host.get("VSCODE_INSPECTOR_OPTIONS"):
+def detect_editor(environment: MutableMapping[str, str] = os.environ) -> dict[str, str]:
+    """What an editor that debugs every Node process below `kite` has set for them; empty if none does. It is taken out
+    of `environment`: only functions are to be debugged."""
+    if not environment.get("VSCODE_INSPECTOR_OPTIONS"):
         return {}
-    return {name: host[name] for name in _EDITORS_VARIABLES if name in host}
+    return {name: environment.pop(name) for name in _EDITORS_VARIABLES if name in environment}
 
 
 def _with_editor(environment: Mapping[str, str], editor: Mapping[str, str]) -> dict[str, str]:

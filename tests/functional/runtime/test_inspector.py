@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 
 from kit.cdp import attach, targets
 from kit.node import running_node_project
-from kit.runtime import FunctionProject, RealClock, eventually
+from kit.runtime import FunctionProject, RealClock, RecordedEvents, eventually
 from skykite.errors import SkykiteError
 from skykite.model.events import DebuggerAttached
 from skykite.model.invocation import Succeeded
@@ -39,7 +39,7 @@ class Inspected:
 
 @pytest.fixture
 async def inspected(tmp_path: Path) -> AsyncIterator[Inspected]:
-    inspector = Inspector(0, find_node=lambda: find_node({}), clock=RealClock())
+    inspector = Inspector(0, find_node=lambda: find_node({}), clock=RealClock(), events=RecordedEvents())
     async with running_node_project(tmp_path, inspector=inspector) as project:
         yield Inspected(project, inspector)
 
@@ -203,6 +203,6 @@ async def test_pages_of_a_browser_are_refused(inspected: Inspected) -> None:
 async def test_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        inspector = Inspector(port, find_node=lambda: find_node({}), clock=RealClock())
+        inspector = Inspector(port, find_node=lambda: find_node({}), clock=RealClock(), events=RecordedEvents())
         with pytest.raises(SkykiteError, match=f"port {port}, where debuggers of Node are to find functions, is taken"):
             await inspector.start()
