@@ -70,6 +70,7 @@ def run_dev(
     functions: tuple[str, ...] | None,
     iam: bool = True,
     wait: bool | None = None,
+    inspect: int | None = None,
 ) -> None:
     """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.cli.kept_cloud import refuse_kept
@@ -92,6 +93,7 @@ def run_dev(
                 functions=functions,
                 iam=iam,
                 wait=looked_at(settings) if wait is None else wait,
+                inspect=inspect,
             ).run(stop),
             stoppable=True,
         )
@@ -108,10 +110,11 @@ def _dev_session(
     functions: tuple[str, ...] | None = None,
     iam: bool = True,
     wait: bool = False,
+    inspect: int | None = None,
 ) -> DevSession:
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
-    from skykite.runtime import detect_debugger
+    from skykite.runtime import detect_debugger, detect_editor
 
     project = workspace.project
     return DevSession(
@@ -126,6 +129,8 @@ def _dev_session(
             debugger=detect_debugger(),
             iam=iam,
             wait=wait,
+            inspect=inspect,
+            editor=detect_editor(),
         ),
         make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,
