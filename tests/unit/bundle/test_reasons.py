@@ -18,7 +18,9 @@ def asked(*texts: str, by: str = "requirements.txt") -> list[Asked]:
 
 def test_who_asks_is_a_file_or_a_package_or_both() -> None:
     packages = [
-        Package(name="pandas", requires=("numpy>=1.26", "tzdata; sys_platform == 'win32'", "pyarrow; extra == 'arrow'")),
+        Package(
+            name="pandas", requires=("numpy>=1.26", "tzdata; sys_platform == 'win32'", "pyarrow; extra == 'arrow'")
+        ),
         Package(name="numpy"),
         Package(name="tzdata"),
         Package(name="pyarrow"),

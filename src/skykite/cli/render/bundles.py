@@ -82,7 +82,9 @@ def _table(heads: Sequence[str], rows: Sequence[_Row]) -> list[Line]:
             padded = text.rjust(widths[at]) if heads[at] in right else text.ljust(widths[at])
             spans.append((padded if at < len(row) - 1 or heads[at] in right else text, tone))
             spans.append(("  ", ""))
-        lines.append(_line(("  ", ""), *spans[:-1]))
+        while spans and not spans[-1][0].strip():
+            spans.pop()
+        lines.append(_line(("  ", ""), *spans))
     return lines
 
 
