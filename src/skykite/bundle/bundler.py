@@ -1,4 +1,4 @@
-"""Makes the zip of a function's code, at most once for the same content.
+"""Makes the zip of a function's code, or the layer of its packages, at most once for the same content.
 
 In: a `bundle` asset. Out: the zip at the place given. I/O: reads the import root, writes the zip and the cache.
 """
@@ -10,28 +10,25 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from skykite.bundle.contents import check_size, package_files
 from skykite.bundle.hooks import files_in, have_run
 from skykite.bundle.packages import PackageFolders
-from skykite.bundle.requirements import find_requirements
 from skykite.bundle.target import target_of
 from skykite.errors import SkykiteError
 from skykite.model.archive import ArchiveEntry, write_archive
-from skykite.model.manifest import AssetEntry, BundleEntry
-from skykite.model.source import SourceFile, bundle_files, dependency_files, source_hash
+from skykite.model.dependencies import Dependencies, read_dependencies
+from skykite.model.manifest import AssetEntry, BundleEntry, PackagesEntry
+from skykite.model.source import SourceFile, bundle_files, bundle_hash, packages_hash, unreadable
 from skykite.ports import EventSink
 
-UNPACKED_LIMIT: Final = 250 * 1024 * 1024
-"""Bytes; https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. The 50 MB limit for zips concerns
-those sent to Lambda itself; ours go through S3."""
-
-# Records of how and where packages were installed: they differ from machine to machine, and no function needs them.
-_INSTALLER_FILES: Final = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json"})
-_INSTALLER_FOLDERS: Final = frozenset({"bin", "Scripts"})
+LAYER_FOLDER: Final = "python"
+"""Where Python looks in a layer; https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html"""
+_CONTENTS: Final = "skykite-layer.txt"
+"""At the top of a layer, so that it is never empty, which Lambda refuses, and says what it is."""
 
 
 class Bundler:
@@ -46,82 +43,137 @@ class Bundler:
     async def build(self, asset: AssetEntry, destination: Path) -> None:
         """Write the zip that `asset` names.
 
-        Raises `wheel-missing`, `packages-unresolved`, `registry-unreachable`, `requirements-…`, `bundle-too-large`,
-        and `source-changed` if the code is no longer what it was when the stacks were synthesised.
+        Raises `wheel-missing`, `packages-…`, `registry-unreachable`, `lock-…`, `requirements-…`, `bundle-too-large`,
+        `source-unreadable`, and `source-changed` if the code is no longer what it was when the stacks were synthesised.
         """
-        bundle = asset.bundle
-        if bundle is None:
-            raise SkykiteError("asset-unbuildable", f"`{asset.key}` does not say what to build", blame="skykite")
         kept = self._cache / Path(asset.key).name
         if not kept.is_file():
-            folder = await self._install(bundle)
-            await asyncio.to_thread(self._write, asset, bundle, folder, kept)
+            if asset.packages is not None:
+                await self._build_layer(asset, asset.packages, kept)
+            elif asset.bundle is not None:
+                await self._build_code(asset, asset.bundle, kept)
+            else:
+                raise SkykiteError("asset-unbuildable", f"`{asset.key}` does not say what to build", blame="skykite")
         await asyncio.to_thread(_place, kept, destination)
 
-    async def _install(self, bundle: BundleEntry) -> Path | None:
-        """The packages the bundle needs, if any."""
-        import_root = self._project_root / bundle.import_root
-        dependencies = dependency_files(import_root, self._project_root)
-        requirements = await asyncio.to_thread(find_requirements, import_root, dependencies)
-        if requirements is None:
-            return None
-        main = requirements.main
-        shown = main.relative_to(self._project_root) if main.is_relative_to(self._project_root) else main
-        target = target_of(bundle.runtime, bundle.architecture)
-        return await self._packages.folder(requirements, target, shown=shown.as_posix())
+    async def _build_layer(self, asset: AssetEntry, packages: PackagesEntry, kept: Path) -> None:
+        folder = await self._third_party(packages)
+        await asyncio.to_thread(self._write_layer, asset, packages, folder, kept)
 
-    def _write(self, asset: AssetEntry, bundle: BundleEntry, packages: Path | None, kept: Path) -> None:
-        files = bundle_files(bundle, self._project_root)
-        # The user's file wins over a package's of the same path, as it does on `sys.path`.
-        chosen = {file.path: file for file in (*_package_files(packages), *files)}
-        self._cache.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".making-", dir=self._cache)
-        try:
-            with os.fdopen(handle, "wb") as stream, tempfile.TemporaryDirectory(dir=self._cache) as own:
-                if bundle.after_build:
-                    have_run(bundle.after_build, chosen, Path(own), self._project_root, self._environment)
-                    chosen = {file.path: file for file in files_in(Path(own))}
-                _check_size(bundle, chosen.values())
-                write_archive(stream, (_entry(chosen[path]) for path in sorted(chosen)))
-            # After the zip is written, so that a change while it was being written is noticed too.
-            self._check_unchanged(asset, bundle, files)
-            Path(temporary).replace(kept)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+    def _write_layer(self, asset: AssetEntry, packages: PackagesEntry, folder: Path | None, kept: Path) -> None:
+        files = package_files(folder, prefix=f"{LAYER_FOLDER}/") if folder else ()
+        check_size(f"the layer with the packages of `{packages.import_root}`", [files])
+        entries = (_entry(file) for file in files)
+        contents = ArchiveEntry(path=_CONTENTS, read=lambda: _listed(files))
+        with _new_file(self._cache, kept) as temporary:
+            _write_zip(temporary, [*entries, contents])
+            if not _is_named(asset, packages_hash(self._project_root, packages)):
+                raise _changed(packages.import_root)
 
-    def _check_unchanged(self, asset: AssetEntry, bundle: BundleEntry, files: Sequence[SourceFile]) -> None:
-        dependencies = dependency_files(self._project_root / bundle.import_root, self._project_root)
-        digest = source_hash(files, dependencies, bundle)
-        # CDK names an asset by the hash of the hash it was given.
-        if Path(asset.key).stem not in (digest, hashlib.sha256(digest.encode()).hexdigest()):
-            raise SkykiteError(
-                "source-changed",
-                f"the code in `{bundle.import_root}` changed after the stacks were synthesised",
-                hint="deploy again",
+    async def _build_code(self, asset: AssetEntry, bundle: BundleEntry, kept: Path) -> None:
+        third_party = None if bundle.layered else await self._third_party(bundle.third_party)
+        local = None
+        if bundle.local:
+            folders = [(self._project_root / one).resolve() for one in bundle.local]
+            local = await self._packages.local(
+                folders, target_of(bundle.runtime, bundle.architecture), bundle.import_root
             )
+        await asyncio.to_thread(self._write_code, asset, bundle, [third_party, local], kept)
+
+    def _write_code(self, asset: AssetEntry, bundle: BundleEntry, packages: Iterable[Path | None], kept: Path) -> None:
+        installed = [file for folder in packages if folder for file in package_files(folder)]
+        # The user's file wins over a package's of the same path, as it does on `sys.path`.
+        chosen = {file.path: file for file in (*installed, *bundle_files(bundle, self._project_root))}
+        with _new_file(self._cache, kept) as temporary, tempfile.TemporaryDirectory(dir=self._cache) as own:
+            if bundle.after_build:
+                have_run(bundle.after_build, chosen, Path(own), self._project_root, self._environment)
+                chosen = {file.path: file for file in files_in(Path(own))}
+            check_size(
+                f"the code of `{bundle.import_root}`" + _with_packages(bundle), [chosen.values(), self._layer(bundle)]
+            )
+            _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
+            # After the zip is written, so that a change while it was being written is noticed too.
+            if not _is_named(asset, bundle_hash(self._project_root, bundle)):
+                raise _changed(bundle.import_root)
+
+    def _layer(self, bundle: BundleEntry) -> tuple[SourceFile, ...]:
+        """What a function finds besides its code, as far as it is on this machine: a layer that was sent from another
+        was checked there."""
+        if not bundle.layered:
+            return ()
+        found = self._dependencies(bundle.third_party)
+        folder = self._packages.kept(found, bundle.third_party) if found else None
+        return package_files(folder) if folder else ()
+
+    async def _third_party(self, packages: PackagesEntry) -> Path | None:
+        """The packages from elsewhere, if any are needed."""
+        found = await asyncio.to_thread(self._dependencies, packages)
+        if found is None or not found.installs:
+            return None
+        main, root = found.main, self._project_root
+        shown = main.relative_to(root) if main.is_relative_to(root) else main
+        target = target_of(packages.runtime, packages.architecture)
+        return await self._packages.third_party(found, packages, target, shown.as_posix())
+
+    def _dependencies(self, packages: PackagesEntry) -> Dependencies | None:
+        return read_dependencies(self._project_root / packages.import_root, self._project_root, packages.options)
+
+
+class _new_file:  # noqa: N801  (used like a function)
+    """A temporary file that takes its place when all went well, and goes when not."""
+
+    def __init__(self, folder: Path, kept: Path) -> None:
+        self._folder, self._kept = folder, kept
+
+    def __enter__(self) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".making-", dir=self._folder)
+        os.close(handle)
+        self._temporary = Path(name)
+        return self._temporary
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._temporary.replace(self._kept)
+        else:
+            self._temporary.unlink(missing_ok=True)
+
+
+def _write_zip(file: Path, entries: list[ArchiveEntry]) -> None:
+    with file.open("wb") as stream:
+        write_archive(stream, entries)
 
 
 def _entry(file: SourceFile) -> ArchiveEntry:
-    return ArchiveEntry(path=file.path, read=file.location.read_bytes, executable=file.executable)
+    def read() -> bytes:
+        try:
+            return file.location.read_bytes()
+        except OSError as error:
+            raise unreadable(file.location, error) from error
+
+    return ArchiveEntry(path=file.path, read=read, executable=file.executable)
 
 
-def _package_files(folder: Path | None) -> Iterator[SourceFile]:
-    if folder is None:
-        return
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if path.is_file() and _belongs(relative):
-            executable = bool(path.stat().st_mode & 0o100)
-            yield SourceFile(path=relative.as_posix(), location=path, executable=executable)
+def _listed(files: Iterable[SourceFile]) -> bytes:
+    """The distributions in a layer, one a line."""
+    ending = ".dist-info/METADATA"
+    names = sorted(file.path.split("/")[-2].removesuffix(".dist-info") for file in files if file.path.endswith(ending))
+    return "".join(f"{name.replace('-', '==', 1)}\n" for name in names).encode() or b"no packages\n"
 
 
-def _belongs(relative: Path) -> bool:
-    if relative.parts[0] in _INSTALLER_FOLDERS or relative.parts[0].startswith("."):
-        return False
-    if "__pycache__" in relative.parts or relative.suffix == ".pyc":
-        return False
-    return not (relative.parent.suffix == ".dist-info" and relative.name in _INSTALLER_FILES)
+def _is_named(asset: AssetEntry, digest: str) -> bool:
+    """CDK names an asset by the hash of the hash it was given."""
+    return Path(asset.key).stem in (digest, hashlib.sha256(digest.encode()).hexdigest())
+
+
+def _changed(import_root: str) -> SkykiteError:
+    return SkykiteError(
+        "source-changed", f"the code in `{import_root}` changed after the stacks were synthesised", hint="deploy again"
+    )
+
+
+def _with_packages(bundle: BundleEntry) -> str:
+    return " with the layer of its packages" if bundle.layered else " with its packages"
 
 
 def _place(kept: Path, destination: Path) -> None:
@@ -131,23 +183,3 @@ def _place(kept: Path, destination: Path) -> None:
         destination.hardlink_to(kept)
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(kept, destination)
-
-
-def _check_size(bundle: BundleEntry, files: Iterable[SourceFile]) -> None:
-    sizes: Counter[str] = Counter()
-    for file in files:
-        sizes[file.path.partition("/")[0]] += file.location.stat().st_size
-    unpacked = sizes.total()
-    if unpacked <= UNPACKED_LIMIT:
-        return
-    raise SkykiteError(
-        "bundle-too-large",
-        f"the code of `{bundle.import_root}` with its packages has {_megabytes(unpacked)} unpacked; "
-        f"Lambda takes {_megabytes(UNPACKED_LIMIT)}",
-        context="\n".join(f"{_megabytes(size):>7} {name}" for name, size in sizes.most_common(8)),
-        hint="move what only stacks and tests need into a dependency group, and leave out what functions do not import",
-    )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1024 / 1024:.0f} MB"

@@ -1,46 +1,37 @@
-"""Third-party packages for a function, installed for its machine by uv, without Docker.
+"""Packages for functions, installed for their machine by uv, without Docker: third-party ones, and the user's own.
 
-In: requirements and a target. Out: a folder of packages, kept in the cache under a name that says what it holds. I/O:
-runs uv, which asks the package index; the cache folder.
+In: what pins them, and a target. Out: a folder of packages, kept in the cache under a name that says what it holds.
+I/O: runs uv, which asks the package index; the cache folder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from skykite.bundle.requirements import Requirements
+from skykite.bundle.bytecode import compile_for
+from skykite.bundle.requirements import wanted_packages
 from skykite.bundle.target import Target
+from skykite.bundle.uv import Uv
 from skykite.errors import SkykiteError
+from skykite.model.dependencies import Dependencies, dependencies_digest
 from skykite.model.events import StepProgress
+from skykite.model.manifest import PackagesEntry
+from skykite.model.source import select_package
 from skykite.ports import EventSink
 
-_LAYOUT: Final = "1"  # counted up when what is kept here changes in another way than its requirements
 _MADE: Final = "packages"
-_NOT_FOR_FUNCTIONS: Final = "skykite"
-"""`skykite_lambda` is in every zip; the rest of the package, with CDK and Node, is for the developer's side."""
-
-_NO_WHEEL: Final = re.compile(
-    r"no (usable )?wheels|no wheels? with a matching|building (source distributions )?is disabled|no-build|"
-    r"no source distribution|only-binary|has no .*wheel",
-    re.IGNORECASE,
-)
-_UNREACHABLE: Final = re.compile(
-    r"error sending request|dns error|failed to connect|connection refused|timed out|network is unreachable|"
-    r"could not connect|no route to host|failed to fetch",
-    re.IGNORECASE,
-)
+_LAYOUT: Final = "2"  # counted up when what is kept here is made in another way
 
 
 class PackageFolders:
-    """Folders of installed packages, one per requirements and target."""
+    """Folders of installed packages, one per what they were made from and target."""
 
     def __init__(self, *, cache: Path, environment: Mapping[str, str], events: EventSink) -> None:
         self._cache = cache / "packages"
@@ -48,81 +39,103 @@ class PackageFolders:
         self._events = events
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def folder(self, requirements: Requirements, target: Target, *, shown: str) -> Path:
-        """The folder for these requirements, made if it is not there. `shown` is the file's name for messages."""
-        name = _name(requirements, target)
+    async def third_party(
+        self, dependencies: Dependencies, packages: PackagesEntry, target: Target, shown: str
+    ) -> Path:
+        """What the index has. `shown` is the file's name for messages."""
+        options = packages.options
+
+        async def make(work: Path) -> None:
+            uv = self._uv(shown, target)
+            wanted = await wanted_packages(uv, dependencies, options, target, work)
+            await uv.run(
+                dependencies.main.parent,
+                "pip",
+                "install",
+                *_INSTALLING,
+                f"--target={work / _MADE}",
+                *target.options,
+                "--only-binary=:all:",
+                *wanted,
+            )
+            if options.bytecode:
+                await compile_for(work / _MADE, target, self._environment)
+
+        return await self._folder(_name(dependencies, packages), f"the packages of {shown} for {target.platform}", make)
+
+    def kept(self, dependencies: Dependencies, packages: PackagesEntry) -> Path | None:
+        """The folder of third-party packages, if it is there already."""
+        folder = self._cache / _name(dependencies, packages)
+        return folder if folder.is_dir() else None
+
+    async def local(self, folders: Sequence[Path], target: Target, shown: str) -> Path:
+        """The user's own packages, built as their `pyproject.toml` says. They are installed without what they need."""
+        digest = hashlib.sha256(f"{_LAYOUT} {target.python}".encode())
+        for folder in folders:
+            digest.update(b"\0" + folder.name.encode())
+            for file in select_package(folder):
+                digest.update(f"\0{file.path}\0".encode() + hashlib.sha256(file.location.read_bytes()).digest())
+
+        async def make(work: Path) -> None:
+            await self._uv(shown, target).run(
+                folders[0],
+                "pip",
+                "install",
+                *_INSTALLING,
+                f"--target={work / _MADE}",
+                "--no-deps",
+                *target.options,
+                *map(str, folders),
+            )
+            _check_pure(work / _MADE)
+
+        names = ", ".join(folder.name for folder in folders)
+        return await self._folder(f"local-{digest.hexdigest()[:40]}", names, make)
+
+    def _uv(self, shown: str, target: Target) -> Uv:
+        return Uv(environment=self._environment, shown=shown, platform=f"Python {target.python} on {target.platform}")
+
+    async def _folder(self, name: str, what: str, make: Callable[[Path], Awaitable[None]]) -> Path:
+        """The folder of that name, made if it is not there."""
         async with self._locks.setdefault(name, asyncio.Lock()):
             folder = self._cache / name
-            if not await asyncio.to_thread(folder.is_dir):
-                self._events.emit(
-                    StepProgress(step="bundle", message=f"installing the packages of {shown} for {target.platform}")
-                )
-                await self._install(folder, requirements, target, shown)
+            if await asyncio.to_thread(folder.is_dir):
+                return folder
+            self._events.emit(StepProgress(step="bundle", message=f"installing {what}"))
+            self._cache.mkdir(parents=True, exist_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=".making-", dir=self._cache))
+            try:
+                await make(work)
+                _keep(work / _MADE, folder)
+            finally:
+                await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
             return folder
 
-    async def _install(self, folder: Path, requirements: Requirements, target: Target, shown: str) -> None:
-        self._cache.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".making-", dir=self._cache))
-        try:
-            await self._fetch(work, requirements, target, shown)
-            _keep(work / _MADE, folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
-    async def _fetch(self, work: Path, requirements: Requirements, target: Target, shown: str) -> None:
-        source, without_ours = requirements.main, f"--overrides={_write_overrides(work)}"
-        beside = source.parent
-        if requirements.kind == "lock":
-            export = ("export", "--frozen", "--no-dev", "--no-emit-project", "--no-header")
-            source, without_ours = work / "requirements.txt", ""
-            prune = f"--prune={_NOT_FOR_FUNCTIONS}"
-            await self._uv(shown, beside, *export, prune, f"--project={beside}", f"--output-file={source}")
-        await self._uv(
-            shown,
-            beside,
-            "pip",
-            "install",
-            f"--python={sys.executable}",
-            f"--target={work / _MADE}",
-            f"--python-platform={target.platform}",
-            f"--python-version={target.python}",
-            "--only-binary=:all:",
-            "--no-compile-bytecode",
-            "--link-mode=copy",
-            f"--requirements={source}",
-            *filter(None, [without_ours]),
-        )
-
-    async def _uv(self, shown: str, folder: Path, *arguments: str) -> None:
-        from uv import find_uv_bin
-
-        process = await asyncio.create_subprocess_exec(
-            find_uv_bin(),
-            *arguments,
-            "--quiet",
-            "--no-progress",
-            "--color=never",
-            cwd=folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
-        )
-        try:
-            _, complaint = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-        if process.returncode != 0:
-            raise _failed(complaint.decode(errors="replace"), shown)
+_INSTALLING: Final = (
+    f"--python={sys.executable}",
+    "--no-compile-bytecode",
+    # What is in the folder is only ever read, so that it may share uv's own files.
+    "--link-mode=hardlink",
+)
 
 
-def _write_overrides(work: Path) -> Path:
-    """An override whose marker is never true takes a package, and what only it needs, out of the resolution."""
-    overrides = work / "overrides.txt"
-    overrides.write_text(f"{_NOT_FOR_FUNCTIONS}; python_version < '0'\n", encoding="utf-8")
-    return overrides
+def _name(dependencies: Dependencies, packages: PackagesEntry) -> str:
+    digest = dependencies_digest(dependencies, packages.options, packages.runtime, packages.architecture)
+    return f"{digest}-{_LAYOUT}"
+
+
+def _check_pure(folder: Path) -> None:
+    """What was built here runs here; whether it does elsewhere, nobody knows."""
+    for wheel in folder.glob("*.dist-info/WHEEL"):
+        if "root-is-purelib: true" not in wheel.read_text(encoding="utf-8").lower():
+            name = wheel.parent.name.partition("-")[0]
+            raise SkykiteError(
+                "wheel-missing",
+                f"the package `{name}` of this project has compiled parts, which Skykite cannot build",
+                hint="build a wheel of it for the function's machine, and name that file in the requirements instead "
+                "of the folder",
+            )
 
 
 def _keep(made: Path, folder: Path) -> None:
@@ -132,29 +145,3 @@ def _keep(made: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():  # else another process was faster, with the same content
             raise
-
-
-def _name(requirements: Requirements, target: Target) -> str:
-    digest = hashlib.sha256(f"{_LAYOUT} {requirements.kind} {target.python} {target.platform}".encode())
-    for path in requirements.files:
-        digest.update(b"\0" + path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:40]
-
-
-def _failed(complaint: str, shown: str) -> SkykiteError:
-    context = complaint.strip() or None
-    if _NO_WHEEL.search(complaint):
-        return SkykiteError(
-            "wheel-missing",
-            f"a package that `{shown}` asks for has no wheel for the function's runtime and architecture",
-            context=context,
-            hint="choose a version that has one, or another runtime or architecture; Lambda cannot compile packages",
-        )
-    if _UNREACHABLE.search(complaint):
-        return SkykiteError(
-            "registry-unreachable",
-            f"the packages of `{shown}` could not be fetched",
-            context=context,
-            hint="check the network and the package index that uv or pip is configured for",
-        )
-    return SkykiteError("packages-unresolved", f"the packages of `{shown}` cannot be installed", context=context)

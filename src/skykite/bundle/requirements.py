@@ -1,97 +1,126 @@
-"""What says which packages a function needs. In: an import root. Out: a `Requirements`. I/O: reads those files."""
+"""What uv is told to install, from whatever a project pins its packages with.
+
+In: `Dependencies`, options. Out: a requirements file in a working folder, and the options that go with it. I/O: reads
+the project's files, writes into the working folder; runs uv where only uv can read a lock, or has to resolve around the
+user's own packages.
+"""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
+from skykite.bundle.target import Target
+from skykite.bundle.uv import Uv
 from skykite.errors import SkykiteError
+from skykite.model.dependencies import NEVER_INSTALLED, Dependencies, normalized
+from skykite.model.manifest import PackageOptions
 
-_INCLUDE: Final = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)(?:\s+|=)(?P<file>\S+)")
-_COMMENT: Final = re.compile(r"(^|\s)#.*$")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirements:
-    """`main` is what uv reads, `files` everything that has a say in the outcome, `kind` how uv reads it."""
-
-    kind: Literal["lock", "requirements"]
-    main: Path
-    files: tuple[Path, ...]
+_BOTO3_BRINGS: Final = ("botocore", "s3transfer", "jmespath")
+"""What only boto3 needs of what it brings; a lock that lists packages one by one does not say so."""
 
 
-def find_requirements(import_root: Path, dependencies: Sequence[Path]) -> Requirements | None:
-    """The most exact of what there is: `uv.lock`, `pylock.toml`, `requirements.txt`, `pyproject.toml`.
-
-    `dependencies` are the files that the bundle's name covers. None if no packages are needed.
-    """
-    by_name = {path.name: path for path in dependencies}
-    if "uv.lock" in by_name and "pyproject.toml" in by_name:
-        path = by_name["pyproject.toml"]
-        return Requirements(kind="lock", main=path, files=(by_name["uv.lock"], path))
-    if "pylock.toml" in by_name:
-        path = by_name["pylock.toml"]
-        return Requirements(kind="requirements", main=path, files=(path,))
-    if "requirements.txt" in by_name:
-        path = by_name["requirements.txt"]
-        files = tuple(dict.fromkeys(_with_includes(path, import_root)))
-        if not any(_lines(file) for file in files):
-            return None
-        return Requirements(kind="requirements", main=path, files=files)
-    if "pyproject.toml" in by_name:
-        path = by_name["pyproject.toml"]
-        if not _declares_packages(path, locked_by_poetry="poetry.lock" in by_name):
-            return None
-        return Requirements(kind="requirements", main=path, files=(path,))
-    return None
+async def wanted_packages(
+    uv: Uv, dependencies: Dependencies, options: PackageOptions, target: Target, work: Path
+) -> list[str]:
+    """The options of `uv pip install` that name the packages. Raises what `Uv.run` does."""
+    match dependencies.kind:
+        case "uv":
+            return await _from_uv_lock(uv, dependencies, options, work)
+        case "pylock":
+            return _from_pylock(dependencies, options, work)
+        case "poetry" | "pdm":
+            return _from_pinned(dependencies, options, work)
+        case "requirements" | "pyproject":
+            return await _resolved(uv, dependencies, options, target, work)
 
 
-def _with_includes(file: Path, import_root: Path) -> Iterator[Path]:
-    """A requirements file and those it includes, which must lie where the bundle's name covers them."""
-    waiting, seen = [file], set()
-    while waiting:
-        path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        yield path
-        for line in _lines(path):
-            if found := _INCLUDE.match(line):
-                included = (path.parent / found["file"]).resolve()
-                if not included.is_relative_to(import_root.resolve()):
-                    raise SkykiteError(
-                        "requirements-outside",
-                        f"`{path.name}` includes `{found['file']}`, which is outside of `{import_root.name}`",
-                        hint="move it beside the code, so that a change of it is noticed",
-                    )
-                if not included.is_file():
-                    raise SkykiteError(
-                        "requirements-missing", f"`{path.name}` includes `{found['file']}`, which does not exist"
-                    )
-                waiting.append(included)
+async def _from_uv_lock(uv: Uv, dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:
+    beside, pinned = dependencies.main.parent, work / "requirements.txt"
+    await uv.run(
+        beside,
+        "export",
+        "--frozen",
+        "--no-default-groups",
+        "--no-emit-local",
+        "--no-header",
+        "--no-annotate",
+        *(f"--extra={name}" for name in options.extras),
+        *(f"--group={name}" for name in options.groups),
+        *(f"--prune={name}" for name in (NEVER_INSTALLED, *options.without)),
+        f"--project={beside}",
+        f"--output-file={pinned}",
+    )
+    return ["--no-deps", f"--requirement={pinned}"]
 
 
-def _lines(file: Path) -> tuple[str, ...]:
-    text = file.read_text(encoding="utf-8-sig")
-    stripped = (_COMMENT.sub("", line).strip() for line in text.splitlines())
-    return tuple(line for line in stripped if line)
-
-
-def _declares_packages(file: Path, *, locked_by_poetry: bool) -> bool:
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SkykiteError("pyproject-invalid", f"`{file}` is not valid TOML: {error}") from error
-    project: dict[str, Any] = document.get("project", {})
-    poetry: dict[str, Any] = document.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    if locked_by_poetry or (not project and poetry.keys() - {"python"}):
+def _from_pylock(dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:
+    """The file as it is, but for the packages that are not to be installed."""
+    text = dependencies.main.read_text(encoding="utf-8")
+    head, *packages = re.split(r"(?m)^(?=\[\[packages\]\])", text)
+    left_out = {normalized(name) for name in (NEVER_INSTALLED, *_all(options.without))}
+    left_out |= {normalized(package.name) for package in dependencies.local}
+    kept = [package for package in packages if _name_in(package) not in left_out]
+    if options.extras or options.groups:
         raise SkykiteError(
-            "poetry-not-read",
-            f"the packages of `{file.parent.name}` are managed by Poetry, whose files Skykite does not read",
-            hint="run `poetry export -o requirements.txt` beside it; `requirements.txt` is read first",
+            "packages-unknown",
+            f"`{dependencies.main}` holds no extras or groups to choose from",
+            hint="write the lock with what functions need in it, for instance `uv export --extra … --format "
+            "pylock.toml -o pylock.toml`",
         )
-    return bool(project.get("dependencies")) or "dependencies" in project.get("dynamic", ())
+    pinned = work / "pylock.toml"
+    pinned.write_text(head + "".join(kept), encoding="utf-8")
+    return ["--no-deps", f"--requirement={pinned}"]
+
+
+def _name_in(package: str) -> str:
+    found = re.search(r'(?m)^name\s*=\s*["\']([^"\']+)["\']', package)
+    return normalized(found[1]) if found else ""
+
+
+def _from_pinned(dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:
+    from skykite.bundle.locks import pinned_lines
+
+    left_out = {normalized(name) for name in (NEVER_INSTALLED, *_all(options.without))}
+    left_out |= {normalized(package.name) for package in dependencies.local}
+    lines = [line for name, line in pinned_lines(dependencies, options) if normalized(name) not in left_out]
+    pinned = work / "requirements.txt"
+    pinned.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return ["--no-deps", f"--requirement={pinned}"]
+
+
+async def _resolved(
+    uv: Uv, dependencies: Dependencies, options: PackageOptions, target: Target, work: Path
+) -> list[str]:
+    """Where nothing is pinned. The user's own packages take part in the resolution and are not installed here."""
+    overrides = work / "overrides.txt"
+    # An override whose marker is never true takes a package, and what only it needs, out of the resolution.
+    names = (NEVER_INSTALLED, *options.without)
+    overrides.write_text("".join(f"{name}; python_version < '0'\n" for name in names), encoding="utf-8")
+    chosen = [
+        f"--overrides={overrides}",
+        *(f"--extra={name}" for name in options.extras),
+        *(f"--group={name}" for name in options.groups),
+    ]
+    if not dependencies.local:
+        return [*chosen, f"--requirement={dependencies.main}"]
+    pinned = work / "requirements.txt"
+    await uv.run(
+        dependencies.main.parent,
+        "pip",
+        "compile",
+        str(dependencies.main),
+        *chosen,
+        *target.options,
+        "--no-header",
+        "--no-annotate",
+        *(f"--no-emit-package={package.name}" for package in dependencies.local),
+        f"--output-file={pinned}",
+    )
+    return ["--no-deps", f"--requirement={pinned}"]
+
+
+def _all(without: Sequence[str]) -> tuple[str, ...]:
+    return (*without, *(_BOTO3_BRINGS if "boto3" in without else ()))

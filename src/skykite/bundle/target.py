@@ -23,6 +23,11 @@ class Target:
     python: str
     platform: str
 
+    @property
+    def options(self) -> tuple[str, str]:
+        """For `uv pip`."""
+        return f"--python-platform={self.platform}", f"--python-version={self.python}"
+
 
 def target_of(runtime: str, architecture: Literal["x86_64", "arm64"]) -> Target:
     """Python 3.12 and later run on Amazon Linux 2023 with glibc 2.34, those before on Amazon Linux 2 with 2.26; what

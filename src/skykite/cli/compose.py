@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skykite.cli.clock import SystemClock
-from skykite.cli.console import open_console
+from skykite.cli.console import looked_at, open_console
 from skykite.cli.environment import load_environment
 from skykite.cli.loop import run_loop
 from skykite.cli.project import prepare_state, read_project
@@ -68,6 +68,8 @@ def run_dev(
     port: int | None,
     functions: tuple[str, ...] | None,
     iam: bool = True,
+    wait: bool | None = None,
+    inspect: int | None = None,
 ) -> None:
     """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.cli.kept_cloud import refuse_kept
@@ -81,7 +83,16 @@ def run_dev(
     with open_console(settings) as (events, asker):
         run_loop(
             lambda stop: _dev_session(
-                workspace, events, asker, local=local, bridge=bridge, port=port, functions=functions, iam=iam
+                workspace,
+                events,
+                asker,
+                local=local,
+                bridge=bridge,
+                port=port,
+                functions=functions,
+                iam=iam,
+                wait=looked_at(settings) if wait is None else wait,
+                inspect=inspect,
             ).run(stop),
             stoppable=True,
         )
@@ -97,10 +108,12 @@ def _dev_session(
     port: int | None,
     functions: tuple[str, ...] | None = None,
     iam: bool = True,
+    wait: bool = False,
+    inspect: int | None = None,
 ) -> DevSession:
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
-    from skykite.runtime import detect_debugger
+    from skykite.runtime import detect_debugger, detect_editor
 
     project = workspace.project
     return DevSession(
@@ -114,6 +127,9 @@ def _dev_session(
             port=port,
             debugger=detect_debugger(),
             iam=iam,
+            wait=wait,
+            inspect=inspect,
+            editor=detect_editor(),
         ),
         make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,

@@ -17,6 +17,13 @@ from skykite.cli.settings import Settings
 from skykite.ports import Asker, EventSink
 
 
+def looked_at(settings: Settings) -> bool:
+    """Whether somebody sees what the command says, and can answer it."""
+    if settings.output == "json" or sys.stdin is None:
+        return False
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 @contextmanager
 def open_console(settings: Settings) -> Iterator[tuple[EventSink, Asker]]:
     """Everything emitted inside is shown before the context ends, however it ends."""
@@ -24,7 +31,7 @@ def open_console(settings: Settings) -> Iterator[tuple[EventSink, Asker]]:
         settings.output, stdout=sys.stdout, stderr=sys.stderr, environment=os.environ, clock=SystemClock()
     )
     keyboard = None
-    if settings.output != "json" and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+    if looked_at(settings):
         keyboard = Keyboard(sys.stdin.fileno(), encoding=sys.stdin.encoding)
     asker = ConsoleAsker(renderer=renderer, keyboard=keyboard, stderr=sys.stderr, yes=settings.yes)
     renderer.start()

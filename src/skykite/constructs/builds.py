@@ -11,9 +11,12 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from skykite.constructs.function_props import LAYERS_LIMIT, FunctionSettings
 from skykite.constructs.program import Program
 from skykite.constructs.props import PropProblem
+from skykite.model.dependencies import read_dependencies
 from skykite.model.manifest import CopiedFile
 from skykite.model.source import bundle_hash, copied_sources, select
 
@@ -42,6 +45,26 @@ def copied_files(given: Sequence[CopiedFile], root: Path, import_root: str) -> t
                 )
         found.append(placed)
     return tuple(found)
+
+
+def packages_of(settings: FunctionSettings, program: Program, import_root: str) -> dict[str, Any]:
+    """What a bundle says of packages: as a layer where Lambda has room for one more, and where no command is to have a
+    word on them. Raises SkykiteError for lock files that are of no use."""
+    place = (import_root, settings.packages)
+    if place not in program.dependencies:
+        program.dependencies[place] = read_dependencies(program.root / import_root, program.root, settings.packages)
+    found = program.dependencies[place]
+    room = settings.layered and not settings.after_build and len(settings.layers) < LAYERS_LIMIT
+    return {
+        "exclude": settings.exclude,
+        "packages": settings.packages,
+        "layered": room and found is not None and found.installs,
+        "local": tuple(_relative(one.folder, program.root) for one in found.local) if found else (),
+    }
+
+
+def _relative(folder: Path, root: Path) -> str:
+    return Path(os.path.relpath(folder, root.resolve())).as_posix()
 
 
 def run_before_build(commands: Sequence[str], program: Program) -> None:

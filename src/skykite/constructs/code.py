@@ -17,11 +17,12 @@ import aws_cdk
 from aws_cdk import aws_lambda as lambda_
 
 from skykite.constructs.program import Program
-from skykite.model.manifest import BundleEntry, Mode
+from skykite.model.manifest import BundleEntry, Mode, PackagesEntry
 from skykite.model.script_package import build_script_package
-from skykite.model.source import bundle_hash
+from skykite.model.source import bundle_hash, packages_hash
 from skykite.model.stub_package import build_stub_package
 
+ARCHITECTURES: Final = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 PLACEHOLDER_HANDLER: Final = "skykite_placeholder.handler"
 _PLACEHOLDER_SOURCE: Final = '''\
 """Stands in for a function that runs on a developer's machine."""
@@ -48,6 +49,27 @@ def code_of(scope: Any, program: Program, bundle: BundleEntry) -> FunctionCode:
     asset = _asset_hash(content)
     program.bundles[asset] = bundle
     return FunctionCode(code=_asset(scope, program, asset, content, b"", keep=True))
+
+
+def layer_of(scope: Any, program: Program, packages: PackagesEntry) -> Any:
+    """The layer with the packages of an import root: one per stack, whoever needs it. Its construct keeps its name when
+    the packages change, so that CloudFormation replaces it."""
+    stack = aws_cdk.Stack.of(scope)
+    place = (str(stack.node.addr), packages)
+    if place not in program.layers:
+        content = packages_hash(program.root, packages)
+        asset = _asset_hash(content)
+        program.bundles[asset] = packages
+        named = hashlib.sha256(repr(packages).encode()).hexdigest()[:8]
+        program.layers[place] = lambda_.LayerVersion(
+            stack,
+            f"Packages{named}",
+            code=_asset(stack, program, asset, content, b"", keep=True),
+            description=f"Packages of {packages.import_root} for {packages.runtime} on {packages.architecture}",
+            compatible_runtimes=[lambda_.Runtime(packages.runtime, lambda_.RuntimeFamily.PYTHON)],
+            compatible_architectures=[ARCHITECTURES[packages.architecture]],
+        )
+    return program.layers[place]
 
 
 def code_of_live(scope: Any, program: Program, mode: Mode) -> FunctionCode:

@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
-from skykite.constructs.builds import copied_files, run_before_build
-from skykite.constructs.code import code_of, code_of_live
+from skykite.constructs.builds import copied_files, packages_of, run_before_build
+from skykite.constructs.code import code_of, code_of_live, layer_of
 from skykite.constructs.function_options import alias_of, async_options, function_options
 from skykite.constructs.function_props import merge_function_props, read_function_props
 from skykite.constructs.handlers import locate
@@ -81,6 +81,11 @@ class Function(SkykiteConstruct):
     - `copy_files`: files and folders of the project that go into the zip too: `"data"`, or
       `{"from": "shared/words.txt", "to": "words.txt"}`. On your machine they are found in the working directory, as
       on AWS
+    - `exclude`: what stays out of the zip, as globs: `"data/*.csv"`, `"notebooks"`
+    - `packages`: of the packages that the lock file or requirements of its import root declare, `extras` and `groups`
+      that it needs besides, `without` those it does not; `"bytecode": True` has them compiled ahead, which starts
+      faster and is larger. They are in a layer that functions share; with `"layer": False`, and where `layers` or
+      `after_build` need it so, they are in its own zip
     - `hooks`: `before_build`, commands run before code is looked at, also in `kite dev`, for instance to generate some;
       `after_build`, commands run on the files of the zip, in their folder
 
@@ -104,14 +109,15 @@ class Function(SkykiteConstruct):
             run_before_build(settings.before_build, program)
             located = locate(handler, program.root, change=self._change_handler)
             linked = declare_links(program, self.path, settings.link)
+            live = settings.live and program.makes_live(self.path, handler)
             bundle = BundleEntry(
                 import_root=located.import_root,
                 runtime=settings.runtime,
                 architecture=cast("Any", settings.architecture),
                 copied=copied_files(settings.copy_files, program.root, located.import_root),
                 after_build=settings.after_build,
+                **({} if live else packages_of(settings, program, located.import_root)),
             )
-            live = settings.live and program.makes_live(self.path, handler)
             stub = live and program.synthesis.mode == "live"
             made = code_of_live(self, program, program.synthesis.mode) if live else code_of(self, program, bundle)
             variables = {
@@ -121,6 +127,9 @@ class Function(SkykiteConstruct):
                 **settings.environment,
             }
             options = function_options(self, settings, program.synthesis, stub=stub)
+            arguments = dict(options.arguments)
+            if bundle.layered and not live:
+                arguments["layers"] = [*arguments.get("layers", ()), layer_of(self, program, bundle.third_party)]
             provisioned = settings.provisioned_concurrency is not None and not live
             function = lambda_.Function(
                 self,
@@ -129,7 +138,7 @@ class Function(SkykiteConstruct):
                 handler=made.handler or located.deployed_handler,
                 code=made.code,
                 environment=variables,
-                **options.arguments,
+                **arguments,
                 **({} if provisioned else async_options(settings)),
             )
             self._function = function

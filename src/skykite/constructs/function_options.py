@@ -16,6 +16,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 
+from skykite.constructs.code import ARCHITECTURES
 from skykite.constructs.destinations import dead_letters_of, destination_of
 from skykite.constructs.function_props import FunctionSettings
 from skykite.constructs.removal import kept_when_removed, removal_policy
@@ -24,7 +25,6 @@ from skykite.model.synthesis import Synthesis
 STUB_MEMORY: Final = 512  # MB; with it comes the computing power that connects fast and passes 6 MB on
 ALIAS: Final = "live"
 _TRACINGS: Final = {"active": lambda_.Tracing.ACTIVE, "pass_through": lambda_.Tracing.PASS_THROUGH}
-_ARCHITECTURES: Final = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def function_options(scope: Any, settings: FunctionSettings, synthesis: Synthesi
     found: dict[str, Any] = {
         "memory_size": max(settings.memory_size, STUB_MEMORY) if stub else settings.memory_size,
         "timeout": aws_cdk.Duration.seconds(settings.timeout),
-        "architecture": _ARCHITECTURES[settings.architecture],
+        "architecture": ARCHITECTURES[settings.architecture],
         "description": settings.description,
         "reserved_concurrent_executions": settings.reserved_concurrency,
         "log_group": log_group,

@@ -7,9 +7,9 @@ is asked for more than whether it is one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 import aws_cdk
 
@@ -18,6 +18,7 @@ from skykite.constructs.props import (
     FunctionProps,
     HookProps,
     LogRetention,
+    PackageProps,
     PropProblem,
     check_choice,
     check_known,
@@ -27,7 +28,8 @@ from skykite.constructs.props import (
 )
 from skykite.constructs.quantities import read_seconds
 from skykite.constructs.variables import check_environment
-from skykite.model.manifest import CopiedFile
+from skykite.model.dependencies import normalized
+from skykite.model.manifest import CopiedFile, PackageOptions
 
 RUNTIMES: Final = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 ARCHITECTURES: Final = ("x86_64", "arm64")
@@ -42,7 +44,7 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "tracing": "disabled",
     "log_format": "text",
 }
-_LAYERS_LIMIT: Final = 5
+LAYERS_LIMIT: Final = 5
 _LAYER: Final = re.compile(
     r"arn:[a-zA-Z0-9-]+:lambda:([a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+:\d+|::awslayer:[a-zA-Z0-9-_]+)"
 )
@@ -80,6 +82,9 @@ class FunctionSettings:
     copy_files: tuple[CopiedFile, ...] = ()
     before_build: tuple[str, ...] = ()
     after_build: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    packages: PackageOptions = field(default_factory=PackageOptions)
+    layered: bool = True
 
 
 def read_function_props(given: Mapping[str, Any], *, within: str = "") -> FunctionSettings:
@@ -118,6 +123,8 @@ def read_function_props(given: Mapping[str, Any], *, within: str = "") -> Functi
             "`RetentionDays`",
         )
     read["copy_files"] = _read_copied(props.get("copy_files", ()))
+    read["exclude"] = _names("exclude", props.get("exclude", ()), "globs such as `data/*.csv`")
+    read["packages"], read["layered"] = _read_packages(props.get("packages", {}))
     return FunctionSettings(**{**props, **read})
 
 
@@ -144,8 +151,8 @@ def _check_lists(props: Mapping[str, Any]) -> None:
         raise PropProblem(
             "prop-type", f"was given layers={shown(layers)}, which is not a list of ARNs and layer versions"
         )
-    if len(layers) > _LAYERS_LIMIT:
-        raise PropProblem("prop-value", f"has {len(layers)} layers; Lambda takes {_LAYERS_LIMIT}")
+    if len(layers) > LAYERS_LIMIT:
+        raise PropProblem("prop-value", f"has {len(layers)} layers; Lambda takes {LAYERS_LIMIT}")
     for layer in layers:
         if isinstance(layer, str) and not _LAYER.fullmatch(layer) and not aws_cdk.Token.is_unresolved(layer):
             raise PropProblem(
@@ -236,6 +243,32 @@ def _read_copied(given: object) -> tuple[CopiedFile, ...]:
         assert isinstance(to, str)
         found.append(CopiedFile(source=_tidy(source), to=_tidy(to)))
     return tuple(found)
+
+
+def _read_packages(given: object) -> tuple[PackageOptions, bool]:
+    check_type("packages", given, Mapping, 'a dict such as {"extras": ["excel"]}')
+    assert isinstance(given, Mapping)
+    check_known(given, tuple(PackageProps.__annotations__), within="`packages`")
+    for name in ("bytecode", "layer"):
+        check_type(f"packages[{name!r}]", given.get(name, False), bool, "True or False")
+    listed = {
+        name: _names(f"packages[{name!r}]", given.get(name, ()), "names", normal=normalized)
+        for name in ("extras", "groups", "without")
+    }
+    return PackageOptions(**listed, bytecode=given.get("bytecode", False)), given.get("layer", True)
+
+
+def _names(
+    prop: str, given: object, words: str, *, normal: Callable[[str], str] = lambda name: name
+) -> tuple[str, ...]:
+    """Sorted, each once."""
+    if not _is_list(given) or not all(isinstance(one, str) and one.strip() for one in cast("Sequence[Any]", given)):
+        raise PropProblem(
+            "prop-type",
+            f"was given {prop}={shown(given)}, which is not a list of {words}",
+            hint=f"write [{given!r}]" if isinstance(given, str) else None,
+        )
+    return tuple(sorted({normal(one.strip()) for one in cast("Sequence[str]", given)}))
 
 
 def _tidy(path: str) -> str:

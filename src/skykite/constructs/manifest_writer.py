@@ -22,10 +22,12 @@ from skykite.model.manifest import (
     MANIFEST_FILE,
     MANIFEST_VERSION,
     AssetEntry,
+    BundleEntry,
     FunctionEntry,
     LayerEntry,
     LinkEntry,
     Manifest,
+    PackagesEntry,
     ResourceEntry,
     SecretEntry,
     StackEntry,
@@ -159,13 +161,14 @@ def _assets(stack: _Stack, directory: Path, program: Program) -> Iterator[AssetE
                 hint="make the file first and give its path",
             )
         for destination in file["destinations"].values():
-            bundle = program.bundles.get(digest)
+            built = program.bundles.get(digest)
             yield AssetEntry(
                 key=destination["objectKey"],
                 bucket=destination["bucketName"],
-                packaging="bundle" if bundle else source.get("packaging", "file"),
+                packaging="bundle" if built else source.get("packaging", "file"),
                 source=_inside(stack.folder, source["path"]),
-                bundle=bundle,
+                bundle=built if isinstance(built, BundleEntry) else None,
+                packages=built if isinstance(built, PackagesEntry) else None,
             )
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final, Literal
 from skykite.constructs.blame import UserLine, find_user_line, refuse
 from skykite.constructs.declared import DeclaredLink, DeclaredSecret
 from skykite.constructs.function_props import merge_function_props
-from skykite.model.manifest import BundleEntry, FunctionEntry, SourceLocation
+from skykite.model.dependencies import Dependencies
+from skykite.model.manifest import BundleEntry, FunctionEntry, PackageOptions, PackagesEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
 from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
@@ -43,18 +44,20 @@ class DeclaredFunction:
 
 @dataclass(slots=True, kw_only=True)
 class Program:
-    """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack;
-    `sources`, by handler, what its answer means to what calls it, and what that is; `names` whose a physical name is,
-    by kind and name; `place` the user's line that errors show, where another than that of the call says more;
-    `defaults`, by the path of a stack and empty for the app, what all functions in there are made with; `lines`
-    where the user's program made what; `ran` the commands of hooks that were run, `made` what they changed, relative to
-    the project."""
+    """`bundles` holds, by asset hash, what is to be built after synth; `codes` the code objects made per stack,
+    `layers` the layers of packages; `dependencies` what import roots declare; `sources`, by handler, what its answer
+    means to what calls it, and what that is; `names` whose a physical name is, by kind and name; `place` the user's
+    line that errors show, where another than that of the call says more; `defaults`, by the path of a stack and empty
+    for the app, what all functions in there are made with; `lines` where the user's program made what; `ran` the
+    commands of hooks that were run, `made` what they changed, relative to the project."""
 
     synthesis: Synthesis
     functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
-    bundles: dict[str, BundleEntry] = field(default_factory=dict)
+    bundles: dict[str, BundleEntry | PackagesEntry] = field(default_factory=dict)
     codes: dict[tuple[str, str], Any] = field(default_factory=dict)
     hashes: dict[BundleEntry, str] = field(default_factory=dict)
+    layers: dict[tuple[str, PackagesEntry], Any] = field(default_factory=dict)
+    dependencies: dict[tuple[str, PackageOptions], Dependencies | None] = field(default_factory=dict)
     live_credentials: LiveCredentials = "role"
     sources: dict[str, tuple[Source, str]] = field(default_factory=dict)
     names: dict[tuple[str, str], str] = field(default_factory=dict)

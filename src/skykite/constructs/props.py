@@ -47,6 +47,16 @@ class HookProps(TypedDict, total=False):
     after_build: str | Sequence[str]
 
 
+class PackageProps(TypedDict, total=False):
+    """Which packages a function gets of those its import root declares; see `Function`."""
+
+    extras: Sequence[str]
+    groups: Sequence[str]
+    without: Sequence[str]
+    bytecode: bool
+    layer: bool
+
+
 class FunctionProps(TypedDict, total=False):
     """What a `Function` takes beside its handler. Units and limits are Lambda's."""
 
@@ -75,6 +85,8 @@ class FunctionProps(TypedDict, total=False):
     log_retention: LogRetention | logs.RetentionDays  # default "one_month", "one_year" in production
     log_format: Literal["text", "json"]  # default "text"
     copy_files: Sequence[str | CopiedFileProps]
+    exclude: Sequence[str]  # globs, relative to the import root
+    packages: PackageProps
     hooks: HookProps
 
 

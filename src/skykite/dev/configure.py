@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from skykite.dev.function_files import FunctionFiles
 from skykite.errors import SkykiteError
+from skykite.model.dependencies import dependency_files
 from skykite.model.find_function import find_function
 from skykite.model.invocation import FunctionConfig, parse_handler
 from skykite.model.live import STUB_VARIABLE
@@ -19,7 +20,7 @@ from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 from skykite.model.project import STATE_DIRECTORY
 from skykite.model.secrets import AGE_VARIABLE, STAMP_FILE, STAMP_VARIABLE
-from skykite.model.source import copied_sources, dependency_files, select
+from skykite.model.source import copied_sources, select, select_package
 
 if TYPE_CHECKING:
     from skykite.aws import FunctionState
@@ -153,6 +154,9 @@ def bundled_sources(manifest: Manifest, project_root: Path) -> frozenset[Path]:
         files = [file.location for file in select(import_root, project_root)]
         found.update(files, dependency_files(import_root, project_root))
         found.update(file.parent for file in files)
+    for folder in {folder for bundle in bundles for folder in bundle.local}:
+        files = [file.location for file in select_package(project_root / folder)]
+        found.update(files, (file.parent for file in files))
     for bundle in bundles:
         files = [file.location for file in copied_sources(bundle.copied, project_root)]
         found.update(files, (file.parent for file in files))

@@ -58,6 +58,7 @@ class LivePlace:
         self._issuer: LiveCredentials | None = None
         self._bridge: Bridge | None = None
         self._bridging: asyncio.Task[None] | None = None
+        self._begun = asyncio.Event()  # once there is a bridge, that is with the first `apply`
         self._urls: Mapping[str, str] = {}
 
     async def start(self) -> None:
@@ -165,6 +166,7 @@ class LivePlace:
         )
         await bridge.start()
         self._bridging = asyncio.create_task(bridge.run(), name="bridge")
+        self._begun.set()
         return bridge
 
     async def invoke(self, invocation: Invocation) -> Outcome:
@@ -213,13 +215,16 @@ class LivePlace:
 
     async def keep(self) -> None:
         """Until another session has taken over and what ran here is finished, or the cloud is gone."""
-        assert self._bridging is not None
         gone = asyncio.create_task(self._cloud.wait_gone(), name="cloud gone")
+        begun = asyncio.create_task(self._begun.wait(), name="bridge begun")
         try:
-            await asyncio.wait({gone, self._bridging}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({gone, begun}, return_when=asyncio.FIRST_COMPLETED)
+            if self._bridging is not None:
+                await asyncio.wait({gone, self._bridging}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
-        if self._bridging.done():
+            begun.cancel()
+        if self._bridging is not None and self._bridging.done():
             self._bridging.result()
             stage = self._surroundings.options.stage
             raise SkykiteError(

@@ -4,7 +4,8 @@ Goes in: a project, a stage, what the command line said, and a `Place` to deploy
 that answers until `stop`. I/O: starts the place and the runtime's workers; reads and writes under `.kite/`.
 
 Start-up overlaps whatever does not depend on each other: synth, the place, the AWS client library. After that three
-loops run: one reacts to saved files, one re-applies infrastructure, one keeps the place alive.
+loops run: one reacts to saved files, one re-applies infrastructure, one keeps the place alive. If the stacks do not
+work at the start, a session that waits for mending goes on to those loops all the same.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.failures import first_failure
 from skykite.dev.freshness import FreshnessGate, Mark, PolitelyAsking
 from skykite.dev.interpreter import ask_version, version_notices
+from skykite.dev.launchers import make_launchers
 from skykite.dev.lock import hold_stage
 from skykite.dev.place import DevOptions, Place, Served, Surroundings
+from skykite.dev.waiting import mends_with_a_save, waiting
 from skykite.dev.watch import watch
 from skykite.errors import SkykiteError
 from skykite.gateway import check_port
@@ -90,6 +93,9 @@ class DevSession:
             debugger=options.debugger,
             max_workers=options.max_workers,
             modules_cache=self._state / self._stage / "modules.json",
+            launchers=make_launchers(
+                options.builds, inspect=options.inspect, editor=options.editor, clock=clock, events=events
+            ),
             on_watched=self._watch_moved.set,
         )
         self._place = make_place(
@@ -136,18 +142,46 @@ class DevSession:
         marks = self._gate.take_marks(self._own_inputs())
         began_ns = time.time_ns()
         async with asyncio.TaskGroup() as tasks:
-            synthesis = tasks.create_task(self._synthesize())
+            synthesis = tasks.create_task(self._first_synthesis())
             tasks.create_task(self._place.start())
             tasks.create_task(self._runtime.start())
             version = tasks.create_task(ask_version(self._interpreter))
             tasks.create_task(asyncio.to_thread(_import_ahead))
         self._python_version = version.result()
         result = synthesis.result()
-        await self._apply(result, started)
-        self._settle(self._inputs_of(result), marks, began_ns)
+        if isinstance(result, SynthError):
+            inputs, mending = result.inputs, True
+        else:
+            inputs, mending = self._inputs_of(result), not await self._first_apply(result, started)
+        self._settle(inputs, marks, began_ns)
+        if mending:
+            self._events.emit(waiting())
+        else:
+            self._ready_once.set()
         if self._gate.stale():  # saved before anybody watched
             self._stale.set()
-        self._ready_once.set()
+
+    async def _first_synthesis(self) -> SynthResult | SynthError:
+        """The error, which has been told, if the session is to wait until it is mended."""
+        try:
+            return await self._synthesize()
+        except SynthError as error:
+            self._tell_if_mendable(error)
+            return error
+
+    async def _first_apply(self, result: SynthResult, started: float) -> bool:
+        """Whether it went well; if not, it has been told, and the session is to wait."""
+        try:
+            await self._apply(result, started)
+        except SkykiteError as error:
+            self._tell_if_mendable(error)
+            return False
+        return True
+
+    def _tell_if_mendable(self, error: SkykiteError) -> None:
+        if not (self._options.wait and mends_with_a_save(error, self._gate.phase)):
+            raise error
+        self._events.emit(ErrorRaised.of(error))
 
     async def wait_ready(self) -> None:
         """Return once invocations are taken. Run beside `run`."""
@@ -306,6 +340,7 @@ class DevSession:
             self._settle(inputs | (error.inputs if isinstance(error, SynthError) else frozenset()), marks, began_ns)
             return
         self._settle(self._inputs_of(result), marks, began_ns)
+        self._ready_once.set()
         self._events.emit(
             ReloadFinished(kind="infrastructure", files=files, elapsed_ms=(self._clock.monotonic() - started) * 1000)
         )

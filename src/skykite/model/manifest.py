@@ -48,8 +48,8 @@ class AssetEntry:
     """A file to put into the bootstrap bucket before its stack is deployed.
 
     `packaging` is CDK's: `file` sends `source` as it is, `zip` zips the directory. `bundle` is ours: the zip of the
-    function source in `bundle`, built by `skykite.bundle` when it is not in the bucket yet. `bucket` may hold
-    `${AWS::AccountId}`-like placeholders.
+    function source in `bundle`, or the layer of what `packages` says, built by `skykite.bundle` when it is not in the
+    bucket yet. `bucket` may hold `${AWS::AccountId}`-like placeholders.
     """
 
     key: str
@@ -57,6 +57,28 @@ class AssetEntry:
     packaging: Literal["file", "zip", "bundle"]
     source: str  # relative to the assembly directory; for `bundle`, where the built zip goes
     bundle: BundleEntry | None = None
+    packages: PackagesEntry | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageOptions:
+    """Which of the packages that an import root declares its functions get: `extras` and `groups` besides what is
+    always there, `without` some that are there anyway, or that are not used; with `bytecode` compiled ahead."""
+
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    bytecode: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagesEntry:
+    """The third-party packages of an import root, for the layer that its functions share."""
+
+    import_root: str  # relative to the project root, `.` for the root itself
+    runtime: str
+    architecture: Literal["x86_64", "arm64"]
+    options: PackageOptions = PackageOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +91,29 @@ class CopiedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleEntry:
-    """What goes into a function's zip: the import root and copied files, for which runtime its dependencies are
-    resolved, and the commands that have the last word on the files."""
+    """What goes into a function's zip: the import root but for what `exclude` matches, the user's own packages that are
+    elsewhere, and copied files; for which runtime its packages are resolved, if they are not `layered`, in a layer of
+    their own; and the commands that have the last word on the files."""
 
     import_root: str  # relative to the project root, `.` for the root itself
     runtime: str
     architecture: Literal["x86_64", "arm64"]
     copied: tuple[CopiedFile, ...] = ()
     after_build: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()  # globs, relative to the import root
+    packages: PackageOptions = PackageOptions()
+    layered: bool = False
+    local: tuple[str, ...] = ()  # folders of packages, relative to the project root
+
+    @property
+    def third_party(self) -> PackagesEntry:
+        """The packages it needs besides."""
+        return PackagesEntry(
+            import_root=self.import_root,
+            runtime=self.runtime,
+            architecture=self.architecture,
+            options=self.packages,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ The rule of what is in. Everything below the import root, Python or data, except
 - hidden files and folders (`.git`, `.venv`, `.env`, `.kite`, …): tools' own state, and secrets;
 - `__pycache__`, `*.pyc`, `*.egg-info`, `node_modules`, `cdk.out`, and any folder that is a virtual environment or was
   made by `kite build`;
-- directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json`: they concern the project, not its
-  functions.
+- directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json` and lock files: they concern the
+  project, not its functions;
+- what the function's `exclude` matches.
 
 Symbolic links are followed as long as they stay in the project.
 """
@@ -20,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -28,18 +29,19 @@ from typing import Final
 import skykite_lambda
 from skykite.errors import SkykiteError
 from skykite.model.build import BUILD_FILE, BUILT_ASSEMBLY
-from skykite.model.manifest import MANIFEST_FILE, BundleEntry, CopiedFile
+from skykite.model.dependencies import dependencies_digest, read_dependencies, read_toml
+from skykite.model.globs import matcher
+from skykite.model.manifest import MANIFEST_FILE, BundleEntry, CopiedFile, PackagesEntry
 
 IMPORT_ROOT_MARKERS: Final = ("pyproject.toml", "requirements.txt")
 """A folder that holds one of these is an import root: imports start there, and so does the zip."""
 
-DEPENDENCY_FILES: Final = ("uv.lock", "pylock.toml", "poetry.lock", "requirements.txt", "pyproject.toml")
-"""What says which third-party packages a function needs, the most exact first."""
-
 _EXCLUDED_ANYWHERE: Final = frozenset({"__pycache__", "node_modules", "cdk.out"})
-_EXCLUDED_AT_ROOT: Final = frozenset({"tests", "typings", "kite.toml", "cdk.context.json"})
+_EXCLUDED_AT_ROOT: Final = frozenset(
+    {"tests", "typings", "kite.toml", "cdk.context.json", "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"}
+)
 _EXCLUDED_SUFFIXES: Final = (".pyc", ".pyo", ".egg-info")
-_HASH_FORMAT: Final = "skykite-source-1"
+_HASH_FORMAT: Final = "skykite-source-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +64,27 @@ def find_import_root(file: Path, project_root: Path) -> Path:
     return project_root
 
 
-def select(import_root: Path, project_root: Path) -> tuple[SourceFile, ...]:
-    """The files of an import root's zip, sorted by path. Raises `source-link-outside`, `source-link-broken`."""
-    found = _walk(import_root, "", project_root.resolve(), (import_root.resolve(),))
+def select(import_root: Path, project_root: Path, exclude: Sequence[str] = ()) -> tuple[SourceFile, ...]:
+    """The files of an import root's zip, sorted by path. Raises `source-link-outside`, `source-link-broken`,
+    `source-unreadable`, `import-root-too-wide`."""
+    real = import_root.resolve()
+    if real == Path.home().resolve() or real == Path(real.anchor):
+        raise SkykiteError(
+            "import-root-too-wide",
+            f"all of `{real}` would go into the zips of functions",
+            hint="move the project into a folder of its own; the import root is the nearest folder with a "
+            "`pyproject.toml` or `requirements.txt` at or above a handler, or else the one with `kite.toml`",
+        )
+    found = _walk(import_root, "", project_root.resolve(), (real,))
+    if exclude:
+        left_out = matcher(exclude)
+        found = (file for file in found if not left_out(file.path))
+    return tuple(sorted(found, key=lambda file: file.path))
+
+
+def select_package(folder: Path) -> tuple[SourceFile, ...]:
+    """The files that a package of the user's is made from, sorted by path."""
+    found = _walk(folder, "", folder.resolve(), (folder.resolve(),))
     return tuple(sorted(found, key=lambda file: file.path))
 
 
@@ -98,9 +118,21 @@ def bundle_files(bundle: BundleEntry, project_root: Path) -> tuple[SourceFile, .
     """All files of ours and the user's in a bundle's zip: its import root's, copied ones in their place, and
     `skykite_lambda`."""
     import_root = project_root / bundle.import_root
-    files = {file.path: file for file in select(import_root, project_root)}
+    files = {file.path: file for file in select(import_root, project_root, bundle.exclude)}
+    files |= {file.path: file for file in _below_src(import_root, files) if file.path not in files}
     files |= {file.path: file for file in copied_sources(bundle.copied, project_root)}
     return (*(files[path] for path in sorted(files)), *select_support())
+
+
+def _below_src(import_root: Path, files: Mapping[str, SourceFile]) -> Iterator[SourceFile]:
+    """What is in `src`, to be found without it, where the project is a package of that layout: installed in its own
+    environment, it is imported like that there too."""
+    pyproject = import_root / "pyproject.toml"
+    inside = [file for path, file in files.items() if path.startswith("src/")]
+    if not inside or not pyproject.is_file() or "src/__init__.py" in files:
+        return
+    if "build-system" in read_toml(pyproject, "pyproject-invalid"):
+        yield from (replace(file, path=file.path.removeprefix("src/")) for file in inside)
 
 
 def excluded(name: str, *, at_root: bool) -> bool:
@@ -113,28 +145,8 @@ def excluded(name: str, *, at_root: bool) -> bool:
     )
 
 
-def dependency_files(import_root: Path, project_root: Path) -> tuple[Path, ...]:
-    """The files that pin what the zip's third-party packages are: those in the import root and, when it is a member
-    of a workspace, the `uv.lock` above it."""
-    found = [import_root / name for name in DEPENDENCY_FILES if (import_root / name).is_file()]
-    if not (import_root / "uv.lock").is_file() and (import_root / "pyproject.toml").is_file():
-        for folder in import_root.parents:
-            if not folder.is_relative_to(project_root):
-                break
-            if (folder / "uv.lock").is_file():
-                found.append(folder / "uv.lock")
-                break
-    return tuple(found)
-
-
 def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
-    """The `source_hash` of a bundle as it is now."""
-    dependencies = dependency_files(project_root / bundle.import_root, project_root)
-    return source_hash(bundle_files(bundle, project_root), dependencies, bundle)
-
-
-def source_hash(files: Sequence[SourceFile], dependencies: Sequence[Path], bundle: BundleEntry) -> str:
-    """64 hex digits that change whenever the zip could. `files` is what `bundle_files` gave."""
+    """64 hex digits that change whenever the zip could."""
     digest = hashlib.sha256()
 
     def add(*parts: str) -> None:
@@ -142,39 +154,74 @@ def source_hash(files: Sequence[SourceFile], dependencies: Sequence[Path], bundl
             data = part.encode("utf-8", "surrogateescape")
             digest.update(b"%d:" % len(data) + data)
 
-    add(_HASH_FORMAT, bundle.runtime, bundle.architecture)
-    for file in files:
-        add("file", file.path, "x" if file.executable else "-", _hash_file(file.location))
-    for path in dependencies:
-        add("dependencies", path.name, _hash_file(path))
+    def add_file(kind: str, file: SourceFile) -> None:
+        add(kind, file.path, "x" if file.executable else "-", _hash_file(file.location))
+
+    add(_HASH_FORMAT)
+    for file in bundle_files(bundle, project_root):
+        add_file("file", file)
+    for folder in bundle.local:
+        add("package", folder, bundle.runtime)
+        for file in select_package(project_root / folder):
+            add_file("source", file)
+    if not bundle.layered:
+        add("packages", packages_digest(project_root, bundle.third_party))
     for command in bundle.after_build:
         add("command", command)
     return digest.hexdigest()
 
 
+def packages_digest(project_root: Path, packages: PackagesEntry) -> str:
+    """What names the packages of an import root: empty if it needs none."""
+    found = read_dependencies(project_root / packages.import_root, project_root, packages.options)
+    if found is None:
+        return ""
+    return dependencies_digest(found, packages.options, packages.runtime, packages.architecture)
+
+
+def packages_hash(project_root: Path, packages: PackagesEntry) -> str:
+    """64 hex digits that name the layer of these packages."""
+    return hashlib.sha256(f"layer {packages_digest(project_root, packages)}".encode()).hexdigest()
+
+
 def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> SkykiteError:
+    """For a file that belongs into a zip."""
+    return SkykiteError(
+        "source-unreadable",
+        f"`{path}` goes into a function's zip and cannot be read: {error.strerror or error}",
+        hint="make it readable, or leave it out with the function's `exclude`",
+    )
 
 
 def _walk(folder: Path, prefix: str, boundary: Path, above: tuple[Path, ...]) -> Iterator[SourceFile]:
     """`above` holds the real paths of `folder` and the folders it was reached through: a link to one of them ends."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if excluded(entry.name, at_root=prefix == ""):
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    for entry in entries:
+        if excluded(entry.name, at_root=prefix == ""):
+            continue
+        path = Path(entry.path)
+        real = above[-1] / entry.name
+        if entry.is_symlink():
+            real = _follow(path, boundary)
+            if real in above:
                 continue
-            path = Path(entry.path)
-            real = above[-1] / entry.name
-            if entry.is_symlink():
-                real = _follow(path, boundary)
-                if real in above:
-                    continue
-            if real.is_dir():
-                if not _is_made(real):
-                    yield from _walk(path, f"{prefix}{entry.name}/", boundary, (*above, real))
-            elif real.is_file():
-                mode = real.stat().st_mode
-                yield SourceFile(path=prefix + entry.name, location=path, executable=bool(mode & stat.S_IXUSR))
+        if real.is_dir():
+            if not _is_made(real):
+                yield from _walk(path, f"{prefix}{entry.name}/", boundary, (*above, real))
+        elif real.is_file():
+            mode = real.stat().st_mode
+            yield SourceFile(path=prefix + entry.name, location=path, executable=bool(mode & stat.S_IXUSR))
 
 
 def _is_made(folder: Path) -> bool:

@@ -49,6 +49,7 @@ class Process:
     looked_up: Mapping[str, Collection[str]] = field(default_factory=dict)
     configuration: Mapping[str, object] = field(default_factory=dict)  # what its kind needs to be told besides
     untimed: bool = False  # nobody can tell when a debugger holds it, so its invocations have no limit
+    noise: tuple[bytes, ...] = ()  # lines of its output that nobody's code has printed
     # Told to whoever launched it, by whoever runs it.
     on_inspector: Callable[[str], None] = lambda url: None
     # Told to whoever runs it, by whoever launched it: a debugger holds it, or no longer does.

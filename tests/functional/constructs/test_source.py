@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from skykite.errors import SkykiteError
+from skykite.model.dependencies import dependency_files
 from skykite.model.manifest import BundleEntry
-from skykite.model.source import bundle_files, dependency_files, find_import_root, select, select_support, source_hash
+from skykite.model.source import bundle_hash, find_import_root, select, select_support
 
 
 def write(root: Path, *paths: str) -> None:
@@ -66,7 +67,7 @@ def test_the_hash_changes_with_content_names_dependencies_and_target_and_nothing
 
     def digest(runtime: str = "python3.13", architecture: str = "arm64") -> str:
         bundle = BundleEntry(import_root=".", runtime=runtime, architecture=architecture)
-        return source_hash(bundle_files(bundle, tmp_path), dependency_files(tmp_path, tmp_path), bundle)
+        return bundle_hash(tmp_path, bundle)
 
     first = digest()
     write(tmp_path, "tests/test_a.py", "tests/test_b.py")
@@ -90,7 +91,7 @@ def test_the_import_root_is_the_nearest_folder_that_says_so(tmp_path: Path) -> N
 
 
 def test_a_workspace_members_lock_is_found_above_it(tmp_path: Path) -> None:
-    write(tmp_path, "uv.lock", "services/orders/pyproject.toml")
+    write(tmp_path, "uv.lock", "pyproject.toml", "services/orders/pyproject.toml")
     assert [path.name for path in dependency_files(tmp_path / "services/orders", tmp_path)] == [
         "pyproject.toml",
         "uv.lock",
