@@ -224,7 +224,8 @@ async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench) -> None:
         "`binary`, which `requirements.txt` asks for, has no wheel for Python 3.13 on aarch64-manylinux_2_34",
         (
             "choose a version that has one, or another `runtime` or `architecture` for the function; or build the "
-            "wheel on such a machine and name its file or your own index in the requirements. Lambda cannot compile packages"
+            "wheel on such a machine and name its file or your own index in the requirements. "
+            "Lambda cannot compile packages"
         ),
     )
     assert "binary" in (raised.value.context or "")
