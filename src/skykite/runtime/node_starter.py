@@ -200,9 +200,11 @@ def _source_of(config: FunctionConfig) -> str:
 
 def _worker_error(error: BuildError) -> WorkerError:
     frame = () if error.context is None else (f"{error.context}\n",)
-    document = {"errorType": "Runtime.UserCodeSyntaxError", "errorMessage": error.message, "trace": []}
+    # Most of what does not build would not parse there, either; who knows better says so.
+    kind = error.code if error.code.startswith("Runtime.") else "Runtime.UserCodeSyntaxError"
+    document = {"errorType": kind, "errorMessage": error.message, "trace": []}
     return WorkerError(
-        type="Runtime.UserCodeSyntaxError",
+        type=kind,
         message=error.message,
         trace=frame,
         hint=error.hint,
