@@ -20,6 +20,7 @@ PLACEHOLDER_HANDLER = "skykite_placeholder.handler"
 """A function with this handler has no code of its own: `skykite.constructs` gives it to those that run on the
 developer's machine."""
 
+_RUNTIMES = ("python", "nodejs")
 _REFERENCES_OF_OURS = 3  # to a zip that nobody but us knows any more: in the table, the loop's, the call's
 
 
@@ -40,12 +41,12 @@ class DeployedFunctions:
         self._digests: dict[int, tuple[bytes, str]] = {}
 
     def describe(self, function: Record, config: Record) -> Deployed | None:
-        """`None` for what only MiniStack can run: other runtimes than Python, images, durable functions, and functions
-        that are bound to a container of the user's."""
+        """`None` for what only MiniStack can run: other runtimes than Python and Node, images, durable functions, and
+        functions that are bound to a container of the user's."""
         code = function.get("code_zip")
         if (
             not code
-            or not str(config.get("Runtime", "")).startswith("python")
+            or not str(config.get("Runtime", "")).startswith(_RUNTIMES)
             or config.get("Handler") == PLACEHOLDER_HANDLER
             or self._lambda._durable_ctx.get()
             or self._lambda._proxy_url_for(config)

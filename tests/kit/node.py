@@ -54,7 +54,7 @@ async def running_node_project(
     """A started runtime for the Node functions of the project in `root`; stopped in the end."""
     events = RecordedEvents()
     nodes = NodeChoice(lambda: find_node({}), host=host or {}, events=events)
-    node = NodeStarter(nodes, builds or PlainBuilds(), host=host or {}, channel=channel, **more)
+    node = NodeStarter(nodes, builds or PlainBuilds(), channel=channel, **more)
     starter = Starter(python, mode="spawn")
     runtime = Runtime(
         interpreter=python, events=events, clock=RealClock(), max_workers=8, starter=starter, launchers={"node": node}

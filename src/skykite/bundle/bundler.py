@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,17 @@ LAYER_FOLDER: Final = "python"
 """Where Python looks in a layer; https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html"""
 _CONTENTS: Final = "skykite-layer.txt"
 """At the top of a layer, so that it is never empty, which Lambda refuses, and says what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """The packages that an asset holds: where they are installed, with the records that its zip goes without, and what
+    asked for them."""
+
+    packages: PackagesEntry
+    dependencies: Dependencies | None
+    third_party: Path | None
+    local: Path | None
 
 
 class Bundler:
@@ -56,6 +68,24 @@ class Bundler:
                 raise SkykiteError("asset-unbuildable", f"`{asset.key}` does not say what to build", blame="skykite")
         await asyncio.to_thread(_place, kept, destination)
 
+    async def installed(self, asset: AssetEntry) -> Installed:
+        """The packages of an asset, installed again if they are no longer kept. Raises what `build` does."""
+        if asset.bundle is None:
+            assert asset.packages is not None
+            return Installed(
+                packages=asset.packages,
+                dependencies=await asyncio.to_thread(self._dependencies, asset.packages),
+                third_party=await self._third_party(asset.packages),
+                local=None,
+            )
+        bundle = asset.bundle
+        return Installed(
+            packages=bundle.third_party,
+            dependencies=await asyncio.to_thread(self._dependencies, bundle.third_party),
+            third_party=None if bundle.layered else await self._third_party(bundle.third_party),
+            local=await self._local(bundle),
+        )
+
     async def _build_layer(self, asset: AssetEntry, packages: PackagesEntry, kept: Path) -> None:
         folder = await self._third_party(packages)
         await asyncio.to_thread(self._write_layer, asset, packages, folder, kept)
@@ -72,12 +102,7 @@ class Bundler:
 
     async def _build_code(self, asset: AssetEntry, bundle: BundleEntry, kept: Path) -> None:
         third_party = None if bundle.layered else await self._third_party(bundle.third_party)
-        local = None
-        if bundle.local:
-            folders = [(self._project_root / one).resolve() for one in bundle.local]
-            local = await self._packages.local(
-                folders, target_of(bundle.runtime, bundle.architecture), bundle.import_root
-            )
+        local = await self._local(bundle)
         await asyncio.to_thread(self._write_code, asset, bundle, [third_party, local], kept)
 
     def _write_code(self, asset: AssetEntry, bundle: BundleEntry, packages: Iterable[Path | None], kept: Path) -> None:
@@ -114,6 +139,13 @@ class Bundler:
         shown = main.relative_to(root) if main.is_relative_to(root) else main
         target = target_of(packages.runtime, packages.architecture)
         return await self._packages.third_party(found, packages, target, shown.as_posix())
+
+    async def _local(self, bundle: BundleEntry) -> Path | None:
+        """The user's own packages, if any are needed."""
+        if not bundle.local:
+            return None
+        folders = [(self._project_root / one).resolve() for one in bundle.local]
+        return await self._packages.local(folders, target_of(bundle.runtime, bundle.architecture), bundle.import_root)
 
     def _dependencies(self, packages: PackagesEntry) -> Dependencies | None:
         return read_dependencies(self._project_root / packages.import_root, self._project_root, packages.options)

@@ -29,6 +29,7 @@ from skykite.ports import Asker, EventSink
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
+    from skykite.bundle import Bundler
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
     from skykite.dev.place import Place, Surroundings
@@ -69,6 +70,7 @@ def run_dev(
     functions: tuple[str, ...] | None,
     iam: bool = True,
     wait: bool | None = None,
+    inspect: int | None = None,
 ) -> None:
     """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.cli.kept_cloud import refuse_kept
@@ -91,6 +93,7 @@ def run_dev(
                 functions=functions,
                 iam=iam,
                 wait=looked_at(settings) if wait is None else wait,
+                inspect=inspect,
             ).run(stop),
             stoppable=True,
         )
@@ -107,10 +110,11 @@ def _dev_session(
     functions: tuple[str, ...] | None = None,
     iam: bool = True,
     wait: bool = False,
+    inspect: int | None = None,
 ) -> DevSession:
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
-    from skykite.runtime import detect_debugger
+    from skykite.runtime import detect_debugger, detect_editor
 
     project = workspace.project
     return DevSession(
@@ -125,6 +129,8 @@ def _dev_session(
             debugger=detect_debugger(),
             iam=iam,
             wait=wait,
+            inspect=inspect,
+            editor=detect_editor(),
         ),
         make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,
@@ -399,17 +405,21 @@ def live_remains(
 
 def builder(workspace: Workspace, events: EventSink) -> Build:
     """What makes the bundles of a project."""
+    return make_bundler(workspace, events).build
+
+
+def make_bundler(workspace: Workspace, events: EventSink) -> Bundler:
+    """What knows the bundles of a project."""
     from skykite.bundle import Bundler
     from skykite.cloud import uv_environment
 
     variables = workspace.environment.variables
-    bundler = Bundler(
+    return Bundler(
         project_root=workspace.project.root,
         cache=cache_directory(variables),
         environment=uv_environment(variables),
         events=events,
     )
-    return bundler.build
 
 
 def embedded_cloud(workspace: Workspace, events: EventSink) -> EmbeddedCloud:

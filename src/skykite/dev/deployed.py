@@ -19,7 +19,7 @@ import msgspec
 
 from skykite.cloud import CodeStore, DeployedFunction, FetchCode
 from skykite.errors import SkykiteError
-from skykite.model.invocation import Failed, FunctionConfig, Handler, Invocation, Outcome, Report
+from skykite.model.invocation import Failed, FunctionConfig, FunctionKind, Handler, Invocation, Outcome, Report
 from skykite.model.names import FunctionId
 from skykite.runtime import Runtime
 
@@ -126,12 +126,12 @@ class DeployedFunctions:
             )
         folders = [await self._store.folder(code, fetch) for code in _code_of(function)]
         root, layers = folders[0], folders[1] if len(folders) > 1 else None
-        path, _, handler = function.handler.rpartition(".")
+        kind = _kind_of(function.runtime)
         return FunctionConfig(
             id=id,
             name=function.name,
             arn=function.arn,
-            handler=Handler(path=path, function=handler),
+            handler=_handler(function.handler, kind),
             import_root=root,
             project_root=root,
             runtime=function.runtime,
@@ -140,6 +140,7 @@ class DeployedFunctions:
             environment=self._environment(function, root, layers),
             region=function.arn.split(":")[3],
             frozen=True,
+            kind=kind,
         )
 
     def _environment(self, function: DeployedFunction, root: Path, layers: Path | None) -> dict[str, str]:
@@ -158,6 +159,11 @@ class DeployedFunctions:
             found |= self._programs(layers)
         if searched:
             found["PYTHONPATH"] = os.pathsep.join(searched)
+        if layers is not None and _kind_of(function.runtime) == "node" and "NODE_PATH" not in own:
+            # As Lambda has them, for `require`; `import` does not look there.
+            version = function.runtime.removeprefix("nodejs").partition(".")[0]
+            folders = (layers / "nodejs" / f"node{version}", layers / "nodejs")
+            found["NODE_PATH"] = os.pathsep.join(str(folder / "node_modules") for folder in folders)
         return found
 
     def _programs(self, layers: Path) -> Mapping[str, str]:
@@ -167,6 +173,20 @@ class DeployedFunctions:
             if folder.is_dir():
                 found[name] = os.pathsep.join(filter(None, (str(folder), self._host.get(name))))
         return found
+
+
+def _kind_of(runtime: str) -> FunctionKind:
+    return "node" if runtime.startswith("nodejs") else "python"
+
+
+def _handler(text: str, kind: FunctionKind) -> Handler:
+    """Split where Lambda does: Python at the last dot, Node at the first one of the file's name."""
+    if kind == "python":
+        path, _, function = text.rpartition(".")
+        return Handler(path=path, function=function)
+    folder, slash, name = text.rpartition("/")
+    file, _, function = name.partition(".")
+    return Handler(path=f"{folder}{slash}{file}", function=function)
 
 
 def _code_of(function: DeployedFunction) -> list[tuple[str, ...]]:

@@ -38,7 +38,9 @@ async def ask_version(interpreter: Path) -> str | None:
 
 def version_notices(version: str | None, runtimes: Iterable[str]) -> tuple[Notice, ...]:
     """One line if any function gets another Python in AWS than `version`."""
-    others = sorted({runtime for runtime in runtimes if runtime != version}, key=_numbers)
+    others = sorted(
+        {runtime for runtime in runtimes if runtime.startswith("python") and runtime != version}, key=_numbers
+    )
     if version is None or not others:
         return ()
     wanted = " and ".join(map(_spoken, others))

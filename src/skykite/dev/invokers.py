@@ -54,7 +54,8 @@ class LambdaInvoker:
             kind="handled",
             error_type=document.errorType,
             message=document.errorMessage,
-            trace=document.stackTrace,
+            trace=document.frames(),
+            document=answer.payload,
             report=report,
             request_id=invocation.request_id,
         )
@@ -86,6 +87,12 @@ class _ErrorDocument:
     errorType: str = "Unknown"  # noqa: N815  (AWS's name)
     errorMessage: str = ""  # noqa: N815
     stackTrace: tuple[str, ...] | None = None  # noqa: N815
+    trace: tuple[str, ...] | None = None  # Node's word
+
+    def frames(self) -> tuple[str, ...] | None:
+        if self.trace is None:
+            return self.stackTrace
+        return tuple(f"{line}\n" for line in self.trace if line.lstrip().startswith("at "))
 
     @classmethod
     def parse(cls, payload: bytes) -> _ErrorDocument:

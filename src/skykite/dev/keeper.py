@@ -29,8 +29,10 @@ from skykite.cloud import (
 )
 from skykite.dev.deployed import DeployedFunctions
 from skykite.dev.deployed_apis import KeptPorts, served_api
+from skykite.dev.deployed_node import DeployedNode
 from skykite.dev.failures import first_failure
 from skykite.dev.invokers import LambdaInvoker
+from skykite.dev.launchers import make_launchers
 from skykite.dev.reach import session_at
 from skykite.dev.reports import CloudReports
 from skykite.errors import SkykiteError
@@ -193,6 +195,9 @@ class Keeper:
             clock=self._clock,
             max_workers=self._max_workers,
             modules_cache=self._modules,
+            launchers=make_launchers(
+                {"node": DeployedNode()}, inspect=None, editor={}, clock=self._clock, events=self._told, host=self._host
+            ),
             host=self._host,
         )
         await runtime.start()

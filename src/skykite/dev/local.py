@@ -68,7 +68,7 @@ class LocalPlace:
             events=surroundings.events,
             clock=surroundings.clock,
             ids=surroundings.ids,
-            integration_timeouts=options.debugger is None,
+            integration_timeouts=not options.debugged,
             admission=FrontGate(surroundings.gate),
         )
 

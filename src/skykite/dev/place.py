@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from skykite.dev.freshness import FreshnessGate
 from skykite.model.events import Endpoint, Notice
+from skykite.model.invocation import FunctionKind
 from skykite.model.manifest import Manifest
 from skykite.model.names import FunctionId, StackName, StageName
 from skykite.model.project import Project
-from skykite.ports import Asker, Clock, EventSink, Ids
+from skykite.ports import Asker, Clock, EventSink, Ids, SourceBuilds
 from skykite.runtime import DebuggerEndpoint, Runtime
 
 if TYPE_CHECKING:
@@ -41,9 +42,17 @@ class DevOptions:
     functions: tuple[str, ...] | None = None  # those to run here, as the user wrote them; None means all
     port: int | None = None
     debugger: DebuggerEndpoint | None = None
+    builds: Mapping[FunctionKind, SourceBuilds] = field(default_factory=dict)  # of functions that are no Python
+    inspect: int | None = None  # the port where debuggers of Node attach
+    editor: Mapping[str, str] = field(default_factory=dict)  # what one that debugs every Node process has set for them
     max_workers: int = 32
     iam: bool = True
     wait: bool = False
+
+    @property
+    def debugged(self) -> bool:
+        """Whether a debugger may hold a function for as long as it likes."""
+        return self.debugger is not None or self.inspect is not None or bool(self.editor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from skykite.dev.decide import Interests, decide, relative
 from skykite.dev.failures import first_failure
 from skykite.dev.freshness import FreshnessGate, Mark, PolitelyAsking
 from skykite.dev.interpreter import ask_version, version_notices
+from skykite.dev.launchers import make_launchers
 from skykite.dev.lock import hold_stage
 from skykite.dev.place import DevOptions, Place, Served, Surroundings
 from skykite.dev.waiting import mends_with_a_save, waiting
@@ -92,6 +93,9 @@ class DevSession:
             debugger=options.debugger,
             max_workers=options.max_workers,
             modules_cache=self._state / self._stage / "modules.json",
+            launchers=make_launchers(
+                options.builds, inspect=options.inspect, editor=options.editor, clock=clock, events=events
+            ),
             on_watched=self._watch_moved.set,
         )
         self._place = make_place(

@@ -49,6 +49,7 @@ class Process:
     looked_up: Mapping[str, Collection[str]] = field(default_factory=dict)
     configuration: Mapping[str, object] = field(default_factory=dict)  # what its kind needs to be told besides
     untimed: bool = False  # nobody can tell when a debugger holds it, so its invocations have no limit
+    noise: tuple[bytes, ...] = ()  # lines of its output that nobody's code has printed
     # Told to whoever launched it, by whoever runs it.
     on_inspector: Callable[[str], None] = lambda url: None
     # Told to whoever runs it, by whoever launched it: a debugger holds it, or no longer does.
@@ -123,7 +124,7 @@ def _start_with_pair(
         else:
             _give(lifeline, {**orders, "fd": theirs.fileno()})
             if hold:
-                _hold(lifeline_end, popen.pid)
+                hold_group(lifeline_end, popen.pid)
         finally:
             os.close(lifeline_end)
     ours.setblocking(False)
@@ -168,7 +169,7 @@ def _give(lifeline: int, orders: Mapping[str, object]) -> None:
         os.write(lifeline, json.dumps(orders).encode() + b"\n")
 
 
-def _hold(lifeline_end: int, group: int) -> None:
+def hold_group(lifeline_end: int, group: int) -> None:
     """From now on the kernel kills that process group when nobody has the pipe's other end any more."""
     if sys.platform == "linux":
         import fcntl
@@ -226,13 +227,14 @@ def _process(popen: subprocess.Popen[bytes], channel: socket.socket, lifeline: i
     output = os.dup(popen.stdout.fileno())
     popen.stdout.close()
     ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-    _watch(popen, ended)
+    watch_end(popen, ended)
     return Process(
-        pid=popen.pid, channel=channel, output=output, lifeline=lifeline, ended=ended, end=lambda: _end(popen)
+        pid=popen.pid, channel=channel, output=output, lifeline=lifeline, ended=ended, end=lambda: end_group(popen)
     )
 
 
-def _end(popen: subprocess.Popen[bytes]) -> None:
+def end_group(popen: subprocess.Popen[bytes]) -> None:
+    """Kill a process and what it started."""
     if sys.platform == "win32":
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(popen.pid)], capture_output=True, check=False)
         return
@@ -240,7 +242,8 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
         os.killpg(popen.pid, signal.SIGKILL)
 
 
-def _watch(popen: subprocess.Popen[bytes], ended: asyncio.Future[int | None]) -> None:
+def watch_end(popen: subprocess.Popen[bytes], ended: asyncio.Future[int | None]) -> None:
+    """Have `ended` say how it ended, once it has."""
     loop = asyncio.get_running_loop()
 
     def tell(status: int) -> None:
@@ -253,7 +256,7 @@ def _watch(popen: subprocess.Popen[bytes], ended: asyncio.Future[int | None]) ->
         def reap() -> None:
             loop.remove_reader(handle)
             os.close(handle)
-            _end(popen)  # what it started and left behind; not yet reaped, so the number is still its own
+            end_group(popen)  # what it started and left behind; not yet reaped, so the number is still its own
             tell(popen.wait())
 
         loop.add_reader(handle, reap)
@@ -261,7 +264,7 @@ def _watch(popen: subprocess.Popen[bytes], ended: asyncio.Future[int | None]) ->
 
     def wait() -> None:
         status = popen.wait()
-        _end(popen)
+        end_group(popen)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             loop.call_soon_threadsafe(tell, status)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from skykite.model.built import BuildError, BuildInputs, BuiltSource
 from skykite.model.invocation import FunctionConfig
 from skykite.ports import SourceBuilds
 from skykite.runtime.freshness import Observed
+from skykite.runtime.inspector import Inspector
 from skykite.runtime.launch import ChannelForm, Process, channel_form, start_process
 from skykite.runtime.launcher import NotPrepared, Prepared
 from skykite.runtime.messages import WorkerError
@@ -38,6 +40,7 @@ LOCK_FILES: Final = (
     "node_modules/.package-lock.json",
 )
 _EDITORS_VARIABLES: Final = ("NODE_OPTIONS", "VSCODE_INSPECTOR_OPTIONS")
+_NOISE: Final = (b"Debugger attached.\n", b"Waiting for the debugger to disconnect...\n")
 _MISSING: Final = (
     "node-missing",
     "functions in TypeScript and JavaScript run in Node; Skykite brings one: install it again",
@@ -45,23 +48,25 @@ _MISSING: Final = (
 
 
 class NodeStarter:
-    """The `Launcher` of Node functions. `cache` is where V8 keeps compiled code; `host` is the environment `kite` was
-    started in: an editor that debugs its Node processes says so in there."""
+    """The `Launcher` of Node functions. `cache` is where V8 keeps compiled code, `editor` what `detect_editor` found,
+    and `inspector` where debuggers attach."""
 
     def __init__(
         self,
         nodes: NodeChoice,
         builds: SourceBuilds,
         *,
-        host: Mapping[str, str],
         cache: Path | None = None,
+        editor: Mapping[str, str] | None = None,
         channel: ChannelForm | None = None,
+        inspector: Inspector | None = None,
     ) -> None:
         self._nodes = nodes
         self._builds = builds
         self._form = channel_form(channel)
         self._cache = cache
-        self._editor = _editors_environment(host)
+        self._editor = dict(editor or {})
+        self._inspector = inspector
         self._environment: dict[str, str] = {}
         self._group: asyncio.TaskGroup | None = None
         self._spare: tuple[Path, Process] | None = None
@@ -71,6 +76,8 @@ class NodeStarter:
     async def start(self, environment: Mapping[str, str], group: asyncio.TaskGroup) -> None:
         self._environment = dict(environment)
         self._group = group
+        if self._inspector is not None:
+            await self._inspector.start()
 
     def expect(self, configs: Iterable[FunctionConfig]) -> None:
         if not list(configs):
@@ -98,14 +105,37 @@ class NodeStarter:
         process = self._take_spare(node, environment) or await self._start(
             node, _with_editor(environment, self._editor)
         )
+        waiting = self._inspector is not None and self._inspector.waits
         process.configuration = {
             "environment": environment,
             **_loading(config, prepared.built),
             "untimed": bool(self._editor),
+            "wait": waiting,
         }
         process.untimed = bool(self._editor)
+        if self._inspector is not None:
+            process.noise = _NOISE
+            process.on_inspector = partial(self._inspectable, self._inspector, process, config, prepared.built, waiting)
         self._make_spare(node)
         return process
+
+    def _inspectable(
+        self,
+        inspector: Inspector,
+        process: Process,
+        config: FunctionConfig,
+        built: BuiltSource,
+        waiting: bool,
+        url: str,
+    ) -> None:
+        target = inspector.add(
+            title=f"{config.id} [{process.pid}]",
+            file=built.folder / built.file,
+            url=url,
+            waiting=waiting,
+            on_held=lambda held: process.on_held(held),
+        )
+        process.ended.add_done_callback(lambda _: inspector.remove(target))
 
     def stop(self) -> None:
         self._group = None
@@ -114,11 +144,14 @@ class NodeStarter:
         self._drop_spare()
 
     async def stopped(self) -> None:
-        """The spare was killed, and nothing waits for it."""
+        if self._inspector is not None:
+            await self._inspector.stop()
 
     async def _start(self, node: Path, environment: Mapping[str, str]) -> Process:
-        orders = {"compile_cache": None if self._cache is None else str(self._cache)}
-        command = [str(node), str(ENTRY)]
+        inspect = self._inspector is not None
+        orders = {"compile_cache": None if self._cache is None else str(self._cache), "inspect": inspect}
+        # The address is told over the channel: nobody needs to see it among what the function prints.
+        command = [str(node), *(["--inspect-publish-uid=http"] if inspect else []), str(ENTRY)]
         return await start_process(command, environment, form=self._form, orders=orders, hold=True, missing=_MISSING)
 
     # The process that is started ahead
@@ -167,9 +200,11 @@ def _source_of(config: FunctionConfig) -> str:
 
 def _worker_error(error: BuildError) -> WorkerError:
     frame = () if error.context is None else (f"{error.context}\n",)
-    document = {"errorType": "Runtime.UserCodeSyntaxError", "errorMessage": error.message, "trace": []}
+    # Most of what does not build would not parse there, either; who knows better says so.
+    kind = error.code if error.code.startswith("Runtime.") else "Runtime.UserCodeSyntaxError"
+    document = {"errorType": kind, "errorMessage": error.message, "trace": []}
     return WorkerError(
-        type="Runtime.UserCodeSyntaxError",
+        type=kind,
         message=error.message,
         trace=frame,
         hint=error.hint,
@@ -210,11 +245,12 @@ def _reads_at_start(environment: Mapping[str, str]) -> bool:
     return any(name.startswith(("NODE_", "UV_")) and name != "NODE_ENV" for name in environment)
 
 
-def _editors_environment(host: Mapping[str, str]) -> dict[str, str]:
-    """What an editor that debugs every Node process below it has set for them."""
-    if not host.get("VSCODE_INSPECTOR_OPTIONS"):
+def detect_editor(environment: MutableMapping[str, str] = os.environ) -> dict[str, str]:
+    """What an editor that debugs every Node process below `kite` has set for them; empty if none does. It is taken out
+    of `environment`: only functions are to be debugged."""
+    if not environment.get("VSCODE_INSPECTOR_OPTIONS"):
         return {}
-    return {name: host[name] for name in _EDITORS_VARIABLES if name in host}
+    return {name: environment.pop(name) for name in _EDITORS_VARIABLES if name in environment}
 
 
 def _with_editor(environment: Mapping[str, str], editor: Mapping[str, str]) -> dict[str, str]:

@@ -147,6 +147,8 @@ class Worker(asyncio.Protocol):
         self._listener.frame_received(self, frames.SUSPENDED if held else frames.RESUMED, b"")
 
     def _receive_output(self, data: bytes) -> None:
+        for line in self._process.noise if self._process is not None else ():
+            data = data.replace(line, b"")
         pieces = self._logs.feed(data)
         if pieces:
             self._listener.output_received(self, pieces)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -185,12 +187,66 @@ def test_a_function_cannot_change_its_own_code(kept: RunningKeeper) -> None:
     assert kept.failure("vandal")["errorType"] in ("PermissionError", "OSError")
 
 
-def test_other_runtimes_run_where_they_did(kept: RunningKeeper) -> None:
-    source = "exports.handler = async (event) => ({ node: process.version.split('.')[0].length > 1 });"
-    kept.function("node", "", Runtime="nodejs22.x", Code={"ZipFile": empty_zip(index__js=source)})
+def zip_of(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
 
-    assert kept.invoke("node") == {"node": True}
-    assert not [e for e in kept.invocations.events if isinstance(e, InvocationFinished) and "node" in e.function]
+
+def test_node_functions_run_with_lambdas_semantics(kept: RunningKeeper) -> None:
+    content = {"ZipFile": zip_of({"nodejs/node_modules/side/index.js": "exports.side = 'layer';"})}
+    layer = kept.client("lambda").publish_layer_version(LayerName="side", Content=content)["LayerVersionArn"]
+    source = """
+    const { side } = require('side');
+    exports.handlers = { main: async (event, context) => {
+      if (event) throw new RangeError(event);
+      return [side, context.functionName, process.env.AWS_EXECUTION_ENV];
+    } };
+    """
+    code = {"ZipFile": empty_zip(index__js=source)}
+    kept.function("node", "", Runtime="nodejs24.x", Handler="index.handlers.main", Code=code, Layers=[layer])
+
+    assert kept.invoke("node") == ["layer", "node", "AWS_Lambda_nodejs24.x"]
+    failed = kept.failure("node", "too far")
+    assert (failed["errorType"], failed["errorMessage"]) == ("RangeError", "too far")
+    assert failed["trace"][0] == "RangeError: too far"
+    assert [e for e in kept.invocations.events if isinstance(e, InvocationFinished) and "node" in e.function]
+
+
+@pytest.mark.parametrize(
+    ("files", "result"),
+    [
+        (
+            {"package__json": '{"type": "module"}', "index__js": "export const handler = async () => 'module';"},
+            "module",
+        ),
+        (
+            {
+                "index__mjs": "export const handler = async () => await import('./other.mjs').then((m) => m.other);",
+                "other__mjs": "export const other = 'import';",
+            },
+            "import",
+        ),
+        ({"index__cjs": "exports.handler = async () => 'common';"}, "common"),
+    ],
+)
+def test_node_modules_of_each_kind_are_found_in_a_zip(kept: RunningKeeper, files: dict[str, str], result: str) -> None:
+    kept.function(f"node-{result}", "", Runtime="nodejs24.x", Code={"ZipFile": empty_zip(**files)})
+
+    assert kept.invoke(f"node-{result}") == result
+
+
+def test_zip_without_the_handlers_module_says_so(kept: RunningKeeper) -> None:
+    kept.function("node-empty", "", Runtime="nodejs24.x", Code={"ZipFile": empty_zip(other__js="")})
+
+    failed = kept.failure("node-empty")
+    assert failed == {
+        "errorType": "Runtime.ImportModuleError",
+        "errorMessage": "Error: Cannot find module 'index'",
+        "trace": [],
+    }
 
 
 def test_functions_call_each_other_as_deep_as_there_are_workers(kept: RunningKeeper) -> None:

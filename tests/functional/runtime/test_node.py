@@ -21,6 +21,7 @@ from kit.runtime import FunctionProject, eventually, is_running, write_file
 from skykite.model.events import InvocationFinished, Notice
 from skykite.model.invocation import Failed, Succeeded
 from skykite.model.names import FunctionId
+from skykite.runtime import detect_editor
 
 NEVER_SETTLED = "The Lambda runtime client detected an unexpected Node.js exit code."
 
@@ -555,15 +556,24 @@ def _nodes() -> set[int]:
 
 async def test_editor_that_debugs_node_finds_its_way_to_workers(tmp_path: Path) -> None:
     write_file(tmp_path, "attach.cjs", "globalThis.attached = process.env.VSCODE_INSPECTOR_OPTIONS;")
-    host = {"NODE_OPTIONS": f"--require {tmp_path / 'attach.cjs'}", "VSCODE_INSPECTOR_OPTIONS": ":::{}"}
-    async with running_node_project(tmp_path, host=host) as project:
+    options = {"NODE_OPTIONS": f"--require {tmp_path / 'attach.cjs'}", "VSCODE_INSPECTOR_OPTIONS": ":::{}"}
+    environment = {**options, "PATH": "/bin"}
+    editor = detect_editor(environment)
+    assert environment == {"PATH": "/bin"}
+    async with running_node_project(tmp_path, editor=editor) as project:
         source = """
         export const handler = async (ms, context) => {
           await new Promise((done) => setTimeout(done, ms));
-          return [globalThis.attached, process.env.NODE_OPTIONS, context.getRemainingTimeInMillis()];
+          return [globalThis.attached, process.env.NODE_OPTIONS ?? null, context.getRemainingTimeInMillis()];
         };
         """
         assert await result_of(project, source, 300, timeout_s=0.1) == [":::{}", None, 100]
+
+
+def test_without_such_an_editor_nothing_is_taken_out_of_the_environment() -> None:
+    environment = {"NODE_OPTIONS": "--no-warnings"}
+    assert detect_editor(environment) == {}
+    assert environment == {"NODE_OPTIONS": "--no-warnings"}
 
 
 # Never stale

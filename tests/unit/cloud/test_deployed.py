@@ -84,7 +84,7 @@ def test_a_layer_that_is_not_there_is_told_without_code() -> None:
 
 def test_what_only_ministack_can_run_is_not_described() -> None:
     for changes in (
-        {"Runtime": "nodejs22.x"},
+        {"Runtime": "java21"},
         {"Handler": "skykite_placeholder.handler"},
         {"Environment": {"Variables": {"MINISTACK_LAMBDA_PROXY_URL": "http://x"}}},
     ):

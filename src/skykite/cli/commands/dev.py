@@ -7,6 +7,8 @@ import click
 from skykite.cli.settings import Settings, pass_settings
 from skykite.errors import SkykiteError
 
+DEFAULT_PORT = 9229  # Node's own
+
 
 @click.command(short_help="Run your functions here and reload them as you save")
 @click.option("--local", is_flag=True, help="Everything on this machine: no AWS account needed.")
@@ -22,6 +24,14 @@ from skykite.errors import SkykiteError
     metavar="PORT",
     help="Where the first API listens, the others follow. Without it: the first free port from 4000 on. 0: any.",
 )
+@click.option(
+    "--inspect",
+    is_flag=False,
+    flag_value=DEFAULT_PORT,
+    type=click.IntRange(0, 65535),
+    metavar="[PORT]",
+    help=f"Debuggers of Node attach here to functions in TypeScript and JavaScript. Without a number: {DEFAULT_PORT}.",
+)
 @click.option("--no-iam", is_flag=True, help="With --local: every function may do everything.")
 @click.option(
     "--wait/--no-wait",
@@ -36,6 +46,7 @@ def command(
     bridge: bool,
     functions: str | None,
     port: int | None,
+    inspect: int | None,
     no_iam: bool,
     wait: bool | None,
 ) -> None:
@@ -45,7 +56,8 @@ def command(
     --local everything else is in the embedded cloud instead, and no account is needed.
 
     Saved handlers run with the next request, saved stacks are applied, and a debugger that started this command
-    stops at breakpoints in your functions. Ctrl-C stops everything.
+    stops at breakpoints in your functions. Ctrl-C stops everything. With --inspect a debugger of Node can attach to
+    functions in TypeScript and JavaScript.
 
     On a terminal, stacks that do not work at the start are waited for until they are mended; off a terminal the command
     ends with 1, so that scripts notice. --wait and --no-wait say which.
@@ -72,7 +84,16 @@ def command(
         )
     from skykite.cli.compose import run_dev
 
-    run_dev(settings, local=local, bridge=bridge, port=port, functions=_names(functions), iam=not no_iam, wait=wait)
+    run_dev(
+        settings,
+        local=local,
+        bridge=bridge,
+        port=port,
+        functions=_names(functions),
+        iam=not no_iam,
+        wait=wait,
+        inspect=inspect,
+    )
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

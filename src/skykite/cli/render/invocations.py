@@ -171,7 +171,9 @@ class Invocations:
     def _trace(self, text: str) -> Line:
         """Where it was stays whole, to be copied; the source there may be cut."""
         whole = line(_INDENT, Span(text, "dim"))
-        return whole if text.startswith("  File ") else shortened(whole, self.width, mark=self._symbols.cut)
+        return (
+            whole if text.startswith(("  File ", "    at ")) else shortened(whole, self.width, mark=self._symbols.cut)
+        )
 
     def _running_head(self, request: _Request) -> _Head:
         method, label = _caption(request.trigger)

@@ -1,0 +1,27 @@
+"""How an executable is built: what `provided.al2023` runs. Pure.
+
+A function of the kind `executable` is a folder, its import root, that holds or becomes a `bootstrap`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+BOOTSTRAP: Final = "bootstrap"
+"""What Lambda starts, and what functions of this kind are deployed with as their handler."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutableBuild:
+    """How the import root of an executable becomes a `bootstrap`: by a preset for its language, or by a `command` that
+    is run there and leaves `output`, a file or a folder that holds `bootstrap`. With neither it is there already. What
+    runs on this machine is made by `local_command`, which leaves `local_output`, if it takes another. `inputs` are read
+    besides the import root: files and folders, relative to the project root."""
+
+    preset: Literal["go", "rust"] | None = None
+    command: str | None = None
+    output: str = "bootstrap"
+    local_command: str | None = None
+    local_output: str | None = None
+    inputs: tuple[str, ...] = ()

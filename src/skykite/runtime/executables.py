@@ -1,0 +1,234 @@
+"""The `Launcher` of executables: whatever speaks Lambda's Runtime API, as with `provided.al2023`.
+
+In: functions whose source a `SourceBuilds` makes a folder with a `bootstrap` of. Out: `Process`es behind a Runtime API
+of their own. An executable knows no lifeline: on Linux the kernel ends it with us, elsewhere a guard does.
+I/O: builds, through the port; starts processes; reads what the kernel says of their memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from skykite.errors import SkykiteError
+from skykite.model.built import BuildError, BuildInputs
+from skykite.model.invocation import FunctionConfig
+from skykite.ports import SourceBuilds
+from skykite.runtime import guard
+from skykite.runtime.freshness import Observed
+from skykite.runtime.launch import Process, end_group, hold_group, watch_end
+from skykite.runtime.launcher import NotPrepared, Prepared
+from skykite.runtime.messages import WorkerError
+from skykite.runtime.runtime_api import Endpoint
+from skykite_lambda.secret_values import STAMP_VARIABLE
+from skykite_lambda.tracking import EVERY_NAME, Tracker
+
+HANDLER: Final = "bootstrap"
+_MEMORY_EVERY: Final = 0.25  # seconds between looks at how much memory a process has had
+
+
+class ExecutableLauncher:
+    """Use on one event loop. `guarded` is for systems that do not tell a process of its parent's end; `marked` for
+    those whose pipes the event loop cannot watch."""
+
+    def __init__(self, builds: SourceBuilds, *, guarded: bool | None = None, marked: bool | None = None) -> None:
+        self._builds = builds
+        self._guarded = sys.platform != "linux" if guarded is None else guarded
+        self.marks_ends = sys.platform == "win32" if marked is None else marked
+
+    async def start(self, environment: Mapping[str, str], group: asyncio.TaskGroup) -> None:
+        """Nothing is needed ahead."""
+
+    def expect(self, configs: Iterable[FunctionConfig]) -> None:
+        """Executables have nothing in common that could be prepared."""
+
+    def learn(self, modules: Collection[str]) -> None:
+        """They report no modules."""
+
+    def handler_files(self, config: FunctionConfig) -> frozenset[str]:
+        """The executable itself, or what its place is empty of until it is built."""
+        return frozenset({str(config.import_root / HANDLER)})
+
+    async def prepare(self, config: FunctionConfig) -> Prepared:
+        """Build it, if what it is made of has changed. Raises NotPrepared, SkykiteError."""
+        beside = _beside(config)
+        try:
+            built = await self._builds.build(config)
+        except BuildError as error:
+            raise NotPrepared(_worker_error(error), _observed(error.inputs, beside)) from error
+        return Prepared(observed=_observed(built.inputs, beside), built=built)
+
+    async def launch(self, config: FunctionConfig, environment: Mapping[str, str], prepared: Prepared) -> Process:
+        """Start it with a Runtime API of its own. Raises SkykiteError."""
+        assert prepared.built is not None
+        executable = prepared.built.folder / prepared.built.file
+        folder = config.task_root or prepared.built.folder
+        output, output_end = os.pipe()
+        memory = _Memory()
+        endpoint = Endpoint(memory_kb=memory.most_kb, marks=os.dup(output_end) if self.marks_ends else None)
+        try:
+            channel = await endpoint.open()
+            try:
+                popen, lifeline = self._start(
+                    executable, folder, _environment(config, environment, endpoint, folder), output_end
+                )
+            except BaseException:
+                channel.close()
+                raise
+        except BaseException:
+            endpoint.close()
+            os.close(output)
+            raise
+        finally:
+            os.close(output_end)
+        memory.pid = popen.pid
+        ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        watch_end(popen, ended)
+        ended.add_done_callback(lambda _: endpoint.close())
+        return Process(
+            pid=popen.pid, channel=channel, output=output, lifeline=lifeline, ended=ended, end=lambda: end_group(popen)
+        )
+
+    def stop(self) -> None:
+        """Workers are all there is."""
+
+    async def stopped(self) -> None:
+        """Nothing to wait for."""
+
+    def _start(
+        self, executable: Path, folder: Path, environment: Mapping[str, str], output: int
+    ) -> tuple[subprocess.Popen[bytes], int]:
+        """The process, and the descriptor to hold open."""
+        lifeline_end, lifeline = os.pipe()
+        try:
+            if self._guarded:
+                command = [sys.executable, "-I", str(Path(guard.__file__)), str(executable)]
+                popen = _popen(command, folder, environment, stdin=lifeline_end, output=output)
+            else:
+                popen = _popen([str(executable)], folder, environment, output=output, inherited=(lifeline_end,))
+                hold_group(lifeline_end, popen.pid)
+        except OSError as error:
+            os.close(lifeline)
+            raise _not_started(executable, error) from error
+        finally:
+            os.close(lifeline_end)
+        return popen, lifeline
+
+
+class _Memory:
+    """Of one process, as the kernel counts it; looked at now and then, for that takes time."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self._most = 0
+        self._looked = 0.0
+
+    def most_kb(self) -> int:
+        now = time.monotonic()
+        if sys.platform == "linux" and self.pid and now - self._looked > _MEMORY_EVERY:
+            self._looked = now
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                status = Path(f"/proc/{self.pid}/status").read_bytes()
+                self._most = int(status[status.index(b"VmHWM:") :].split(None, 2)[1])
+        return self._most
+
+
+def _worker_error(error: BuildError) -> WorkerError:
+    said = error.context or ""
+    return WorkerError(
+        type="worker-not-built",
+        message=error.message,
+        trace=(f"{said}\n",) if said else (),
+        hint=error.hint,
+        document=json.dumps({"errorMessage": error.message, "errorType": error.code}),
+        log=f"{error.message}\n{said}\n",
+    )
+
+
+def _beside(config: FunctionConfig) -> Observed:
+    """What a worker depends on besides what it is built from, as it is now."""
+    tracker = Tracker([str(config.project_root), str(config.import_root)])
+    stamp = config.environment.get(STAMP_VARIABLE)
+    tracker.depend_on([*map(str, config.copied), *([stamp] if stamp else [])])
+    return msgspec.convert(tracker.take() or {}, type=Observed)
+
+
+def _observed(inputs: BuildInputs, beside: Observed) -> Observed:
+    return Observed(
+        files=[*((one.path, one.stat, one.digest) for one in inputs.files), *beside.files],
+        folders=[
+            *((one.path, one.stat, None if one.names is None else list(one.names)) for one in inputs.folders),
+            *beside.folders,
+        ],
+        names={**{one.path: [EVERY_NAME] for one in inputs.folders}, **beside.names},
+    )
+
+
+def _environment(
+    config: FunctionConfig, environment: Mapping[str, str], endpoint: Endpoint, folder: Path
+) -> dict[str, str]:
+    """As Lambda sets it for a runtime of one's own."""
+    own = {
+        "AWS_LAMBDA_RUNTIME_API": endpoint.address,
+        "LAMBDA_TASK_ROOT": str(folder),
+        "LAMBDA_RUNTIME_DIR": str(folder),
+        "_HANDLER": HANDLER,
+    }
+    found = {**environment, **own}
+    if "AWS_EXECUTION_ENV" not in config.environment:
+        found.pop("AWS_EXECUTION_ENV", None)  # Lambda sets none where it does not know the language
+    return found
+
+
+def _popen(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    output: int,
+    stdin: int = subprocess.DEVNULL,
+    inherited: tuple[int, ...] = (),
+) -> subprocess.Popen[bytes]:
+    if sys.platform == "win32":
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+        )
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=stdin,
+        stdout=output,
+        stderr=output,
+        pass_fds=inherited,
+        start_new_session=True,
+    )
+
+
+def _not_started(executable: Path, error: OSError) -> SkykiteError:
+    hint = None
+    reason = error.strerror
+    if error.errno == errno.ENOEXEC:
+        hint = "it has to be built for this machine, or be a script whose first line says what runs it: `#!/bin/sh`"
+    elif error.errno == errno.EACCES:
+        hint = f"make it executable: `chmod +x {executable.name}`"
+    elif error.errno == errno.ENOENT and executable.exists():
+        reason = "its first line, or its loader, names a program that is not on this machine"
+    return SkykiteError("worker-executable", f"cannot start `{executable}`: {reason}", hint=hint)
