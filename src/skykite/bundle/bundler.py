@@ -79,6 +79,8 @@ class Bundler:
                 local=None,
             )
         bundle = asset.bundle
+        if bundle.kind != "python":
+            return Installed(packages=bundle.third_party, dependencies=None, third_party=None, local=None)
         return Installed(
             packages=bundle.third_party,
             dependencies=await asyncio.to_thread(self._dependencies, bundle.third_party),

@@ -30,7 +30,7 @@ from skykite.model.source import copied_sources
 _SUPPORT: Final = "skykite_lambda"
 _LARGEST: Final = 10
 
-_Kind = Literal["code", "copied", "hook", "support", "layer", "asset"]
+_Kind = Literal["code", "copied", "hook", "built", "support", "layer", "asset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,8 @@ async def inspect_bundle(
             continue
         place = assembly / part.asset.source
         if part.asset.packaging == "bundle":
-            await bundler.build(part.asset, place)
+            if not place.is_file():
+                await bundler.build(part.asset, place)
             found.learn(await bundler.installed(part.asset))
         listed = await asyncio.to_thread(_listed, place, part.name)
         files += listed
@@ -194,7 +195,7 @@ def _folder(file: _File, bundle: BundleEntry | None, copied: set[str], root: Pat
     place = root / bundle.import_root
     if (place / file.path).is_file() or (place / "src" / file.path).is_file():
         return "code", top
-    return "hook", top
+    return ("hook" if bundle.kind == "python" else "built"), top
 
 
 def _parts(function: FunctionEntry, manifest: Manifest, assembly: Path) -> list[_Part]:

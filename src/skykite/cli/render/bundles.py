@@ -15,6 +15,7 @@ _WHY: Final = {
     "code": "your code",
     "copied": "copy_files",
     "hook": "made by after_build",
+    "built": "made by the build",
     "support": "Skykite's, in every zip",
     "layer": "of the layer",
     "asset": "of the asset",
