@@ -88,6 +88,16 @@ class Bundler:
             local=await self._local(bundle),
         )
 
+    async def files(self, asset: AssetEntry) -> tuple[SourceFile, ...]:
+        """What would be in the zip of an asset that is too large to be built, before any hook."""
+        installed = await self.installed(asset)
+        folders = [folder for folder in (installed.third_party, installed.local) if folder]
+        if asset.bundle is None:
+            return tuple(file for folder in folders for file in package_files(folder, prefix=f"{LAYER_FOLDER}/"))
+        found = {file.path: file for folder in folders for file in package_files(folder)}
+        found |= {file.path: file for file in bundle_files(asset.bundle, self._project_root)}
+        return tuple(found.values())
+
     async def _build_layer(self, asset: AssetEntry, packages: PackagesEntry, kept: Path) -> None:
         folder = await self._third_party(packages)
         await asyncio.to_thread(self._write_layer, asset, packages, folder, kept)

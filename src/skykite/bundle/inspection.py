@@ -75,10 +75,8 @@ async def inspect_bundle(
             continue
         place = assembly / part.asset.source
         if part.asset.packaging == "bundle":
-            if not place.is_file():
-                await bundler.build(part.asset, place)
             found.learn(await bundler.installed(part.asset))
-        listed = await asyncio.to_thread(_listed, place, part.name)
+        listed = await _contents(part, part.asset, place, bundler)
         files += listed
         told.append(
             BundlePart(
@@ -105,6 +103,19 @@ async def inspect_bundle(
         unpacked=sum(file.size for file in files),
         limit=UNPACKED_LIMIT,
     )
+
+
+async def _contents(part: _Part, asset: AssetEntry, place: Path, bundler: Bundler) -> list[_File]:
+    """Of one part; also of one that is too large to be built, which is when people look."""
+    if asset.packaging == "bundle" and not await asyncio.to_thread(place.is_file):
+        try:
+            await bundler.build(asset, place)
+        except SkykiteError as error:
+            if error.code != "bundle-too-large":
+                raise
+            files = await bundler.files(asset)
+            return [_File(path=file.path, size=file.location.stat().st_size, part=part.name) for file in files]
+    return await asyncio.to_thread(_listed, place, part.name)
 
 
 class _Findings:
