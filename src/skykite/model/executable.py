@@ -17,7 +17,8 @@ class ExecutableBuild:
     """How the import root of an executable becomes a `bootstrap`: by a preset for its language, or by a `command` that
     is run there and leaves `output`, a file or a folder that holds `bootstrap`. With neither it is there already. What
     runs on this machine is made by `local_command`, which leaves `local_output`, if it takes another. `inputs` are read
-    besides the import root: files and folders, relative to the project root."""
+    besides the import root: files and folders, relative to the project root; `exclude` are globs of what is no source,
+    relative to the import root."""
 
     preset: Literal["go", "rust"] | None = None
     command: str | None = None
@@ -25,3 +26,13 @@ class ExecutableBuild:
     local_command: str | None = None
     local_output: str | None = None
     inputs: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def is_built(self) -> bool:
+        return self.preset is not None or self.command is not None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What commands leave in the import root."""
+        return tuple(path for path in (self.output, self.local_output) if path) if self.command is not None else ()
