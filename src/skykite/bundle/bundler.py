@@ -142,17 +142,19 @@ class Bundler:
     ) -> None:
         """What is made of the sources, or they themselves if nothing is to be made."""
         made = None
+        keep = self._executables / hashlib.sha256(asset.key.encode()).hexdigest()[:16]
         if build.is_built:
             made = await run_build(
                 build,
                 lambda_machine(bundle.architecture),
                 import_root=self._project_root / bundle.import_root,
-                keep=self._executables / hashlib.sha256(asset.key.encode()).hexdigest()[:16],
+                keep=keep,
                 environment=self._environment,
                 events=self._events,
                 shown=bundle.import_root,
             )
         await asyncio.to_thread(self._write_executable, asset, bundle, build, made, kept)
+        await asyncio.to_thread(shutil.rmtree, keep, ignore_errors=True)
 
     def _write_executable(
         self, asset: AssetEntry, bundle: BundleEntry, build: ExecutableBuild, made: Path | None, kept: Path
