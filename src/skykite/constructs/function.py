@@ -125,7 +125,7 @@ class Function(SkykiteConstruct):
                 after_build=settings.after_build,
                 kind=settings.kind,
                 executable=located.executable,
-                **({} if live or settings.kind != "python" else packages_of(settings, program, located.import_root)),
+                **packages_of(settings, program, located.import_root, live=live),
             )
             stub = live and program.synthesis.mode == "live"
             made = code_of_live(self, program, program.synthesis.mode) if live else code_of(self, program, bundle)

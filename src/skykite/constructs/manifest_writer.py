@@ -27,6 +27,7 @@ from skykite.model.manifest import (
     LayerEntry,
     LinkEntry,
     Manifest,
+    PackageOptions,
     PackagesEntry,
     ResourceEntry,
     SecretEntry,
@@ -209,6 +210,7 @@ def _functions(
             location=declared.location if declared else None,
             kind=declared.kind if declared else "python",
             executable=declared.bundle.executable if declared else None,
+            packages=declared.bundle.packages if declared else PackageOptions(),
         )
 
 

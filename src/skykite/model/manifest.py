@@ -163,6 +163,7 @@ class FunctionEntry:
     location: SourceLocation | None = None
     kind: FunctionKind = "python"
     executable: ExecutableBuild | None = None
+    packages: PackageOptions = PackageOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
