@@ -95,12 +95,24 @@ class Bundler:
                 local=None,
             )
         bundle = asset.bundle
+        if bundle.kind != "python":
+            return Installed(packages=bundle.third_party, dependencies=None, third_party=None, local=None)
         return Installed(
             packages=bundle.third_party,
             dependencies=await asyncio.to_thread(self._dependencies, bundle.third_party),
             third_party=None if bundle.layered else await self._third_party(bundle.third_party),
             local=await self._local(bundle),
         )
+
+    async def files(self, asset: AssetEntry) -> tuple[SourceFile, ...]:
+        """What would be in the zip of an asset that is too large to be built, before any hook."""
+        installed = await self.installed(asset)
+        folders = [folder for folder in (installed.third_party, installed.local) if folder]
+        if asset.bundle is None:
+            return tuple(file for folder in folders for file in package_files(folder, prefix=f"{LAYER_FOLDER}/"))
+        found = {file.path: file for folder in folders for file in package_files(folder)}
+        found |= {file.path: file for file in bundle_files(asset.bundle, self._project_root)}
+        return tuple(found.values())
 
     async def _build_layer(self, asset: AssetEntry, packages: PackagesEntry, kept: Path) -> None:
         folder = await self._third_party(packages)
