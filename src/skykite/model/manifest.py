@@ -108,6 +108,7 @@ class BundleEntry:
     local: tuple[str, ...] = ()  # folders of packages, relative to the project root
     kind: FunctionKind = "python"
     executable: ExecutableBuild | None = None
+    node: NodeBuild | None = None
 
     @property
     def third_party(self) -> PackagesEntry:
