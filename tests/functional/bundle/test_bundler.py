@@ -136,8 +136,10 @@ async def test_a_change_of_an_included_file_counts(bench: Bench) -> None:
     assert "parcel-2.0.dist-info/METADATA" in await bench.users_files()
 
 
-async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench) -> None:
-    make_wheel(bench.wheels, "binary", "1.0", tag="cp313-cp313-win_amd64")
+@pytest.mark.parametrize("versions", [["1.0"], ["1.0", "2.0", "3.0"]], ids=["one version", "several"])
+async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench, versions: list[str]) -> None:
+    for version in versions:
+        make_wheel(bench.wheels, "binary", version, tag="cp313-cp313-win_amd64")
     bench.write("requirements.txt", "binary\n")
     with pytest.raises(SkykiteError) as raised:
         await bench.build()

@@ -17,7 +17,7 @@ def command() -> None:
 @click.argument("name")
 @pass_settings
 def inspect(settings: Settings, name: str) -> None:
-    """Show what the function NAME is deployed with: a construct path, the end of one, or a handler.
+    """Show what the function NAME is deployed with: a construct path, a handler, or the end of one.
 
     Its code and layers with their sizes; each package with its version, and what asks for it: a file of yours, or
     another package; folders of your code; the largest files; and the sum, of which Lambda takes 250 MB. What is not
