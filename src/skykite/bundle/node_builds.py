@@ -199,5 +199,3 @@ def _check_exports(config: FunctionConfig, bundled: Bundled, inputs: BuildInputs
 
 def _build_error(error: SourceError, inputs: BuildInputs) -> BuildError:
     return BuildError(error.code, error.message, inputs=inputs, context=error.context, hint=error.hint)
-
-

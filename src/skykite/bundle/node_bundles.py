@@ -1,7 +1,7 @@
 """Zips of Node functions: those that are asked for together are bundled together.
 
-In: a `bundle` asset of the kind `node`. Out: the files of its zip. I/O: esbuild, which is run once for all functions that
-have their options in common; a temporary folder.
+In: a `bundle` asset of the kind `node`. Out: the files of its zip. I/O: esbuild, which is run once for all functions
+that have their options in common; a temporary folder.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class _Batch:
 
     entries: dict[str, BundleEntry] = field(default_factory=dict)
     done: asyncio.Future[tuple[Path, dict[str, Bundled]]]
+    task: asyncio.Task[None] | None = None
 
 
 class NodeBundles:
@@ -84,7 +85,7 @@ class NodeBundles:
         if batch is None:
             loop = asyncio.get_running_loop()
             batch = self._batches[group] = _Batch(done=loop.create_future())
-            loop.create_task(self._run(group, batch))
+            batch.task = loop.create_task(self._run(group, batch))
         batch.entries[bundle.node.entry] = bundle
         return await asyncio.shield(batch.done)
 
@@ -133,5 +134,3 @@ class NodeBundles:
 
 def _file(location: Path, path: str) -> SourceFile:
     return SourceFile(path=path, location=location, executable=bool(location.stat().st_mode & 0o100))
-
-

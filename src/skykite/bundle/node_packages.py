@@ -35,10 +35,10 @@ def read_package(import_root: Path) -> dict[str, Any]:
         return {}
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(document, dict):
-            raise ValueError("it is no object")
     except ValueError as error:
         raise SkykiteError("package-json-invalid", f"`{file}` is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise SkykiteError("package-json-invalid", f"`{file}` holds no JSON object")
     return document
 
 
@@ -89,14 +89,18 @@ async def install_beside(
         arguments = ["install", "--os=linux", f"--cpu={_MACHINES[architecture]}", "--libc=glibc", "--omit=dev"]
         what = ", ".join(f"`{name}`" for name in names)
         await run_npm(node, work, arguments, environment, what=what)
-        try:
-            work.replace(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster
-                raise
+        _keep(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _keep(work: Path, folder: Path) -> None:
+    try:
+        work.replace(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster
+            raise
 
 
 def _version(name: str, import_root: Path) -> str:

@@ -29,7 +29,7 @@ from skykite.ports import Asker, EventSink
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
-    from skykite.bundle import Bundler
+    from skykite.bundle import Bundler, EsbuildTool
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
     from skykite.dev.place import Place, Surroundings
@@ -112,6 +112,7 @@ def _dev_session(
     wait: bool = False,
     inspect: int | None = None,
 ) -> DevSession:
+    from skykite.bundle import NodeBuilds
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
     from skykite.runtime import detect_debugger, detect_editor
@@ -124,6 +125,7 @@ def _dev_session(
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
             build=builder(workspace, events),
+            builds={"node": NodeBuilds(_esbuild(workspace, events), environment=workspace.environment.variables)},
             functions=functions,
             port=port,
             debugger=detect_debugger(),
@@ -410,15 +412,34 @@ def builder(workspace: Workspace, events: EventSink) -> Build:
 
 def make_bundler(workspace: Workspace, events: EventSink) -> Bundler:
     """What knows the bundles of a project."""
-    from skykite.bundle import Bundler
+    from skykite.bundle import Bundler, NodeBundles
     from skykite.cloud import uv_environment
+    from skykite.synth.node import find_node
 
-    variables = workspace.environment.variables
+    variables, root = workspace.environment.variables, workspace.project.root
+    cache = cache_directory(variables)
     return Bundler(
-        project_root=workspace.project.root,
-        cache=cache_directory(variables),
+        project_root=root,
+        cache=cache,
         environment=uv_environment(variables),
         events=events,
+        nodes=NodeBundles(
+            _esbuild(workspace, events),
+            node=find_node(variables),
+            project_root=root,
+            cache=cache,
+            environment=variables,
+        ),
+    )
+
+
+def _esbuild(workspace: Workspace, events: EventSink) -> EsbuildTool:
+    from skykite.bundle import EsbuildTool
+    from skykite.synth.node import find_node
+
+    variables = workspace.environment.variables
+    return EsbuildTool(
+        node=find_node(variables), cache=cache_directory(variables), environment=variables, events=events
     )
 
 

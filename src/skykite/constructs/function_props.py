@@ -30,13 +30,13 @@ from skykite.constructs.quantities import read_seconds
 from skykite.constructs.variables import check_environment
 from skykite.model.dependencies import normalized
 from skykite.model.manifest import CopiedFile, PackageOptions
+from skykite.model.runtimes import NODE_RUNTIMES, PYTHON_RUNTIMES
 
-RUNTIMES: Final = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
+RUNTIMES: Final = (*PYTHON_RUNTIMES, *NODE_RUNTIMES)
 ARCHITECTURES: Final = ("x86_64", "arm64")
 TRACINGS: Final = ("active", "pass_through", "disabled")
 LOG_FORMATS: Final = ("text", "json")
 DEFAULTS: Final[Mapping[str, Any]] = {
-    "runtime": "python3.13",
     "memory_size": 1024,
     "timeout": 10,
     "architecture": "x86_64",
@@ -55,7 +55,6 @@ _ADDING_UP: Final = ("permissions", "link")
 class FunctionSettings:
     """Checked props, with defaults filled in. Times are seconds, sizes MB."""
 
-    runtime: str
     memory_size: int
     timeout: int
     architecture: str
@@ -85,13 +84,16 @@ class FunctionSettings:
     exclude: tuple[str, ...] = ()
     packages: PackageOptions = field(default_factory=PackageOptions)
     layered: bool = True
+    runtime: str | None = None
+    node: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_function_props(given: Mapping[str, Any], *, within: str = "") -> FunctionSettings:
     """Check props and fill in defaults. Pure. Raises PropProblem."""
     check_known(given, tuple(FunctionProps.__annotations__), within=within)
     props = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
-    check_choice("runtime", props["runtime"], RUNTIMES)
+    if "runtime" in props:
+        check_choice("runtime", props["runtime"], RUNTIMES)
     check_choice("architecture", props["architecture"], ARCHITECTURES)
     check_choice("tracing", props["tracing"], TRACINGS)
     check_choice("log_format", props["log_format"], LOG_FORMATS)

@@ -118,6 +118,8 @@ def configure_functions(
                 source=str(entry.location) if entry.location else None,
                 task_root=beside.task_root,
                 copied=beside.copied,
+                kind=entry.kind,
+                node=entry.node,
             )
         )
     return tuple(configs)
