@@ -141,6 +141,21 @@ async def test_it_reads_as_a_table_on_stdout(project: Path, index: dict[str, str
     assert any(row.endswith("of 250 MB unpacked") for row in rows)
 
 
+@pytest.mark.slow
+async def test_a_bundle_that_is_too_large_to_deploy_is_shown_all_the_same(
+    project: Path, index: dict[str, str], tmp_path: Path
+) -> None:
+    make_wheel(tmp_path / "wheels", "vast", "1.0", files={"vast/data.bin": "0" * (251 * 1024 * 1024)})
+    (project / "base.txt").write_text("clock==2.0\nvast\n")
+    refused = await kite("build", "--stage", "test", cwd=project, env=index)
+    assert (refused.code, "error: bundle-too-large" in refused.stderr) == (1, True)
+    assert "`kite bundle inspect FUNCTION` says who asks for each" in refused.stderr
+    done = await kite("bundle", "inspect", "Light", "--stage", "test", cwd=project, env=index)
+    assert done.code == 0, done.stderr
+    assert re.search(r"vast 1\.0 +251 MB +3 +base\.txt", done.stdout)
+    assert "253 MB of 250 MB unpacked, which is too much: Lambda refuses it" in done.stdout
+
+
 async def test_a_function_of_plain_cdk_is_opened_as_well(project: Path, index: dict[str, str]) -> None:
     said = await inspected(project, "S/Plain", index)
     assert [(one["kind"], one["path"]) for one in said["folders"]] == [("asset", ".")]

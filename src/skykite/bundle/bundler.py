@@ -15,16 +15,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from skykite.bundle.binaries import check_bootstrap
 from skykite.bundle.contents import check_size, package_files
+from skykite.bundle.executables import run_build
 from skykite.bundle.hooks import files_in, have_run
 from skykite.bundle.node_bundles import NodeBundles
 from skykite.bundle.packages import PackageFolders
 from skykite.bundle.target import target_of
+from skykite.bundle.toolchains import lambda_machine
 from skykite.errors import SkykiteError
 from skykite.model.archive import ArchiveEntry, write_archive
 from skykite.model.dependencies import Dependencies, read_dependencies
+from skykite.model.executable import BOOTSTRAP, ExecutableBuild
 from skykite.model.manifest import AssetEntry, BundleEntry, PackagesEntry
-from skykite.model.source import SourceFile, bundle_files, bundle_hash, copied_sources, packages_hash, unreadable
+from skykite.model.source import (
+    SourceFile,
+    bundle_files,
+    bundle_hash,
+    copied_sources,
+    executable_sources,
+    packages_hash,
+    unreadable,
+)
 from skykite.ports import EventSink
 
 LAYER_FOLDER: Final = "python"
@@ -60,7 +72,9 @@ class Bundler:
         self._project_root = project_root
         self._nodes = nodes
         self._cache = cache / "bundles"
+        self._executables = cache / "executables"
         self._environment = environment
+        self._events = events
         self._packages = PackageFolders(cache=cache, environment=environment, events=events)
 
     async def build(self, asset: AssetEntry, destination: Path) -> None:
@@ -73,6 +87,8 @@ class Bundler:
         if not kept.is_file():
             if asset.packages is not None:
                 await self._build_layer(asset, asset.packages, kept)
+            elif asset.bundle is not None and asset.bundle.executable is not None:
+                await self._build_executable(asset, asset.bundle, asset.bundle.executable, kept)
             elif asset.bundle is not None:
                 await self._build_code(asset, asset.bundle, kept)
             else:
@@ -90,12 +106,24 @@ class Bundler:
                 local=None,
             )
         bundle = asset.bundle
+        if bundle.kind != "python":
+            return Installed(packages=bundle.third_party, dependencies=None, third_party=None, local=None)
         return Installed(
             packages=bundle.third_party,
             dependencies=await asyncio.to_thread(self._dependencies, bundle.third_party),
             third_party=None if bundle.layered else await self._third_party(bundle.third_party),
             local=await self._local(bundle),
         )
+
+    async def files(self, asset: AssetEntry) -> tuple[SourceFile, ...]:
+        """What would be in the zip of an asset that is too large to be built, before any hook."""
+        installed = await self.installed(asset)
+        folders = [folder for folder in (installed.third_party, installed.local) if folder]
+        if asset.bundle is None:
+            return tuple(file for folder in folders for file in package_files(folder, prefix=f"{LAYER_FOLDER}/"))
+        found = {file.path: file for folder in folders for file in package_files(folder)}
+        found |= {file.path: file for file in bundle_files(asset.bundle, self._project_root)}
+        return tuple(found.values())
 
     async def _build_layer(self, asset: AssetEntry, packages: PackagesEntry, kept: Path) -> None:
         folder = await self._third_party(packages)
@@ -136,6 +164,47 @@ class Bundler:
             _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
             # After the zip is written, so that a change while it was being written is noticed too.
             if not _is_named(asset, bundle_hash(self._project_root, bundle)):
+                raise _changed(bundle.import_root)
+
+    async def _build_executable(
+        self, asset: AssetEntry, bundle: BundleEntry, build: ExecutableBuild, kept: Path
+    ) -> None:
+        """What is made of the sources, or they themselves if nothing is to be made."""
+        made = None
+        keep = self._executables / hashlib.sha256(asset.key.encode()).hexdigest()[:16]
+        if build.is_built:
+            made = await run_build(
+                build,
+                lambda_machine(bundle.architecture),
+                import_root=self._project_root / bundle.import_root,
+                keep=keep,
+                environment=self._environment,
+                events=self._events,
+                shown=bundle.import_root,
+            )
+        await asyncio.to_thread(self._write_executable, asset, bundle, build, made, kept)
+        await asyncio.to_thread(shutil.rmtree, keep, ignore_errors=True)
+
+    def _write_executable(
+        self, asset: AssetEntry, bundle: BundleEntry, build: ExecutableBuild, made: Path | None, kept: Path
+    ) -> None:
+        root = self._project_root
+        own = executable_sources(root / bundle.import_root, root, build) if made is None else files_in(made)
+        chosen = {file.path: file for file in (*own, *copied_sources(bundle.copied, root))}
+        with _new_file(self._cache, kept) as temporary, tempfile.TemporaryDirectory(dir=self._cache) as folder:
+            if bundle.after_build:
+                have_run(bundle.after_build, chosen, Path(folder), root, self._environment)
+                chosen = {file.path: file for file in files_in(Path(folder))}
+            bootstrap = chosen.get(BOOTSTRAP)
+            check_bootstrap(
+                bootstrap.location if bootstrap else root / bundle.import_root / BOOTSTRAP,
+                runtime=bundle.runtime,
+                architecture=bundle.architecture,
+                shown=f"{bundle.import_root}/{BOOTSTRAP}",
+            )
+            check_size(f"the code of `{bundle.import_root}`", [chosen.values()])
+            _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
+            if not _is_named(asset, bundle_hash(root, bundle)):
                 raise _changed(bundle.import_root)
 
     def _layer(self, bundle: BundleEntry) -> tuple[SourceFile, ...]:

@@ -30,7 +30,7 @@ from skykite.model.source import copied_sources
 _SUPPORT: Final = "skykite_lambda"
 _LARGEST: Final = 10
 
-_Kind = Literal["code", "copied", "hook", "support", "layer", "asset"]
+_Kind = Literal["code", "copied", "hook", "built", "support", "layer", "asset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +75,8 @@ async def inspect_bundle(
             continue
         place = assembly / part.asset.source
         if part.asset.packaging == "bundle":
-            await bundler.build(part.asset, place)
             found.learn(await bundler.installed(part.asset))
-        listed = await asyncio.to_thread(_listed, place, part.name)
+        listed = await _contents(part, part.asset, place, bundler)
         files += listed
         told.append(
             BundlePart(
@@ -104,6 +103,19 @@ async def inspect_bundle(
         unpacked=sum(file.size for file in files),
         limit=UNPACKED_LIMIT,
     )
+
+
+async def _contents(part: _Part, asset: AssetEntry, place: Path, bundler: Bundler) -> list[_File]:
+    """Of one part; also of one that is too large to be built, which is when people look."""
+    if asset.packaging == "bundle" and not await asyncio.to_thread(place.is_file):
+        try:
+            await bundler.build(asset, place)
+        except SkykiteError as error:
+            if error.code != "bundle-too-large":
+                raise
+            files = await bundler.files(asset)
+            return [_File(path=file.path, size=file.location.stat().st_size, part=part.name) for file in files]
+    return await asyncio.to_thread(_listed, place, part.name)
 
 
 class _Findings:
@@ -194,7 +206,7 @@ def _folder(file: _File, bundle: BundleEntry | None, copied: set[str], root: Pat
     place = root / bundle.import_root
     if (place / file.path).is_file() or (place / "src" / file.path).is_file():
         return "code", top
-    return "hook", top
+    return ("hook" if bundle.kind == "python" else "built"), top
 
 
 def _parts(function: FunctionEntry, manifest: Manifest, assembly: Path) -> list[_Part]:

@@ -25,7 +25,7 @@ from skykite.model.events import ErrorRaised, Event, Notice, StepFinished, StepP
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE
 from skykite.model.names import AppName, RequestId, StageName
-from skykite.ports import Asker, EventSink
+from skykite.ports import Asker, EventSink, SourceBuilds
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from skykite.dev.place import Place, Surroundings
     from skykite.dev.session import DevSession
     from skykite.live.cleanup import LiveRemains
+    from skykite.model.invocation import FunctionKind
     from skykite.model.manifest import Manifest
     from skykite.model.project import Project
 
@@ -112,7 +113,6 @@ def _dev_session(
     wait: bool = False,
     inspect: int | None = None,
 ) -> DevSession:
-    from skykite.bundle import NodeBuilds
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
     from skykite.runtime import detect_debugger, detect_editor
@@ -125,7 +125,6 @@ def _dev_session(
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
             build=builder(workspace, events),
-            builds={"node": NodeBuilds(_esbuild(workspace, events), environment=workspace.environment.variables)},
             functions=functions,
             port=port,
             debugger=detect_debugger(),
@@ -133,6 +132,7 @@ def _dev_session(
             wait=wait,
             inspect=inspect,
             editor=detect_editor(),
+            builds=_source_builds(workspace, events),
         ),
         make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,
@@ -140,6 +140,18 @@ def _dev_session(
         events=events,
         asker=asker,
     )
+
+
+def _source_builds(workspace: Workspace, events: EventSink) -> Mapping[FunctionKind, SourceBuilds]:
+    """What makes functions ready to run here, where that is not their source."""
+    from skykite.bundle import ExecutableBuilds, NodeBuilds
+
+    variables = workspace.environment.variables
+    cache = cache_directory(variables)
+    return {
+        "node": NodeBuilds(_esbuild(workspace, events), environment=variables),
+        "executable": ExecutableBuilds(cache=cache, environment=variables, events=events),
+    }
 
 
 def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bridge: bool) -> Place:

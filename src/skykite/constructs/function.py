@@ -13,6 +13,7 @@ from constructs import Construct
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.builds import copied_files, packages_of, run_before_build
 from skykite.constructs.code import cdk_runtime, code_of, code_of_live, layer_of
+from skykite.constructs.executables import check_is_no_executable, locate_executable
 from skykite.constructs.function_options import alias_of, async_options, function_options
 from skykite.constructs.function_props import FunctionSettings, merge_function_props, read_function_props
 from skykite.constructs.handlers import LocatedHandler, locate
@@ -22,6 +23,7 @@ from skykite.constructs.permissions import grant
 from skykite.constructs.program import DeclaredFunction, Program
 from skykite.constructs.props import FunctionProps, PropProblem
 from skykite.constructs.variables import check_variable
+from skykite.model.executable import BOOTSTRAP
 from skykite.model.manifest import BundleEntry
 from skykite.model.names import FunctionId
 from skykite.model.runtimes import DEFAULT_NODE, DEFAULT_PYTHON, kind_of
@@ -55,7 +57,12 @@ class Function(SkykiteConstruct):
     arguments are `FunctionProps`:
 
     - `runtime`: `"python3.9"` to `"python3.14"`, default `"python3.13"`; for a file in TypeScript or JavaScript
-      `"nodejs20.x"` to `"nodejs24.x"`, default `"nodejs24.x"`
+      `"nodejs20.x"` to `"nodejs24.x"`, default `"nodejs24.x"`. With `"provided.al2023"` or `"provided.al2"` the handler
+      is a folder, and what runs is an executable that speaks Lambda's Runtime API: the `bootstrap` in there, or what is
+      built of the Go or Rust in there
+    - `build`: of another executable: `command`, run in its folder, and `output`, the file or folder that it leaves,
+      default `bootstrap`; `local_command` and `local_output` if your machine takes others; `inputs`, files and folders
+      of the project that it is made of besides
     - `memory_size`: MB, 128–10240; default 1024
     - `timeout`: seconds, 1–900, or an `aws_cdk.Duration`; default 10
     - `environment`: variables, strings to strings
@@ -113,7 +120,7 @@ class Function(SkykiteConstruct):
                     "handler-missing", "has no handler", hint='add handler="path/to/file.function" to its arguments'
                 )
             run_before_build(settings.before_build, program)
-            located = locate(handler, program.root, change=self._change_handler)
+            located = _locate(handler, settings, program, self._change_handler)
             linked = declare_links(program, self.path, settings.link)
             live = settings.live and program.makes_live(self.path, handler)
             runtime = _runtime_of(located, settings.runtime, props.get("runtime"))
@@ -166,6 +173,7 @@ class Function(SkykiteConstruct):
             memory_mb=settings.memory_size,
             timeout_s=settings.timeout,
             bundle=bundle,
+            kind=located.kind,
             location=line.relative_to(program.root) if line else None,
         )
 
@@ -233,6 +241,20 @@ class Function(SkykiteConstruct):
                 grant(self, resource)
 
 
+def _locate(handler: str, settings: FunctionSettings, program: Program, change: str) -> LocatedHandler:
+    if settings.executable:
+        executable = locate_executable(handler, settings, program.root)
+        return LocatedHandler(
+            import_root=executable.import_root,
+            deployed_handler=BOOTSTRAP,
+            file=executable.import_root,
+            kind="executable",
+            executable=executable.build,
+        )
+    check_is_no_executable(settings)
+    return locate(handler, program.root, change=change)
+
+
 def _runtime_of(located: LocatedHandler, merged: str | None, own: str | None) -> str:
     """The one that is set, if it can run such a file. What others are made with by default is meant for theirs."""
     if merged is not None and kind_of(merged) == located.kind:
@@ -248,6 +270,8 @@ def _runtime_of(located: LocatedHandler, merged: str | None, own: str | None) ->
 
 def _build_of(located: LocatedHandler, settings: FunctionSettings, program: Program, *, live: bool) -> dict[str, Any]:
     """What a bundle says beyond where it is. Of Python nothing is read for one that runs on this machine."""
+    if located.kind == "executable":
+        return {"executable": located.executable}
     if located.kind == "node":
         entry = (program.root / located.file).relative_to(program.root / located.import_root).as_posix()
         return {"node": node_build(settings.node, entry, program.root / located.file, program.root)}

@@ -13,6 +13,7 @@ from pathlib import Path
 from skykite.constructs.props import PropProblem, listed, shown
 from skykite.errors import SkykiteError
 from skykite.model.code_frame import code_frame
+from skykite.model.executable import ExecutableBuild
 from skykite.model.handlers import Definitions, read_definitions
 from skykite.model.invocation import FunctionKind, Handler, parse_handler
 from skykite.model.node_source import read_exports
@@ -28,6 +29,7 @@ class LocatedHandler:
     deployed_handler: str
     file: str
     kind: FunctionKind
+    executable: ExecutableBuild | None = None
 
 
 def locate(text: object, root: Path, *, change: str = "set handler=") -> LocatedHandler:

@@ -207,9 +207,10 @@ def _functions(
             copied=declared.bundle.copied if declared else (),
             layers=tuple(_layers(Expression(_stack_name(stack), properties.get("Layers")), templates, folders)),
             vpc="VpcConfig" in properties,
-            kind=declared.bundle.kind if declared else kind_of(_literal(properties, "Runtime", "")),
             node=declared.bundle.node if declared else None,
             location=declared.location if declared else None,
+            kind=declared.kind if declared else kind_of(_literal(properties, "Runtime", "")),
+            executable=declared.bundle.executable if declared else None,
         )
 
 

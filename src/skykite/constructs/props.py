@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Runtime = Literal[
     "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
     "nodejs20.x", "nodejs22.x", "nodejs24.x",
+    "provided.al2023", "provided.al2",
 ]  # fmt: skip
 Architecture = Literal["x86_64", "arm64"]
 FieldType = Literal["string", "number", "binary"]
@@ -75,6 +76,16 @@ class NodeProps(TypedDict, total=False):
     tsconfig: str
 
 
+class BuildProps(TypedDict, total=False):
+    """How an executable is made; see `Function`."""
+
+    command: str
+    output: str
+    local_command: str
+    local_output: str
+    inputs: Sequence[str]
+
+
 class FunctionProps(TypedDict, total=False):
     """What a `Function` takes beside its handler. Units and limits are Lambda's."""
 
@@ -107,6 +118,7 @@ class FunctionProps(TypedDict, total=False):
     packages: PackageProps
     node: NodeProps
     hooks: HookProps
+    build: BuildProps  # of an executable
 
 
 class ConsumerFunctionProps(FunctionProps, total=False):

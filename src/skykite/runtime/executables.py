@@ -23,6 +23,7 @@ import msgspec
 
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError, BuildInputs
+from skykite.model.executable import BOOTSTRAP
 from skykite.model.invocation import FunctionConfig
 from skykite.ports import SourceBuilds
 from skykite.runtime import guard
@@ -34,7 +35,6 @@ from skykite.runtime.runtime_api import Endpoint
 from skykite_lambda.secret_values import STAMP_VARIABLE
 from skykite_lambda.tracking import EVERY_NAME, Tracker
 
-HANDLER: Final = "bootstrap"
 _MEMORY_EVERY: Final = 0.25  # seconds between looks at how much memory a process has had
 
 
@@ -58,7 +58,7 @@ class ExecutableLauncher:
 
     def handler_files(self, config: FunctionConfig) -> frozenset[str]:
         """The executable itself, or what its place is empty of until it is built."""
-        return frozenset({str(config.import_root / HANDLER)})
+        return frozenset({str(config.import_root / BOOTSTRAP)})
 
     async def prepare(self, config: FunctionConfig) -> Prepared:
         """Build it, if what it is made of has changed. Raises NotPrepared, SkykiteError."""
@@ -183,7 +183,7 @@ def _environment(
         "AWS_LAMBDA_RUNTIME_API": endpoint.address,
         "LAMBDA_TASK_ROOT": str(folder),
         "LAMBDA_RUNTIME_DIR": str(folder),
-        "_HANDLER": HANDLER,
+        "_HANDLER": config.handler.function or config.handler.path,
     }
     found = {**environment, **own}
     if "AWS_EXECUTION_ENV" not in config.environment:

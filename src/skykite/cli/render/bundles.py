@@ -15,6 +15,7 @@ _WHY: Final = {
     "code": "your code",
     "copied": "copy_files",
     "hook": "made by after_build",
+    "built": "made by the build",
     "support": "Skykite's, in every zip",
     "layer": "of the layer",
     "asset": "of the asset",
@@ -49,7 +50,8 @@ def inspected(event: BundleInspected) -> list[Block]:
         lines += [_line(), *_table(("largest files", "unpacked"), rows)]
     share = event.unpacked / event.limit
     tone: Tone = "bad" if share > 1 else "warn" if share > 0.8 else "good"
-    lines += [_line(), _line((f"{size(event.unpacked)} of {size(event.limit)} unpacked", tone))]
+    verdict = ", which is too much: Lambda refuses it" if share > 1 else ""
+    lines += [_line(), _line((f"{size(event.unpacked)} of {size(event.limit)} unpacked{verdict}", tone))]
     return [*lines]
 
 
