@@ -180,7 +180,7 @@ async def test_fifty_functions_are_bundled_by_one_run_of_esbuild(bench: NodeBenc
     counted = bench.root / "runs"
     program = await bench.tool.find(bench.project)
     counting = bench.write(
-        "node_modules/" + platform_program(program), f'#!/bin/sh\necho >> {counted}\nexec {program} "$@"\n'
+        "node_modules/" + platform_program(), f'#!/bin/sh\necho >> {counted}\nexec {program} "$@"\n'
     )
     counting.chmod(0o755)
     bench.tool._found.clear()
