@@ -47,13 +47,9 @@ def copied_files(given: Sequence[CopiedFile], root: Path, import_root: str) -> t
     return tuple(found)
 
 
-def packages_of(settings: FunctionSettings, program: Program, import_root: str, *, live: bool) -> dict[str, Any]:
+def packages_of(settings: FunctionSettings, program: Program, import_root: str) -> dict[str, Any]:
     """What a bundle says of packages: as a layer where Lambda has room for one more, and where no command is to have a
-    word on them. Raises SkykiteError for lock files that are of no use. One that runs here only says what it would."""
-    if settings.kind != "python":
-        return {}
-    if live:
-        return {"packages": settings.packages}
+    word on them. Raises SkykiteError for lock files that are of no use."""
     place = (import_root, settings.packages)
     if place not in program.dependencies:
         program.dependencies[place] = read_dependencies(program.root / import_root, program.root, settings.packages)
