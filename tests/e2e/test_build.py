@@ -139,6 +139,8 @@ async def test_two_builds_of_the_same_tree_are_the_same_to_the_byte_wherever_the
 ) -> None:
     first = contents(await build(project, "--out", "dist"))
     assert contents(await build(project, "--out", "dist")) == first  # though the first now lies beside the code
+    again = await kite("build", "--stage", "test", "--out", "dist", cwd=project)
+    assert "1 stack, unchanged" in again.stderr  # what was built does not count as changed
     elsewhere = write_project(tmp_path / "elsewhere" / "checkout")
     assert contents(await build(elsewhere)) == first
     (project / "functions" / "hello.py").write_text(HELLO + "\n# changed\n")

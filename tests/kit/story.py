@@ -10,6 +10,11 @@ from skykite.model.events import (
     BridgeDisconnected,
     BridgeTakenOver,
     BuildFinished,
+    BundledFile,
+    BundledFolder,
+    BundledPackage,
+    BundleInspected,
+    BundlePart,
     CloudApi,
     CloudStarted,
     CloudStatus,
@@ -153,6 +158,49 @@ START: Final[tuple[Event, ...]] = (
         files=7,
         size=187_185,
         elapsed_ms=1_850.0,
+    ),
+    BundleInspected(
+        function=GET,
+        handler="functions/notes.get",
+        runtime="python3.13",
+        architecture="arm64",
+        parts=(
+            BundlePart(kind="code", name="code", key="c5.zip", zipped=124_735, unpacked=338_100, files=70),
+            BundlePart(
+                kind="layer",
+                name="NotesStack/Packages",
+                key="a1.zip",
+                zipped=30_408_704,
+                unpacked=94_371_840,
+                files=1755,
+            ),
+            BundlePart(kind="layer", name="arn:aws:lambda:eu-west-1:123456789012:layer:tools:7"),
+        ),
+        packages=(
+            BundledPackage(name="numpy", version="2.3.4", unpacked=62_914_560, files=430, via=("pandas",)),
+            BundledPackage(
+                name="pandas", version="2.3.3", unpacked=31_457_280, files=414, direct=("requirements.txt",)
+            ),
+            BundledPackage(
+                name="shared",
+                version="1.0",
+                unpacked=9_000,
+                files=4,
+                direct=("pyproject.toml",),
+                via=("a", "b", "c", "d"),
+                local=True,
+            ),
+        ),
+        folders=(
+            BundledFolder(kind="support", path="skykite_lambda/", part="code", unpacked=320_000, files=62),
+            BundledFolder(kind="code", path=".", part="code", unpacked=9_100, files=4),
+        ),
+        largest=(
+            BundledFile(path="python/numpy.libs/libscipy.so", part="NotesStack/Packages", unpacked=24_117_248),
+            BundledFile(path="functions/notes.py", part="code", unpacked=2_048),
+        ),
+        unpacked=94_709_940,
+        limit=262_144_000,
     ),
     DeployPlanned(
         changes=(

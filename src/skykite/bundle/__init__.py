@@ -6,6 +6,17 @@ reads the import root; runs uv, which asks the package index; keeps what it made
 
 from skykite.bundle.build_folder import check_replaceable, making, put_in_place, seal
 from skykite.bundle.bundler import Bundler
+from skykite.bundle.executables import ExecutableBuilds
 from skykite.bundle.export import export_assembly
+from skykite.bundle.inspection import inspect_bundle
 
-__all__ = ["Bundler", "check_replaceable", "export_assembly", "making", "put_in_place", "seal"]
+__all__ = [
+    "Bundler",
+    "ExecutableBuilds",
+    "check_replaceable",
+    "export_assembly",
+    "inspect_bundle",
+    "making",
+    "put_in_place",
+    "seal",
+]

@@ -11,18 +11,31 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from skykite.bundle.binaries import check_bootstrap
 from skykite.bundle.contents import check_size, package_files
+from skykite.bundle.executables import run_build
 from skykite.bundle.hooks import files_in, have_run
 from skykite.bundle.packages import PackageFolders
 from skykite.bundle.target import target_of
+from skykite.bundle.toolchains import lambda_machine
 from skykite.errors import SkykiteError
 from skykite.model.archive import ArchiveEntry, write_archive
 from skykite.model.dependencies import Dependencies, read_dependencies
+from skykite.model.executable import BOOTSTRAP, ExecutableBuild
 from skykite.model.manifest import AssetEntry, BundleEntry, PackagesEntry
-from skykite.model.source import SourceFile, bundle_files, bundle_hash, packages_hash, unreadable
+from skykite.model.source import (
+    SourceFile,
+    bundle_files,
+    bundle_hash,
+    copied_sources,
+    executable_sources,
+    packages_hash,
+    unreadable,
+)
 from skykite.ports import EventSink
 
 LAYER_FOLDER: Final = "python"
@@ -31,13 +44,26 @@ _CONTENTS: Final = "skykite-layer.txt"
 """At the top of a layer, so that it is never empty, which Lambda refuses, and says what it is."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """The packages that an asset holds: where they are installed, with the records that its zip goes without, and what
+    asked for them."""
+
+    packages: PackagesEntry
+    dependencies: Dependencies | None
+    third_party: Path | None
+    local: Path | None
+
+
 class Bundler:
     """Builds bundles of one project. `cache` is Skykite's cache folder, `environment` what uv runs with."""
 
     def __init__(self, *, project_root: Path, cache: Path, environment: Mapping[str, str], events: EventSink) -> None:
         self._project_root = project_root
         self._cache = cache / "bundles"
+        self._executables = cache / "executables"
         self._environment = environment
+        self._events = events
         self._packages = PackageFolders(cache=cache, environment=environment, events=events)
 
     async def build(self, asset: AssetEntry, destination: Path) -> None:
@@ -50,11 +76,43 @@ class Bundler:
         if not kept.is_file():
             if asset.packages is not None:
                 await self._build_layer(asset, asset.packages, kept)
+            elif asset.bundle is not None and asset.bundle.executable is not None:
+                await self._build_executable(asset, asset.bundle, asset.bundle.executable, kept)
             elif asset.bundle is not None:
                 await self._build_code(asset, asset.bundle, kept)
             else:
                 raise SkykiteError("asset-unbuildable", f"`{asset.key}` does not say what to build", blame="skykite")
         await asyncio.to_thread(_place, kept, destination)
+
+    async def installed(self, asset: AssetEntry) -> Installed:
+        """The packages of an asset, installed again if they are no longer kept. Raises what `build` does."""
+        if asset.bundle is None:
+            assert asset.packages is not None
+            return Installed(
+                packages=asset.packages,
+                dependencies=await asyncio.to_thread(self._dependencies, asset.packages),
+                third_party=await self._third_party(asset.packages),
+                local=None,
+            )
+        bundle = asset.bundle
+        if bundle.kind != "python":
+            return Installed(packages=bundle.third_party, dependencies=None, third_party=None, local=None)
+        return Installed(
+            packages=bundle.third_party,
+            dependencies=await asyncio.to_thread(self._dependencies, bundle.third_party),
+            third_party=None if bundle.layered else await self._third_party(bundle.third_party),
+            local=await self._local(bundle),
+        )
+
+    async def files(self, asset: AssetEntry) -> tuple[SourceFile, ...]:
+        """What would be in the zip of an asset that is too large to be built, before any hook."""
+        installed = await self.installed(asset)
+        folders = [folder for folder in (installed.third_party, installed.local) if folder]
+        if asset.bundle is None:
+            return tuple(file for folder in folders for file in package_files(folder, prefix=f"{LAYER_FOLDER}/"))
+        found = {file.path: file for folder in folders for file in package_files(folder)}
+        found |= {file.path: file for file in bundle_files(asset.bundle, self._project_root)}
+        return tuple(found.values())
 
     async def _build_layer(self, asset: AssetEntry, packages: PackagesEntry, kept: Path) -> None:
         folder = await self._third_party(packages)
@@ -72,12 +130,7 @@ class Bundler:
 
     async def _build_code(self, asset: AssetEntry, bundle: BundleEntry, kept: Path) -> None:
         third_party = None if bundle.layered else await self._third_party(bundle.third_party)
-        local = None
-        if bundle.local:
-            folders = [(self._project_root / one).resolve() for one in bundle.local]
-            local = await self._packages.local(
-                folders, target_of(bundle.runtime, bundle.architecture), bundle.import_root
-            )
+        local = await self._local(bundle)
         await asyncio.to_thread(self._write_code, asset, bundle, [third_party, local], kept)
 
     def _write_code(self, asset: AssetEntry, bundle: BundleEntry, packages: Iterable[Path | None], kept: Path) -> None:
@@ -94,6 +147,47 @@ class Bundler:
             _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
             # After the zip is written, so that a change while it was being written is noticed too.
             if not _is_named(asset, bundle_hash(self._project_root, bundle)):
+                raise _changed(bundle.import_root)
+
+    async def _build_executable(
+        self, asset: AssetEntry, bundle: BundleEntry, build: ExecutableBuild, kept: Path
+    ) -> None:
+        """What is made of the sources, or they themselves if nothing is to be made."""
+        made = None
+        keep = self._executables / hashlib.sha256(asset.key.encode()).hexdigest()[:16]
+        if build.is_built:
+            made = await run_build(
+                build,
+                lambda_machine(bundle.architecture),
+                import_root=self._project_root / bundle.import_root,
+                keep=keep,
+                environment=self._environment,
+                events=self._events,
+                shown=bundle.import_root,
+            )
+        await asyncio.to_thread(self._write_executable, asset, bundle, build, made, kept)
+        await asyncio.to_thread(shutil.rmtree, keep, ignore_errors=True)
+
+    def _write_executable(
+        self, asset: AssetEntry, bundle: BundleEntry, build: ExecutableBuild, made: Path | None, kept: Path
+    ) -> None:
+        root = self._project_root
+        own = executable_sources(root / bundle.import_root, root, build) if made is None else files_in(made)
+        chosen = {file.path: file for file in (*own, *copied_sources(bundle.copied, root))}
+        with _new_file(self._cache, kept) as temporary, tempfile.TemporaryDirectory(dir=self._cache) as folder:
+            if bundle.after_build:
+                have_run(bundle.after_build, chosen, Path(folder), root, self._environment)
+                chosen = {file.path: file for file in files_in(Path(folder))}
+            bootstrap = chosen.get(BOOTSTRAP)
+            check_bootstrap(
+                bootstrap.location if bootstrap else root / bundle.import_root / BOOTSTRAP,
+                runtime=bundle.runtime,
+                architecture=bundle.architecture,
+                shown=f"{bundle.import_root}/{BOOTSTRAP}",
+            )
+            check_size(f"the code of `{bundle.import_root}`", [chosen.values()])
+            _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
+            if not _is_named(asset, bundle_hash(root, bundle)):
                 raise _changed(bundle.import_root)
 
     def _layer(self, bundle: BundleEntry) -> tuple[SourceFile, ...]:
@@ -114,6 +208,13 @@ class Bundler:
         shown = main.relative_to(root) if main.is_relative_to(root) else main
         target = target_of(packages.runtime, packages.architecture)
         return await self._packages.third_party(found, packages, target, shown.as_posix())
+
+    async def _local(self, bundle: BundleEntry) -> Path | None:
+        """The user's own packages, if any are needed."""
+        if not bundle.local:
+            return None
+        folders = [(self._project_root / one).resolve() for one in bundle.local]
+        return await self._packages.local(folders, target_of(bundle.runtime, bundle.architecture), bundle.import_root)
 
     def _dependencies(self, packages: PackagesEntry) -> Dependencies | None:
         return read_dependencies(self._project_root / packages.import_root, self._project_root, packages.options)

@@ -56,7 +56,7 @@ def check_size(what: str, parts: Sequence[Iterable[SourceFile]]) -> None:
         context="\n".join(f"{_megabytes(size):>7} {name}" for name, size in sizes.most_common(8)),
         hint="leave out what functions do not import: move what only stacks and tests need into a dependency group, "
         'name what is not needed in `packages={"without": […]}`, and files in `exclude`; or give functions with other '
-        "needs a folder with requirements of its own",
+        "needs a folder with requirements of its own. `kite bundle inspect FUNCTION` says who asks for each",
     )
 
 

@@ -42,9 +42,13 @@ async def export_assembly(
 
     async def make(asset: AssetEntry) -> None:
         nonlocal built
+        place = assembly / asset.source
         async with places:
-            await build(asset, assembly / asset.source)
-            await asyncio.to_thread(_check_archive, assembly / asset.source)
+            # What is there is named by its content, and was read when it came; put there again, it would look new, and
+            # the stacks would be run again the next time.
+            if not await asyncio.to_thread(_is_whole, place):
+                await build(asset, place)
+                await asyncio.to_thread(_check_archive, place)
         built += 1
         events.emit(StepProgress(step="build", message=f"{built} of {len(bundles)} bundles"))
 
@@ -140,14 +144,25 @@ def _as_files(asset_manifest: bytes) -> bytes:
     return json.dumps(document, indent=2).encode()
 
 
+def _is_whole(file: Path) -> bool:
+    """Whether a zip is there to its end, where its list of files is."""
+    try:
+        with zipfile.ZipFile(file):
+            return True
+    except (OSError, zipfile.BadZipFile, EOFError):
+        return False
+
+
 def _check_archive(file: Path) -> None:
-    """Read every byte of a zip once, as Lambda will."""
+    """Read every byte of a zip once, as Lambda will. A broken one does not stay."""
     try:
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
     except (OSError, zipfile.BadZipFile, EOFError) as error:
+        file.unlink(missing_ok=True)
         raise _broken(file, str(error)) from error
     if broken is not None:
+        file.unlink()
         raise _broken(file, f"`{broken}` in it is damaged")
 
 

@@ -7,6 +7,7 @@ user's own packages.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,8 +72,17 @@ def _from_pylock(dependencies: Dependencies, options: PackageOptions, work: Path
             "pylock.toml -o pylock.toml`",
         )
     pinned = work / "pylock.toml"
-    pinned.write_text(head + "".join(kept), encoding="utf-8")
+    pinned.write_text(head + "".join(_moved(package, dependencies.main.parent) for package in kept), encoding="utf-8")
     return ["--no-deps", f"--requirement={pinned}"]
+
+
+def _moved(package: str, folder: Path) -> str:
+    """With its paths, which are relative to the lock file, as they are from anywhere."""
+    return re.sub(
+        r"""\bpath\s*=\s*(?:"(?P<basic>[^"]+)"|'(?P<literal>[^']+)')""",
+        lambda found: "path = " + json.dumps(str(Path(folder, found["basic"] or found["literal"]).resolve())),
+        package,
+    )
 
 
 def _name_in(package: str) -> str:

@@ -29,7 +29,7 @@ _CONFLICT: Final = re.compile(r"No solution found when resolving|requirements ar
 _ABSENT: Final = re.compile(r"was not found in|there (?:is|are) no versions? of", re.IGNORECASE)
 _BROKEN_LOCK: Final = re.compile(r"Failed to parse `?[^`\s]*(?:uv\.lock|pylock[^`\s]*\.toml)", re.IGNORECASE)
 _NAMED: Final = re.compile(
-    r"[Bb]ecause (?:only )?(?P<because>[A-Za-z0-9._-]+)[=<>! ]|"
+    r"[Bb]ecause (?:only |all versions of )?(?P<because>[A-Za-z0-9._-]+)[=<>! ]|"
     r"(?:for|of|build) `(?P<quoted>[A-Za-z0-9._-]+)(?:==|`|@| )"
 )
 

@@ -25,15 +25,17 @@ from skykite.model.events import ErrorRaised, Event, Notice, StepFinished, StepP
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE
 from skykite.model.names import AppName, RequestId, StageName
-from skykite.ports import Asker, EventSink
+from skykite.ports import Asker, EventSink, SourceBuilds
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
+    from skykite.bundle import Bundler
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
     from skykite.dev.place import Place, Surroundings
     from skykite.dev.session import DevSession
     from skykite.live.cleanup import LiveRemains
+    from skykite.model.invocation import FunctionKind
     from skykite.model.manifest import Manifest
     from skykite.model.project import Project
 
@@ -130,6 +132,7 @@ def _dev_session(
             wait=wait,
             inspect=inspect,
             editor=detect_editor(),
+            builds=_source_builds(workspace, events),
         ),
         make_place=lambda surroundings: _place(workspace, surroundings, local=local, bridge=bridge),
         clock=CLOCK,
@@ -137,6 +140,15 @@ def _dev_session(
         events=events,
         asker=asker,
     )
+
+
+def _source_builds(workspace: Workspace, events: EventSink) -> Mapping[FunctionKind, SourceBuilds]:
+    """What makes functions ready to run here, where that is not their source."""
+    from skykite.bundle import ExecutableBuilds
+
+    variables = workspace.environment.variables
+    cache = cache_directory(variables)
+    return {"executable": ExecutableBuilds(cache=cache, environment=variables, events=events)}
 
 
 def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bridge: bool) -> Place:
@@ -404,17 +416,21 @@ def live_remains(
 
 def builder(workspace: Workspace, events: EventSink) -> Build:
     """What makes the bundles of a project."""
+    return make_bundler(workspace, events).build
+
+
+def make_bundler(workspace: Workspace, events: EventSink) -> Bundler:
+    """What knows the bundles of a project."""
     from skykite.bundle import Bundler
     from skykite.cloud import uv_environment
 
     variables = workspace.environment.variables
-    bundler = Bundler(
+    return Bundler(
         project_root=workspace.project.root,
         cache=cache_directory(variables),
         environment=uv_environment(variables),
         events=events,
     )
-    return bundler.build
 
 
 def embedded_cloud(workspace: Workspace, events: EventSink) -> EmbeddedCloud:

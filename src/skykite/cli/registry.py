@@ -48,6 +48,7 @@ SECTIONS: Final = (
         title="Deploy",
         commands=(
             CommandEntry(name="build", help="Make a stage's templates and bundles, to be deployed elsewhere"),
+            CommandEntry(name="bundle", help="See what is in a function's bundle, and why"),
             CommandEntry(name="deploy", help="Bring a stage to what your stacks say"),
             CommandEntry(name="remove", help="Delete everything a stage has"),
             CommandEntry(name="outputs", help="Print the outputs of the last deploy"),

@@ -13,14 +13,16 @@ from constructs import Construct
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.builds import copied_files, packages_of, run_before_build
 from skykite.constructs.code import code_of, code_of_live, layer_of
+from skykite.constructs.executables import check_is_python, locate_executable
 from skykite.constructs.function_options import alias_of, async_options, function_options
-from skykite.constructs.function_props import merge_function_props, read_function_props
+from skykite.constructs.function_props import FunctionSettings, merge_function_props, read_function_props
 from skykite.constructs.handlers import locate
 from skykite.constructs.links import declare_links
 from skykite.constructs.permissions import grant
-from skykite.constructs.program import DeclaredFunction
+from skykite.constructs.program import DeclaredFunction, Program
 from skykite.constructs.props import FunctionProps, PropProblem
 from skykite.constructs.variables import check_variable
+from skykite.model.executable import BOOTSTRAP, ExecutableBuild
 from skykite.model.manifest import BundleEntry
 from skykite.model.names import FunctionId
 
@@ -52,7 +54,12 @@ class Function(SkykiteConstruct):
     `handler` is `path/to/file.function`, relative to the project root; the file must exist and define it. The other
     arguments are `FunctionProps`:
 
-    - `runtime`: `"python3.9"` to `"python3.14"`; default `"python3.13"`
+    - `runtime`: `"python3.9"` to `"python3.14"`; default `"python3.13"`. With `"provided.al2023"` or `"provided.al2"`
+      the handler is a folder, and what runs is an executable that speaks Lambda's Runtime API: the `bootstrap` in
+      there, or what is built of the Go or Rust in there
+    - `build`: of another executable: `command`, run in its folder, and `output`, the file or folder that it leaves,
+      default `bootstrap`; `local_command` and `local_output` if your machine takes others; `inputs`, files and folders
+      of the project that it is made of besides
     - `memory_size`: MB, 128–10240; default 1024
     - `timeout`: seconds, 1–900, or an `aws_cdk.Duration`; default 10
     - `environment`: variables, strings to strings
@@ -107,7 +114,7 @@ class Function(SkykiteConstruct):
                     "handler-missing", "has no handler", hint='add handler="path/to/file.function" to its arguments'
                 )
             run_before_build(settings.before_build, program)
-            located = locate(handler, program.root, change=self._change_handler)
+            located = _locate(handler, settings, program, self._change_handler)
             linked = declare_links(program, self.path, settings.link)
             live = settings.live and program.makes_live(self.path, handler)
             bundle = BundleEntry(
@@ -116,7 +123,9 @@ class Function(SkykiteConstruct):
                 architecture=cast("Any", settings.architecture),
                 copied=copied_files(settings.copy_files, program.root, located.import_root),
                 after_build=settings.after_build,
-                **({} if live else packages_of(settings, program, located.import_root)),
+                kind=settings.kind,
+                executable=located.executable,
+                **({} if live or settings.kind != "python" else packages_of(settings, program, located.import_root)),
             )
             stub = live and program.synthesis.mode == "live"
             made = code_of_live(self, program, program.synthesis.mode) if live else code_of(self, program, bundle)
@@ -134,7 +143,7 @@ class Function(SkykiteConstruct):
             function = lambda_.Function(
                 self,
                 "Resource",
-                runtime=lambda_.Runtime(made.runtime or settings.runtime, lambda_.RuntimeFamily.PYTHON),
+                runtime=_cdk_runtime(made.runtime or settings.runtime),
                 handler=made.handler or located.deployed_handler,
                 code=made.code,
                 environment=variables,
@@ -157,6 +166,7 @@ class Function(SkykiteConstruct):
             memory_mb=settings.memory_size,
             timeout_s=settings.timeout,
             bundle=bundle,
+            kind=settings.kind,
             location=line.relative_to(program.root) if line else None,
         )
 
@@ -222,6 +232,29 @@ class Function(SkykiteConstruct):
                 self._function.add_environment(name, aws_cdk.Stack.of(self).to_json_string(value))
             for resource in resources:
                 grant(self, resource)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Located:
+    """Where the code of a function is, relative to the project root, and what Lambda is told to call."""
+
+    import_root: str
+    deployed_handler: str
+    executable: ExecutableBuild | None = None
+
+
+def _locate(handler: str, settings: FunctionSettings, program: Program, change: str) -> _Located:
+    if settings.kind == "executable":
+        executable = locate_executable(handler, settings, program.root)
+        return _Located(import_root=executable.import_root, deployed_handler=BOOTSTRAP, executable=executable.build)
+    check_is_python(settings)
+    found = locate(handler, program.root, change=change)
+    return _Located(import_root=found.import_root, deployed_handler=found.deployed_handler)
+
+
+def _cdk_runtime(name: str) -> lambda_.Runtime:
+    family = lambda_.RuntimeFamily.PYTHON if name.startswith("python") else lambda_.RuntimeFamily.OTHER
+    return lambda_.Runtime(name, family)
 
 
 def _as_list(permissions: Any) -> Sequence[Any]:

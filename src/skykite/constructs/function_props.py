@@ -14,6 +14,7 @@ from typing import Any, Final, cast, get_args
 import aws_cdk
 
 from skykite.constructs.props import (
+    BuildProps,
     CopiedFileProps,
     FunctionProps,
     HookProps,
@@ -29,9 +30,19 @@ from skykite.constructs.props import (
 from skykite.constructs.quantities import read_seconds
 from skykite.constructs.variables import check_environment
 from skykite.model.dependencies import normalized
+from skykite.model.invocation import FunctionKind
 from skykite.model.manifest import CopiedFile, PackageOptions
 
-RUNTIMES: Final = ("python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
+EXECUTABLE_RUNTIMES: Final = ("provided.al2023", "provided.al2")
+RUNTIMES: Final = (
+    "python3.9",
+    "python3.10",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+    *EXECUTABLE_RUNTIMES,
+)
 ARCHITECTURES: Final = ("x86_64", "arm64")
 TRACINGS: Final = ("active", "pass_through", "disabled")
 LOG_FORMATS: Final = ("text", "json")
@@ -85,6 +96,11 @@ class FunctionSettings:
     exclude: tuple[str, ...] = ()
     packages: PackageOptions = field(default_factory=PackageOptions)
     layered: bool = True
+    build: Mapping[str, Any] | None = None
+
+    @property
+    def kind(self) -> FunctionKind:
+        return "executable" if self.runtime in EXECUTABLE_RUNTIMES else "python"
 
 
 def read_function_props(given: Mapping[str, Any], *, within: str = "") -> FunctionSettings:
@@ -125,7 +141,24 @@ def read_function_props(given: Mapping[str, Any], *, within: str = "") -> Functi
     read["copy_files"] = _read_copied(props.get("copy_files", ()))
     read["exclude"] = _names("exclude", props.get("exclude", ()), "globs such as `data/*.csv`")
     read["packages"], read["layered"] = _read_packages(props.get("packages", {}))
+    _check_build(props)
     return FunctionSettings(**{**props, **read})
+
+
+def _check_build(props: Mapping[str, Any]) -> None:
+    build = props.get("build")
+    if build is None:
+        return
+    check_type("build", build, Mapping, 'a dict such as {"command": "make", "output": "bootstrap"}')
+    check_known(build, tuple(BuildProps.__annotations__), within="`build`")
+    for name in ("command", "output", "local_command", "local_output"):
+        if build.get(name) is not None and (not isinstance(build[name], str) or not build[name].strip()):
+            raise PropProblem("prop-type", f'was given build["{name}"]={shown(build[name])}, which is no text')
+    _names('build["inputs"]', build.get("inputs", ()), "files and folders of the project")
+    if not build.get("command"):
+        raise PropProblem(
+            "prop-missing", "has a `build` without `command`", hint="Go and Rust need no `build`; others say how"
+        )
 
 
 def merge_function_props(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -207,6 +207,8 @@ def _functions(
             layers=tuple(_layers(Expression(_stack_name(stack), properties.get("Layers")), templates, folders)),
             vpc="VpcConfig" in properties,
             location=declared.location if declared else None,
+            kind=declared.kind if declared else "python",
+            executable=declared.bundle.executable if declared else None,
         )
 
 

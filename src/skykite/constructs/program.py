@@ -16,6 +16,7 @@ from skykite.constructs.blame import UserLine, find_user_line, refuse
 from skykite.constructs.declared import DeclaredLink, DeclaredSecret
 from skykite.constructs.function_props import merge_function_props
 from skykite.model.dependencies import Dependencies
+from skykite.model.invocation import FunctionKind
 from skykite.model.manifest import BundleEntry, FunctionEntry, PackageOptions, PackagesEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
 from skykite.model.project import LiveCredentials
@@ -40,6 +41,7 @@ class DeclaredFunction:
     timeout_s: int
     bundle: BundleEntry
     location: SourceLocation | None
+    kind: FunctionKind = "python"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from skykite.constructs.function import Function
     from skykite.constructs.props_sources import StreamConsumer
 
-Runtime = Literal["python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14"]
+Runtime = Literal[
+    "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
+    "provided.al2023", "provided.al2",
+]  # fmt: skip
 Architecture = Literal["x86_64", "arm64"]
 FieldType = Literal["string", "number", "binary"]
 StreamView = Literal["new-image", "old-image", "new-and-old-images", "keys-only"]
@@ -57,6 +60,16 @@ class PackageProps(TypedDict, total=False):
     layer: bool
 
 
+class BuildProps(TypedDict, total=False):
+    """How an executable is made; see `Function`."""
+
+    command: str
+    output: str
+    local_command: str
+    local_output: str
+    inputs: Sequence[str]
+
+
 class FunctionProps(TypedDict, total=False):
     """What a `Function` takes beside its handler. Units and limits are Lambda's."""
 
@@ -88,6 +101,7 @@ class FunctionProps(TypedDict, total=False):
     exclude: Sequence[str]  # globs, relative to the import root
     packages: PackageProps
     hooks: HookProps
+    build: BuildProps  # of an executable
 
 
 class ConsumerFunctionProps(FunctionProps, total=False):

@@ -135,10 +135,11 @@ def _manifest(root: Path, record: BuildRecord, shown: str) -> Manifest:
             f"{error.message}; Skykite {record.skykite} made it",
             hint=f"deploy it with the Skykite that made it: pip install skykite=={record.skykite}",
         ) from error
-    if (manifest.app, manifest.stage, manifest.region) != (record.app, record.stage, record.region):
+    told = (manifest.app, manifest.stage, manifest.region, manifest.mode)
+    if told != (record.app, record.stage, record.region, "deploy"):
         raise SkykiteError(
             "build-invalid",
-            f"`{shown}/{BUILD_FILE}` and its manifest are of different apps, stages or regions",
+            f"`{shown}/{BUILD_FILE}` and its manifest do not tell of the same app, stage and region",
             hint=_AGAIN,
         )
     needed = [stack.template for stack in manifest.stacks]

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 from skykite.dev.function_files import FunctionFiles
 from skykite.errors import SkykiteError
 from skykite.model.dependencies import dependency_files
+from skykite.model.executable import BOOTSTRAP
 from skykite.model.find_function import find_function
-from skykite.model.invocation import FunctionConfig, parse_handler
+from skykite.model.invocation import FunctionConfig, Handler, parse_handler
 from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 from skykite.model.project import STATE_DIRECTORY
 from skykite.model.secrets import AGE_VARIABLE, STAMP_FILE, STAMP_VARIABLE
-from skykite.model.source import copied_sources, select, select_package
+from skykite.model.source import bundle_files, copied_sources, select, select_package
 
 if TYPE_CHECKING:
     from skykite.aws import FunctionState
@@ -89,8 +90,6 @@ def configure_functions(
         state = states[entry.id]
         assert entry.handler is not None
         import_root = project_root / (entry.import_root or ".")
-        handler = parse_handler(entry.handler)
-        inside = (project_root / handler.path).relative_to(import_root).as_posix()
         environment = {name: translate(value) for name, value in state.environment.items() if name != STUB_VARIABLE}
         beside = files.get(entry.id, FunctionFiles())
         searched = [path for path in (environment.get("PYTHONPATH"), *map(str, beside.search)) if path]
@@ -101,7 +100,7 @@ def configure_functions(
                 id=entry.id,
                 name=state.name,
                 arn=state.arn,
-                handler=parse_handler(f"{inside}.{handler.function}"),
+                handler=_handler_in(import_root, entry, project_root),
                 import_root=import_root,
                 project_root=project_root,
                 runtime=entry.runtime,
@@ -118,9 +117,21 @@ def configure_functions(
                 source=str(entry.location) if entry.location else None,
                 task_root=beside.task_root,
                 copied=beside.copied,
+                kind=entry.kind,
+                executable=entry.executable,
             )
         )
     return tuple(configs)
+
+
+def _handler_in(import_root: Path, entry: FunctionEntry, project_root: Path) -> Handler:
+    """Relative to the import root."""
+    assert entry.handler is not None
+    if entry.kind == "executable":
+        return Handler(path=entry.handler.rstrip("/"), function=BOOTSTRAP)
+    handler = parse_handler(entry.handler)
+    inside = (project_root / handler.path).relative_to(import_root).as_posix()
+    return parse_handler(f"{inside}.{handler.function}")
 
 
 def _logging(state: FunctionState) -> dict[str, str]:
@@ -149,7 +160,7 @@ def bundled_sources(manifest: Manifest, project_root: Path) -> frozenset[Path]:
     """
     found: set[Path] = set()
     bundles = {asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle}
-    for root in {bundle.import_root for bundle in bundles}:
+    for root in {bundle.import_root for bundle in bundles if bundle.executable is None}:
         import_root = project_root / root
         files = [file.location for file in select(import_root, project_root)]
         found.update(files, dependency_files(import_root, project_root))
@@ -158,6 +169,9 @@ def bundled_sources(manifest: Manifest, project_root: Path) -> frozenset[Path]:
         files = [file.location for file in select_package(project_root / folder)]
         found.update(files, (file.parent for file in files))
     for bundle in bundles:
+        if bundle.executable is not None:
+            files = [file.location for file in bundle_files(bundle, project_root)]
+            found.update(files, (file.parent for file in files))
         files = [file.location for file in copied_sources(bundle.copied, project_root)]
         found.update(files, (file.parent for file in files))
     return frozenset(found)

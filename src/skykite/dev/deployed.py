@@ -79,7 +79,7 @@ class DeployedFunctions:
 
     async def invoke(self, function: DeployedFunction, invocation: Invocation, fetch: FetchCode) -> Outcome:
         runtime = await asyncio.shield(self._runtime)
-        if "." not in function.handler:
+        if "." not in function.handler and _kind_of(function.runtime) != "executable":
             return _malformed(invocation, function.handler)
         try:
             version = await self._take(function, fetch)
@@ -176,11 +176,16 @@ class DeployedFunctions:
 
 
 def _kind_of(runtime: str) -> FunctionKind:
+    if runtime.startswith("provided"):
+        return "executable"
     return "node" if runtime.startswith("nodejs") else "python"
 
 
 def _handler(text: str, kind: FunctionKind) -> Handler:
-    """Split where Lambda does: Python at the last dot, Node at the first one of the file's name."""
+    """Split where Lambda does: Python at the last dot, Node at the first one of the file's name. Executables make of it
+    what they like."""
+    if kind == "executable":
+        return Handler(path=text, function="")
     if kind == "python":
         path, _, function = text.rpartition(".")
         return Handler(path=path, function=function)

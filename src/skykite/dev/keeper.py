@@ -29,6 +29,7 @@ from skykite.cloud import (
 )
 from skykite.dev.deployed import DeployedFunctions
 from skykite.dev.deployed_apis import KeptPorts, served_api
+from skykite.dev.deployed_executable import DeployedExecutable
 from skykite.dev.deployed_node import DeployedNode
 from skykite.dev.failures import first_failure
 from skykite.dev.invokers import LambdaInvoker
@@ -196,7 +197,12 @@ class Keeper:
             max_workers=self._max_workers,
             modules_cache=self._modules,
             launchers=make_launchers(
-                {"node": DeployedNode()}, inspect=None, editor={}, clock=self._clock, events=self._told, host=self._host
+                {"node": DeployedNode(), "executable": DeployedExecutable()},
+                inspect=None,
+                editor={},
+                clock=self._clock,
+                events=self._told,
+                host=self._host,
             ),
             host=self._host,
         )

@@ -12,7 +12,7 @@ from functools import partial
 from skykite.model.invocation import FunctionKind
 from skykite.model.locations import cache_directory
 from skykite.ports import Clock, EventSink, SourceBuilds
-from skykite.runtime import Inspector, Launcher, NodeChoice, NodeStarter
+from skykite.runtime import ExecutableLauncher, Inspector, Launcher, NodeChoice, NodeStarter
 from skykite.synth.node import find_node
 
 
@@ -38,4 +38,6 @@ def make_launchers(
             editor=editor,
             inspector=inspector,
         )
+    if "executable" in builds:
+        launchers["executable"] = ExecutableLauncher(builds["executable"])
     return launchers

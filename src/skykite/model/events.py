@@ -266,6 +266,69 @@ class BuildFinished(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_ms: float
 
 
+class BundlePart(msgspec.Struct, frozen=True, kw_only=True):
+    """The code of a function, or one of its layers. `name` is `code`, or the layer's construct path or ARN. Sizes are
+    in bytes; `key` and they are null for what is not of the app, and `zipped` for what is zipped only when it is sent.
+    """
+
+    kind: Literal["code", "layer"]
+    name: str
+    key: str | None = None
+    zipped: int | None = None
+    unpacked: int | None = None
+    files: int | None = None
+
+
+class BundledPackage(msgspec.Struct, frozen=True, kw_only=True):
+    """A package of Python's or Node's. `direct` are files of the project that ask for it, `via` packages in the bundle
+    that do; `local` is a package of the project's own."""
+
+    name: str
+    version: str
+    unpacked: int
+    files: int
+    direct: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
+    local: bool = False
+
+
+class BundledFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """Files that are of no package, by the folder they are in at the top of their part, `.` for the top itself. `kind`
+    is `code` for the import root's, `copied` for `copy_files`, `hook` for what `after_build` made, `built` for what was
+    compiled or bundled, `support` for `skykite_lambda`; `layer` and `asset` for what else a layer or plain CDK has."""
+
+    kind: Literal["code", "copied", "hook", "built", "support", "layer", "asset"]
+    path: str
+    part: str
+    unpacked: int
+    files: int
+
+
+class BundledFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a part."""
+
+    path: str
+    part: str
+    unpacked: int
+
+
+class BundleInspected(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a function's bundle, the largest first. `unpacked` is all of it that is known, in bytes, `limit` what
+    Lambda takes."""
+
+    code: ClassVar = "bundle.inspected"
+    function: FunctionId
+    handler: str | None
+    runtime: str
+    architecture: str
+    parts: tuple[BundlePart, ...]
+    packages: tuple[BundledPackage, ...]
+    folders: tuple[BundledFolder, ...]
+    largest: tuple[BundledFile, ...]
+    unpacked: int
+    limit: int
+
+
 class DeployFinished(msgspec.Struct, frozen=True, kw_only=True):
     """Every stack is as the assembly wants it."""
 
@@ -415,6 +478,7 @@ Event = (
     | ReloadFinished
     | ReloadFailed
     | BuildFinished
+    | BundleInspected
     | DeployPlanned
     | DeployResource
     | DeployStack

@@ -10,11 +10,12 @@ from skykite.model.manifest import FunctionEntry, Manifest
 
 
 def find_function(manifest: Manifest, wanted: str) -> FunctionEntry:
-    """By construct path, by the end of one, or by handler. Raises `function-unknown` or `function-ambiguous`."""
+    """By construct path or handler, or by the end of one. Raises `function-unknown` or `function-ambiguous`."""
     for matches in (
         [entry for entry in manifest.functions if entry.id == wanted],
         [entry for entry in manifest.functions if entry.handler == wanted],
         [entry for entry in manifest.functions if entry.id.endswith(f"/{wanted}")],
+        [entry for entry in manifest.functions if entry.handler and entry.handler.endswith(f"/{wanted}")],
     ):
         if len(matches) == 1:
             return matches[0]

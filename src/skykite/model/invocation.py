@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from skykite.errors import SkykiteError
+from skykite.model.executable import ExecutableBuild
 from skykite.model.names import FunctionId, RequestId
 
 PAYLOAD_LIMIT: Final = 6 * 1024 * 1024  # bytes, each way, synchronous invocations
@@ -75,6 +76,7 @@ class FunctionConfig:
     copied: tuple[Path, ...] = ()  # files and folders that are in its zip too
     frozen: bool = False  # the files below `import_root` never change: nothing is checked, and Python may cache them
     kind: FunctionKind = "python"
+    executable: ExecutableBuild | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

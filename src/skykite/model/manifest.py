@@ -12,6 +12,8 @@ from typing import Final, Literal
 import msgspec
 
 from skykite.errors import SkykiteError
+from skykite.model.executable import ExecutableBuild
+from skykite.model.invocation import FunctionKind
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
 from skykite.model.project import LiveCredentials
 
@@ -104,6 +106,8 @@ class BundleEntry:
     packages: PackageOptions = PackageOptions()
     layered: bool = False
     local: tuple[str, ...] = ()  # folders of packages, relative to the project root
+    kind: FunctionKind = "python"
+    executable: ExecutableBuild | None = None
 
     @property
     def third_party(self) -> PackagesEntry:
@@ -157,6 +161,8 @@ class FunctionEntry:
     layers: tuple[LayerEntry, ...] = ()
     vpc: bool = False
     location: SourceLocation | None = None
+    kind: FunctionKind = "python"
+    executable: ExecutableBuild | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ builds it) must agree to the byte and never import each other.
 The rule of what is in. Everything below the import root, Python or data, except:
 
 - hidden files and folders (`.git`, `.venv`, `.env`, `.kite`, …): tools' own state, and secrets;
-- `__pycache__`, `*.pyc`, `*.egg-info`, `node_modules`, `cdk.out`, and any folder that is a virtual environment or was
+- `__pycache__`, `*.pyc`, `*.egg-info`, `node_modules`, `cdk.out`, and any folder that is a virtual environment, a cache
+  (with a `CACHEDIR.TAG`, as Cargo's `target` has), or was
   made by `kite build`;
 - directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json` and lock files: they concern the
   project, not its functions;
@@ -21,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ import skykite_lambda
 from skykite.errors import SkykiteError
 from skykite.model.build import BUILD_FILE, BUILT_ASSEMBLY
 from skykite.model.dependencies import dependencies_digest, read_dependencies, read_toml
+from skykite.model.executable import ExecutableBuild
 from skykite.model.globs import matcher
 from skykite.model.manifest import MANIFEST_FILE, BundleEntry, CopiedFile, PackagesEntry
 
@@ -116,12 +118,34 @@ def copied_sources(copied: Sequence[CopiedFile], project_root: Path) -> tuple[So
 
 def bundle_files(bundle: BundleEntry, project_root: Path) -> tuple[SourceFile, ...]:
     """All files of ours and the user's in a bundle's zip: its import root's, copied ones in their place, and
-    `skykite_lambda`."""
+    `skykite_lambda`. Of an executable: what it is made of, and copied files."""
     import_root = project_root / bundle.import_root
+    if bundle.executable is not None:
+        own = executable_sources(import_root, project_root, bundle.executable)
+        files = {file.path: file for file in (*own, *copied_sources(bundle.copied, project_root))}
+        return tuple(files[path] for path in sorted(files))
     files = {file.path: file for file in select(import_root, project_root, bundle.exclude)}
     files |= {file.path: file for file in _below_src(import_root, files) if file.path not in files}
     files |= {file.path: file for file in copied_sources(bundle.copied, project_root)}
     return (*(files[path] for path in sorted(files)), *select_support())
+
+
+def executable_sources(import_root: Path, project_root: Path, build: ExecutableBuild) -> tuple[SourceFile, ...]:
+    """What an executable is made of: everything in its import root, by the rule above, but what commands leave there;
+    and its `inputs`, whose paths begin with `/`. If nothing is built, it is what goes into its zip."""
+    made = [import_root / output for output in build.outputs]
+    found = {file.location: file for file in select(import_root, project_root, build.exclude)}
+    for given in build.inputs:
+        source = project_root / given
+        if source.is_dir():
+            files: Iterable[SourceFile] = _walk(source, "/", project_root.resolve(), (source.resolve(),))
+        else:
+            files = copied_sources((CopiedFile(source=given, to="/"),), project_root)
+        for file in files:
+            path = f"/{given}/{file.path.lstrip('/')}".rstrip("/")
+            found.setdefault(file.location, replace(file, path=path))
+    kept = (one for one in found.values() if not any(one.location.is_relative_to(output) for output in made))
+    return tuple(sorted(kept, key=lambda file: file.path))
 
 
 def _below_src(import_root: Path, files: Mapping[str, SourceFile]) -> Iterator[SourceFile]:
@@ -164,7 +188,9 @@ def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
         add("package", folder, bundle.runtime)
         for file in select_package(project_root / folder):
             add_file("source", file)
-    if not bundle.layered:
+    if bundle.executable is not None:
+        add("executable", bundle.architecture, bundle.runtime, repr(bundle.executable))
+    elif not bundle.layered:
         add("packages", packages_digest(project_root, bundle.third_party))
     for command in bundle.after_build:
         add("command", command)
@@ -225,8 +251,9 @@ def _walk(folder: Path, prefix: str, boundary: Path, above: tuple[Path, ...]) ->
 
 
 def _is_made(folder: Path) -> bool:
-    """Whether it is a virtual environment, or what `kite build` made of this very source."""
-    if (folder / "pyvenv.cfg").is_file():
+    """Whether it is a virtual environment, a cache (https://bford.info/cachedir/, as Cargo's `target` is one), or what
+    `kite build` made of this very source."""
+    if (folder / "pyvenv.cfg").is_file() or (folder / "CACHEDIR.TAG").is_file():
         return True
     return (folder / BUILD_FILE).is_file() and (folder / BUILT_ASSEMBLY / MANIFEST_FILE).is_file()
 

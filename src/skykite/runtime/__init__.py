@@ -1,6 +1,7 @@
 """The Lambda runtime on this machine: invocation by invocation, in worker processes of the project's interpreter."""
 
 from skykite.runtime.debugger import DebuggerEndpoint, detect_debugger, run_outside_debugger
+from skykite.runtime.executables import ExecutableLauncher
 from skykite.runtime.inspector import Inspector
 from skykite.runtime.launcher import Launcher
 from skykite.runtime.node_choice import NodeChoice
@@ -10,6 +11,7 @@ from skykite.runtime.saved import Reloaded
 
 __all__ = [
     "DebuggerEndpoint",
+    "ExecutableLauncher",
     "Inspector",
     "Launcher",
     "NodeChoice",

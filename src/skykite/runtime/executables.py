@@ -21,6 +21,7 @@ from typing import Final
 
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError
+from skykite.model.executable import BOOTSTRAP
 from skykite.model.invocation import FunctionConfig
 from skykite.ports import SourceBuilds
 from skykite.runtime import guard
@@ -30,7 +31,6 @@ from skykite.runtime.launcher import NotPrepared, Prepared
 from skykite.runtime.messages import WorkerError
 from skykite.runtime.runtime_api import Endpoint
 
-HANDLER: Final = "bootstrap"
 _MEMORY_EVERY: Final = 0.25  # seconds between looks at how much memory a process has had
 
 
@@ -54,7 +54,7 @@ class ExecutableLauncher:
 
     def handler_files(self, config: FunctionConfig) -> frozenset[str]:
         """The executable itself, or what its place is empty of until it is built."""
-        return frozenset({str(config.import_root / HANDLER)})
+        return frozenset({str(config.import_root / BOOTSTRAP)})
 
     async def prepare(self, config: FunctionConfig) -> Prepared:
         """Build it, if what it is made of has changed. Raises NotPrepared, SkykiteError."""
@@ -160,7 +160,7 @@ def _environment(
         "AWS_LAMBDA_RUNTIME_API": endpoint.address,
         "LAMBDA_TASK_ROOT": str(folder),
         "LAMBDA_RUNTIME_DIR": str(folder),
-        "_HANDLER": HANDLER,
+        "_HANDLER": config.handler.function or config.handler.path,
     }
     found = {**environment, **own}
     if "AWS_EXECUTION_ENV" not in config.environment:

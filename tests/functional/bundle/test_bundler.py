@@ -2,96 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import os
-import subprocess
-import zipfile
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
-from uv import find_uv_bin
 
-from kit.cloud import RecordedEvents
+from kit.bundles import Architecture
+from kit.bundles import BundleBench as Bench
 from kit.wheels import make_wheel
-from skykite.bundle import Bundler
 from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
-from skykite.model.manifest import AssetEntry, BundleEntry, CopiedFile, PackageOptions, PackagesEntry
-from skykite.model.source import bundle_hash, copied_sources, packages_hash
-
-Architecture = Literal["x86_64", "arm64"]
-
-
-def as_cdk_names_it(digest: str) -> str:
-    """By the hash of the hash."""
-    return hashlib.sha256(digest.encode()).hexdigest()
-
-
-class Bench:
-    """A project, a folder of wheels, a cache, and the bundler between them."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.project = root / "project"
-        self.wheels = root / "wheels"
-        self.zip = root / "assembly" / "code.zip"
-        self.wheels.mkdir(parents=True)
-        self.events = RecordedEvents()
-        self.write("functions/hello.py", "def handler(event, context): ...\n")
-        (root / "uv.toml").write_text("no-index = true\n")
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("UV_")},
-            "UV_CONFIG_FILE": str(root / "uv.toml"),
-            "UV_FIND_LINKS": str(self.wheels),
-            "UV_CACHE_DIR": str(root / "uv"),
-        }
-
-    def write(self, path: str, text: str) -> None:
-        file = self.project / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def asset(
-        self, *, runtime: str = "python3.13", architecture: Architecture = "arm64", root: str = ".", **options: Any
-    ) -> AssetEntry:
-        bundle = BundleEntry(import_root=root, runtime=runtime, architecture=architecture, **options)
-        key = as_cdk_names_it(bundle_hash(self.project, bundle))
-        return AssetEntry(key=f"{key}.zip", bucket="b", packaging="bundle", source="x", bundle=bundle)
-
-    def layer(
-        self, *, runtime: str = "python3.13", architecture: Architecture = "arm64", root: str = ".", **options: Any
-    ) -> AssetEntry:
-        packages = PackagesEntry(
-            import_root=root, runtime=runtime, architecture=architecture, options=PackageOptions(**options)
-        )
-        key = as_cdk_names_it(packages_hash(self.project, packages))
-        return AssetEntry(key=f"{key}.zip", bucket="b", packaging="bundle", source="x", packages=packages)
-
-    async def layered(self, asset: AssetEntry | None = None) -> list[str]:
-        """What is in a layer, without what says what is in it."""
-        archive = await self.build(asset or self.layer())
-        assert archive.namelist()[-1] == "skykite-layer.txt"
-        names = archive.namelist()[:-1]
-        assert all(name.startswith("python/") for name in names)
-        return [name.removeprefix("python/") for name in names]
-
-    async def lock(self) -> None:
-        command = [find_uv_bin(), "lock", "--quiet", "--project", str(self.project)]
-        await asyncio.to_thread(subprocess.run, command, env=self.environment, check=True)
-
-    async def build(self, asset: AssetEntry | None = None) -> zipfile.ZipFile:
-        self.events = RecordedEvents()
-        bundler = Bundler(
-            project_root=self.project, cache=self.root / "cache", environment=self.environment, events=self.events
-        )
-        await bundler.build(asset or self.asset(), self.zip)
-        return zipfile.ZipFile(self.zip)
-
-    async def users_files(self, asset: AssetEntry | None = None) -> list[str]:
-        archive = await self.build(asset)
-        return [name for name in archive.namelist() if not name.startswith("skykite_lambda/")]
+from skykite.model.manifest import AssetEntry, CopiedFile
+from skykite.model.source import copied_sources
 
 
 @pytest.fixture
@@ -214,8 +136,10 @@ async def test_a_change_of_an_included_file_counts(bench: Bench) -> None:
     assert "parcel-2.0.dist-info/METADATA" in await bench.users_files()
 
 
-async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench) -> None:
-    make_wheel(bench.wheels, "binary", "1.0", tag="cp313-cp313-win_amd64")
+@pytest.mark.parametrize("versions", [["1.0"], ["1.0", "2.0", "3.0"]], ids=["one version", "several"])
+async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench, versions: list[str]) -> None:
+    for version in versions:
+        make_wheel(bench.wheels, "binary", version, tag="cp313-cp313-win_amd64")
     bench.write("requirements.txt", "binary\n")
     with pytest.raises(SkykiteError) as raised:
         await bench.build()
@@ -223,8 +147,9 @@ async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench) -> None:
         "wheel-missing",
         "`binary`, which `requirements.txt` asks for, has no wheel for Python 3.13 on aarch64-manylinux_2_34",
         (
-            "choose a version that has one, or another `runtime` or `architecture` for the function; or build the wheel "
-            "on such a machine and name its file or your own index in the requirements. Lambda cannot compile packages"
+            "choose a version that has one, or another `runtime` or `architecture` for the function; or build the "
+            "wheel on such a machine and name its file or your own index in the requirements. Lambda cannot compile "
+            "packages"
         ),
     )
     assert "binary" in (raised.value.context or "")

@@ -176,6 +176,32 @@ async def test_a_zip_that_cannot_be_read_is_not_shipped(tmp_path: Path) -> None:
     (error,) = caught.value.exceptions
     assert isinstance(error, SkykiteError)
     assert error.code == "bundle-broken"
+    assert not (assembly / "asset.code.zip").exists()
+
+
+async def test_a_bundle_that_is_there_is_not_built_again_unless_it_was_cut_short(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    async def count(entry: AssetEntry, destination: Path) -> None:
+        calls.append(entry.key)
+        await build(entry, destination)
+
+    manifest, assembly = an_assembly(tmp_path)
+    place = assembly / "asset.code.zip"
+
+    async def export(name: str) -> None:
+        (tmp_path / name).mkdir()
+        await export_assembly(manifest, assembly, tmp_path / name, build=count, events=RecordedEvents())
+
+    await export("one")
+    mark = place.stat()
+    await export("two")
+    assert calls == ["key-asset.code.zip"]
+    assert (place.stat().st_ino, place.stat().st_ctime_ns) == (mark.st_ino, mark.st_ctime_ns)
+    place.write_bytes(place.read_bytes()[:-10])
+    await export("three")
+    assert calls == ["key-asset.code.zip"] * 2
+    assert contents(tmp_path / "three") == contents(tmp_path / "one")
 
 
 async def test_an_asset_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -21,7 +21,14 @@ from skykite.model.names import AppName, ConstructPath, StackName, StageName
 APP, STAGE, REGION = AppName("notes"), StageName("prod"), "eu-west-1"
 
 
-def write(folder: Path, *, source: str = "code.zip", template: str = "S.template.json", stage: str = STAGE) -> None:
+def write(
+    folder: Path,
+    *,
+    source: str = "code.zip",
+    template: str = "S.template.json",
+    stage: str = STAGE,
+    mode: Any = "deploy",
+) -> None:
     """A build; its manifest names what it is told to."""
     assembly = folder / "assembly"
     assembly.mkdir(parents=True, exist_ok=True)
@@ -35,7 +42,7 @@ def write(folder: Path, *, source: str = "code.zip", template: str = "S.template
         assets=(AssetEntry(key="k.zip", bucket="b", packaging=packaging, source=source),),
     )
     manifest = Manifest(
-        version=1, app=APP, stage=StageName(stage), region=REGION, mode="deploy", stacks=(stack,), functions=()
+        version=1, app=APP, stage=StageName(stage), region=REGION, mode=mode, stacks=(stack,), functions=()
     )
     (assembly / "kite.manifest.json").write_bytes(encode_manifest(manifest))
     (folder / "build.json").unlink(missing_ok=True)
@@ -119,6 +126,11 @@ def test_an_asset_that_would_be_made_here_is_refused(built: Path) -> None:
 
 def test_a_manifest_of_another_stage_is_refused(built: Path) -> None:
     write(built, stage="../../other")
+    assert refused(built).code == "build-invalid"
+
+
+def test_templates_of_a_developers_session_are_no_build(built: Path) -> None:
+    write(built, mode="live")
     assert refused(built).code == "build-invalid"
 
 

@@ -39,7 +39,7 @@ PUT = entry("Notes/Api/Put", "functions/notes.put")
 OTHER_GET = entry("Other/Get", "functions/notes.get")
 
 
-@pytest.mark.parametrize("wanted", ["Notes/Api/Put", "Api/Put", "Put", "functions/notes.put"])
+@pytest.mark.parametrize("wanted", ["Notes/Api/Put", "Api/Put", "Put", "functions/notes.put", "notes.put"])
 def test_a_function_is_found_by_path_by_its_end_and_by_handler(wanted: str) -> None:
     assert find_function(manifest(GET, PUT), wanted) == PUT
 

@@ -20,7 +20,7 @@ from skykite.cli.settings import Settings, pass_settings
 @click.option("--local", is_flag=True, help="Start what `kite dev --local` starts for this one invocation.")
 @pass_settings
 def command(settings: Settings, function: str, event: Path | None, local: bool) -> None:
-    """Invoke FUNCTION: a construct path, the end of one, or a handler like functions/notes.get.
+    """Invoke FUNCTION: a construct path, a handler like functions/notes.get, or the end of one.
 
     While `kite dev --local` runs, the function runs there, with breakpoints. The answer goes to stdout, logs go to
     stderr, and the exit code is 1 if the function failed.

@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 from skykite.cli.error_text import format_error
 from skykite.cli.output_rows import output_rows
-from skykite.cli.render import kept
+from skykite.cli.render import bundles, kept
 from skykite.cli.render.invocations import Invocations
 from skykite.cli.render.lines import Block, Line, Panel, Span, Symbols, Tone, duration, line, shortened, size
 from skykite.model.events import (
@@ -18,6 +18,7 @@ from skykite.model.events import (
     BridgeDisconnected,
     BridgeTakenOver,
     BuildFinished,
+    BundleInspected,
     CloudStarted,
     CloudStatus,
     CloudStopped,
@@ -122,6 +123,8 @@ class Transcript:
                 return [line(self._bad(), _files(event.files), Span(f"  {event.reason}", "bad"))]
             case BuildFinished():
                 return [*self._built(event)]
+            case BundleInspected():
+                return bundles.inspected(event)
             case DeployPlanned():
                 return [*self._planned(event)]
             case DeployResource():
