@@ -133,11 +133,12 @@ def _no_folder(text: str, root: Path) -> PropProblem:
     return PropProblem("handler-not-found", message, hint=f"`{shown_above}` holds {listed(some)}" if some else None)
 
 
-def check_is_python(settings: FunctionSettings) -> None:
+def check_is_no_executable(settings: FunctionSettings) -> None:
     """Raises PropProblem for what only an executable takes."""
     if settings.build is not None:
         raise PropProblem(
             "prop-contradiction",
-            f"has a `build`, which is for executables, and the runtime `{settings.runtime}`",
+            "has a `build`, which is for executables, "
+            + (f"and the runtime `{settings.runtime}`" if settings.runtime else "and no runtime of theirs"),
             hint='add runtime="provided.al2023", or take `build` out',
         )
