@@ -39,6 +39,7 @@ LOCK_FILES: Final = (
     "node_modules/.package-lock.json",
 )
 _EDITORS_VARIABLES: Final = ("NODE_OPTIONS", "VSCODE_INSPECTOR_OPTIONS")
+_SOURCE_MAPS: Final = "--enable-source-maps"
 _NOISE: Final = (b"Debugger attached.\n", b"Waiting for the debugger to disconnect...\n")
 _MISSING: Final = (
     "node-missing",
@@ -227,8 +228,10 @@ def _lock_files(config: FunctionConfig) -> list[tuple[str, Stat | None]]:
 
 
 def _reads_at_start(environment: Mapping[str, str]) -> bool:
-    """Whether Node reads some of this when it starts, so that a process already running will not do."""
-    return any(name.startswith(("NODE_", "UV_")) and name != "NODE_ENV" for name in environment)
+    """Whether Node reads some of this when it starts, so that a process already running will not do. Source maps are
+    switched on in every worker."""
+    read = {name for name in environment if name.startswith(("NODE_", "UV_")) and name != "NODE_ENV"}
+    return bool(read) and (read != {"NODE_OPTIONS"} or environment["NODE_OPTIONS"].strip() != _SOURCE_MAPS)
 
 
 def detect_editor(environment: MutableMapping[str, str] = os.environ) -> dict[str, str]:
