@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.test_never_stale import SAVES, renamed
+from e2e.test_never_stale import SAVES
 from kit.kite import dev, kite
 
 STACKS = """
@@ -136,8 +136,6 @@ async def test_no_answer_is_older_than_the_last_save_before_its_request(tmp_path
             else:
                 done.append(await asyncio.to_thread(load.save, chance.choice(SAVED), chance.choice(SAVES)))
             await asyncio.sleep(chance.choice([0, 0.001, 0.01, 0.1, 0.3]))
-        for file in SAVED:  # whole at last, however it was saved before
-            done.append(await asyncio.to_thread(load.save, file, renamed))
         load.stop = True
         await asyncio.gather(*clients)
         told = [event for event in session.events if event["code"] == "error"]

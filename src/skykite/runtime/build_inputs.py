@@ -31,6 +31,9 @@ def observed_of(inputs: BuildInputs, beside: Observed) -> Observed:
             *((one.path, one.stat, None if one.names is None else list(one.names)) for one in inputs.folders),
             *beside.folders,
         ],
-        names={**{one.path: [EVERY_NAME] for one in inputs.folders}, **beside.names},
+        names={
+            **{one.path: [EVERY_NAME] if one.stems is None else list(one.stems) for one in inputs.folders},
+            **beside.names,
+        },
         packages=beside.packages,
     )

@@ -40,6 +40,7 @@ LOCK_FILES: Final = (
 )
 _EDITORS_VARIABLES: Final = ("NODE_OPTIONS", "VSCODE_INSPECTOR_OPTIONS")
 _SOURCE_MAPS: Final = "--enable-source-maps"
+_FAULTS: Final = {"handler-not-found": "Runtime.HandlerNotFound"}
 _NOISE: Final = (b"Debugger attached.\n", b"Waiting for the debugger to disconnect...\n")
 _MISSING: Final = (
     "node-missing",
@@ -201,8 +202,7 @@ def _source_of(config: FunctionConfig) -> str:
 
 def _worker_error(error: BuildError) -> WorkerError:
     frame = () if error.context is None else (f"{error.context}\n",)
-    # Most of what does not build would not parse there, either; who knows better says so.
-    kind = error.code if error.code.startswith("Runtime.") else "Runtime.UserCodeSyntaxError"
+    kind = error.code if error.code.startswith("Runtime.") else _FAULTS.get(error.code, "Runtime.UserCodeSyntaxError")
     document = {"errorType": kind, "errorMessage": error.message, "trace": []}
     return WorkerError(
         type=kind,
