@@ -7,6 +7,8 @@ that have their options in common; a temporary folder.
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -55,6 +57,7 @@ class NodeBundles:
         found = [_file(folder / bundled.file, bundled.file)]
         mapped = folder / f"{bundled.file}.map"
         if mapped.is_file():
+            _settle_map(mapped, bundled.file, (self._project_root / bundle.import_root).resolve())
             found.append(_file(mapped, f"{bundled.file}.map"))
         if bundle.node.install:
             beside = await install_beside(
@@ -130,6 +133,16 @@ class NodeBundles:
                     hint="import it by a relative path",
                     blame="skykite",
                 )
+
+
+def _settle_map(mapped: Path, file: str, import_root: Path) -> None:
+    """Sources as they are to be found from where the bundle will be, whatever folder it was made in."""
+    document = json.loads(mapped.read_bytes())
+    there = (import_root / file).parent
+    document["sources"] = [
+        Path(os.path.relpath((mapped.parent / source).resolve(), there)).as_posix() for source in document["sources"]
+    ]
+    mapped.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
 
 
 def _file(location: Path, path: str) -> SourceFile:
