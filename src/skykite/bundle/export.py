@@ -25,7 +25,7 @@ from skykite.ports import EventSink
 Build = Callable[[AssetEntry, Path], Awaitable[None]]
 """Builds a `bundle` asset into the file given; `Bundler.build` is one."""
 
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 4  # zips that are read. The builder is asked for all at once: it knows what can be made together
 _ASSET: Final = "asset."  # how CDK calls what it stages
 _ASSET_MANIFEST: Final = ".assets.json"
 
@@ -38,25 +38,26 @@ async def export_assembly(
     assets = {asset.source: asset for stack in manifest.stacks for asset in stack.assets}
     bundles = [asset for asset in assets.values() if asset.packaging == "bundle"]
     places = asyncio.Semaphore(_AT_ONCE)
-    built = 0
+    # What is there is named by its content, and was read when it came; put there again, it would look new, and the
+    # stacks would be run again the next time.
+    there = await asyncio.to_thread(lambda: [_is_whole(assembly / asset.source) for asset in bundles])
+    built = sum(there)
 
     async def make(asset: AssetEntry) -> None:
         nonlocal built
-        place = assembly / asset.source
+        await build(asset, assembly / asset.source)
         async with places:
-            # What is there is named by its content, and was read when it came; put there again, it would look new, and
-            # the stacks would be run again the next time.
-            if not await asyncio.to_thread(_is_whole, place):
-                await build(asset, place)
-                await asyncio.to_thread(_check_archive, place)
+            await asyncio.to_thread(_check_archive, assembly / asset.source)
         built += 1
         events.emit(StepProgress(step="build", message=f"{built} of {len(bundles)} bundles"))
 
     async with asyncio.TaskGroup() as tasks:
-        for asset in bundles:
-            tasks.create_task(make(asset))
+        for asset, is_there in zip(bundles, there, strict=True):
+            if not is_there:
+                tasks.create_task(make(asset))
     names = {source: _name(asset, assembly) for source, asset in assets.items()}
-    await asyncio.to_thread(_copy, assembly, folder, names)
+    contexts = frozenset(image.source for stack in manifest.stacks for image in stack.images)
+    await asyncio.to_thread(_copy, assembly, folder, names, contexts)
     shipped = _shipped(manifest, names)
     (folder / MANIFEST_FILE).write_bytes(encode_manifest(shipped))
     return shipped, len(bundles)
@@ -96,8 +97,9 @@ def _shipped(manifest: Manifest, names: Mapping[str, str]) -> Manifest:
     return replace(manifest, stacks=tuple(map(stack, manifest.stacks)), functions=functions)
 
 
-def _copy(assembly: Path, folder: Path, names: Mapping[str, str]) -> None:
-    """Assets under their names; of the rest, what synth wrote, with CDK's own lists of assets saying the same."""
+def _copy(assembly: Path, folder: Path, names: Mapping[str, str], contexts: frozenset[str]) -> None:
+    """Assets under their names, what images are built from as it is; of the rest, what synth wrote, with CDK's own
+    lists of assets saying the same."""
     for source, name in names.items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -107,11 +109,14 @@ def _copy(assembly: Path, folder: Path, names: Mapping[str, str]) -> None:
         else:
             shutil.copyfile(assembly / source, place)
     for file in _files(assembly):
-        if file.split("/")[0].startswith(_ASSET) or file in names or file == MANIFEST_FILE:
+        is_context = any(file.startswith(f"{context}/") for context in contexts)
+        if (file.split("/")[0].startswith(_ASSET) and not is_context) or file in names or file == MANIFEST_FILE:
             continue
         place = folder / file
         place.parent.mkdir(parents=True, exist_ok=True)
-        if file.endswith(_ASSET_MANIFEST):
+        if is_context:
+            shutil.copy(assembly / file, place)  # with its mode
+        elif file.endswith(_ASSET_MANIFEST):
             place.write_bytes(_as_files((assembly / file).read_bytes()))
         else:
             shutil.copyfile(assembly / file, place)

@@ -40,6 +40,8 @@ def check_selection(manifest: Manifest, wanted: Sequence[str] | None) -> None:
         entry = find_function(manifest, name)
         if entry.live:
             continue
+        if entry.kind == "image":
+            raise SkykiteError("function-not-live", f"`{entry.id}` is a container image, which runs as deployed only")
         if entry.handler is None:
             raise SkykiteError("function-not-live", f"`{entry.id}` is made by plain CDK, so it always runs as deployed")
         where = f" at `{entry.location}`" if entry.location else ""

@@ -179,9 +179,7 @@ async def test_fifty_functions_are_bundled_by_one_run_of_esbuild(bench: NodeBenc
         bench.write(entry, HANDLER.replace("I am", f"I am {number},"))
     counted = bench.root / "runs"
     program = await bench.tool.find(bench.project)
-    counting = bench.write(
-        "node_modules/" + platform_program(), f'#!/bin/sh\necho >> {counted}\nexec {program} "$@"\n'
-    )
+    counting = bench.write("node_modules/" + platform_program(), f'#!/bin/sh\necho >> {counted}\nexec {program} "$@"\n')
     counting.chmod(0o755)
     bench.tool._found.clear()
     archives = await bench.zips(*map(bench.asset, entries))
