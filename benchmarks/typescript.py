@@ -100,6 +100,7 @@ def bare(program: Path, folder: Path, work: Path, entries: list[str]) -> float:
         ],
         cwd=folder,
         check=True,
+        capture_output=True,
     )  # fmt: skip
     return time.perf_counter() - began
 
