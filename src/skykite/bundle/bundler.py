@@ -6,6 +6,7 @@ In: a `bundle` asset. Out: the zip at the place given. I/O: reads the import roo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -162,10 +163,11 @@ class Bundler:
         await asyncio.to_thread(self._write_code, asset, bundle, files, kept)
 
     def _write_code(self, asset: AssetEntry, bundle: BundleEntry, chosen: dict[str, SourceFile], kept: Path) -> None:
-        with _new_file(self._cache, kept) as temporary, tempfile.TemporaryDirectory(dir=self._cache) as own:
+        with _new_file(self._cache, kept) as temporary, contextlib.ExitStack() as folders:
             if bundle.after_build:
-                have_run(bundle.after_build, chosen, Path(own), self._project_root, self._environment)
-                chosen = {file.path: file for file in files_in(Path(own))}
+                own = Path(folders.enter_context(tempfile.TemporaryDirectory(dir=self._cache)))
+                have_run(bundle.after_build, chosen, own, self._project_root, self._environment)
+                chosen = {file.path: file for file in files_in(own)}
             check_size(
                 f"the code of `{bundle.import_root}`" + _with_packages(bundle), [chosen.values(), self._layer(bundle)]
             )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,7 +137,9 @@ def _read_meta(
         file = Path(import_root, path).resolve().relative_to(folder.resolve())
         found[PurePosixPath(entry).as_posix()] = Bundled(
             file=file.as_posix(),
-            inputs=tuple(sorted(Path(import_root, one).resolve() for one in (*inputs, entry) if not _is_virtual(one))),
+            inputs=tuple(
+                sorted(Path(os.path.normpath(import_root / one)) for one in (*inputs, entry) if not _is_virtual(one))
+            ),
             exports=tuple(map(str, exports)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
             imports={name: _imported(meta["inputs"].get(name, {})) for name in inputs},
