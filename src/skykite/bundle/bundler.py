@@ -18,6 +18,7 @@ from typing import Final
 
 from skykite.bundle.binaries import check_bootstrap
 from skykite.bundle.contents import check_size, package_files
+from skykite.bundle.esbuild import Bundled
 from skykite.bundle.executables import run_build
 from skykite.bundle.hooks import files_in, have_run
 from skykite.bundle.node_bundles import NodeBundles
@@ -115,6 +116,13 @@ class Bundler:
             third_party=None if bundle.layered else await self._third_party(bundle.third_party),
             local=await self._local(bundle),
         )
+
+    async def bundled(self, asset: AssetEntry) -> Bundled | None:
+        """What esbuild made a Node function's bundle of; None for other assets."""
+        if asset.bundle is None or asset.bundle.node is None:
+            return None
+        assert self._nodes is not None
+        return await self._nodes.bundled(asset.bundle)
 
     async def files(self, asset: AssetEntry) -> tuple[SourceFile, ...]:
         """What would be in the zip of an asset that is too large to be built, before any hook."""

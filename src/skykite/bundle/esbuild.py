@@ -41,7 +41,13 @@ class Bundled:
     file: str
     inputs: tuple[Path, ...]
     exports: tuple[str, ...]
-    sizes: Mapping[str, int] = field(default_factory=dict)  # by input, bytes in the bundle
+    sizes: Mapping[str, int] = field(default_factory=dict)  # by input as esbuild names it, bytes in the bundle
+    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, those that it imports
+
+    @staticmethod
+    def is_virtual(name: str) -> bool:
+        """Whether an input is no file."""
+        return _is_virtual(name)
 
 
 class SourceError(SkykiteError):
@@ -136,8 +142,15 @@ def _read_meta(
             ),
             exports=tuple(map(str, exports)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
+            imports={name: _imported(meta["inputs"].get(name, {})) for name in inputs},
         )
     return found
+
+
+def _imported(read: Mapping[str, object]) -> tuple[str, ...]:
+    imports = read.get("imports")
+    assert isinstance(imports, list)
+    return tuple(str(one["path"]) for one in imports if not one.get("external"))
 
 
 def _is_virtual(name: str) -> bool:

@@ -34,7 +34,15 @@ async def export_assembly(
     manifest: Manifest, assembly: Path, folder: Path, *, build: Build, events: EventSink
 ) -> tuple[Manifest, int]:
     """Fill `folder`, which is empty. Returns the manifest that lies there, all of whose assets are files, and how many
-    of them are bundles. Raises what `build` raises, and `bundle-broken`, `asset-missing`."""
+    of them are bundles. Raises what `build` raises, and `bundle-broken`, `asset-missing`, `build-image`."""
+    for entry in manifest.stacks:
+        if entry.images:
+            raise SkykiteError(
+                "build-image",
+                f"stack `{entry.path}` has a function that is a container image, to be made of "
+                f"`{entry.images[0].source}`; a build holds no images",
+                hint='push the image first, and name it in the stacks: image={"uri": "….dkr.ecr.….amazonaws.com/…"}',
+            )
     assets = {asset.source: asset for stack in manifest.stacks for asset in stack.assets}
     bundles = [asset for asset in assets.values() if asset.packaging == "bundle"]
     places = asyncio.Semaphore(_AT_ONCE)

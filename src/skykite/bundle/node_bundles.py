@@ -74,6 +74,12 @@ class NodeBundles:
             ]
         return tuple(found)
 
+    async def bundled(self, bundle: BundleEntry) -> Bundled:
+        """What its bundle is made of. Raises as `files` does."""
+        assert bundle.node is not None
+        _, made = await self._bundled(bundle)
+        return made[bundle.node.entry]
+
     def close(self) -> None:
         """Remove what was made on the way."""
         for folder in self._folders:

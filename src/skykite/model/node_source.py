@@ -15,7 +15,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from skykite.model.runtimes import NODE_SUFFIXES
 
@@ -28,6 +28,7 @@ LOCK_FILES: Final = (
     "bun.lockb",
 )
 _IMPORT: Final = re.compile(r"""(?:\bfrom|\bimport|\brequire)\s*\(?\s*(?:"([^"\n]*)"|'([^'\n]*)'|`([^`]*)`)""")
+_COMMONJS: Final = (".cjs", ".cts")
 _CODE: Final = frozenset(NODE_SUFFIXES)
 _SWITCHED: Final = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
 """TypeScript is imported by the name of what it becomes."""
@@ -75,6 +76,17 @@ def read_exports(text: str) -> Exports:
     if re.search(r"\bexport\s+default\b", text):
         names.append("default")
     return Exports(names=tuple(dict.fromkeys(names)), open=_ANYTHING.search(text) is not None)
+
+
+def module_format(file: Path) -> Literal["esm", "cjs"]:
+    """A file that sets `exports` and has no `export` is CommonJS, as its name may say too."""
+    if file.suffix in _COMMONJS:
+        return "cjs"
+    if file.suffix == ".mjs":
+        return "esm"
+    text = file.read_text(encoding="utf-8", errors="replace")
+    assigns = "module.exports" in text or "exports." in text
+    return "cjs" if assigns and not read_exports(text.replace("exports", "")).names else "esm"
 
 
 def read_node_source(entry: Path, import_root: Path) -> NodeSource:
