@@ -47,10 +47,12 @@ def locate(text: object, root: Path, *, change: str = "set handler=") -> Located
     definitions = _read(handler, file)
     if not definitions.may_define(handler.function):
         defined = definitions.functions
+        defines = f"defines {_and(defined)}" if defined else "defines no function"
+        if handler.function in definitions.values:
+            defines = f"{defines}: `{handler.function}` is a value there, which nobody can call"
         raise PropProblem(
             "handler-not-found",
-            f"points to `{handler.path.rpartition('/')[2]}.{handler.function}`, but `{handler.file}` "
-            + (f"defines {_and(defined)}" if defined else "defines no function"),
+            f"points to `{handler.path.rpartition('/')[2]}.{handler.function}`, but `{handler.file}` {defines}",
             hint=_function_hint(handler, defined, change),
         )
     import_root = find_import_root(file, root)
