@@ -6,13 +6,19 @@ reads the import root; runs uv, which asks the package index; keeps what it made
 
 from skykite.bundle.build_folder import check_replaceable, making, put_in_place, seal
 from skykite.bundle.bundler import Bundler
+from skykite.bundle.esbuild_tool import EsbuildTool
 from skykite.bundle.executables import ExecutableBuilds
 from skykite.bundle.export import export_assembly
 from skykite.bundle.inspection import inspect_bundle
+from skykite.bundle.node_builds import NodeBuilds
+from skykite.bundle.node_bundles import NodeBundles
 
 __all__ = [
     "Bundler",
+    "EsbuildTool",
     "ExecutableBuilds",
+    "NodeBuilds",
+    "NodeBundles",
     "check_replaceable",
     "export_assembly",
     "inspect_bundle",

@@ -19,6 +19,7 @@ from skykite.bundle.binaries import check_bootstrap
 from skykite.bundle.contents import check_size, package_files
 from skykite.bundle.executables import run_build
 from skykite.bundle.hooks import files_in, have_run
+from skykite.bundle.node_bundles import NodeBundles
 from skykite.bundle.packages import PackageFolders
 from skykite.bundle.target import target_of
 from skykite.bundle.toolchains import lambda_machine
@@ -56,10 +57,20 @@ class Installed:
 
 
 class Bundler:
-    """Builds bundles of one project. `cache` is Skykite's cache folder, `environment` what uv runs with."""
+    """Builds bundles of one project. `cache` is Skykite's cache folder, `environment` what uv runs with, `nodes` what
+    bundles functions for Node."""
 
-    def __init__(self, *, project_root: Path, cache: Path, environment: Mapping[str, str], events: EventSink) -> None:
+    def __init__(
+        self,
+        *,
+        project_root: Path,
+        cache: Path,
+        environment: Mapping[str, str],
+        events: EventSink,
+        nodes: NodeBundles | None = None,
+    ) -> None:
         self._project_root = project_root
+        self._nodes = nodes
         self._cache = cache / "bundles"
         self._executables = cache / "executables"
         self._environment = environment
@@ -129,14 +140,20 @@ class Bundler:
                 raise _changed(packages.import_root)
 
     async def _build_code(self, asset: AssetEntry, bundle: BundleEntry, kept: Path) -> None:
+        if bundle.node is not None:
+            assert self._nodes is not None
+            made = await self._nodes.files(bundle)
+            files = {file.path: file for file in (*made, *copied_sources(bundle.copied, self._project_root))}
+            await asyncio.to_thread(self._write_code, asset, bundle, files, kept)
+            return
         third_party = None if bundle.layered else await self._third_party(bundle.third_party)
         local = await self._local(bundle)
-        await asyncio.to_thread(self._write_code, asset, bundle, [third_party, local], kept)
-
-    def _write_code(self, asset: AssetEntry, bundle: BundleEntry, packages: Iterable[Path | None], kept: Path) -> None:
-        installed = [file for folder in packages if folder for file in package_files(folder)]
         # The user's file wins over a package's of the same path, as it does on `sys.path`.
-        chosen = {file.path: file for file in (*installed, *bundle_files(bundle, self._project_root))}
+        installed = [file for folder in (third_party, local) if folder for file in package_files(folder)]
+        files = {file.path: file for file in (*installed, *bundle_files(bundle, self._project_root))}
+        await asyncio.to_thread(self._write_code, asset, bundle, files, kept)
+
+    def _write_code(self, asset: AssetEntry, bundle: BundleEntry, chosen: dict[str, SourceFile], kept: Path) -> None:
         with _new_file(self._cache, kept) as temporary, tempfile.TemporaryDirectory(dir=self._cache) as own:
             if bundle.after_build:
                 have_run(bundle.after_build, chosen, Path(own), self._project_root, self._environment)

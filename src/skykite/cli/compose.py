@@ -29,7 +29,7 @@ from skykite.ports import Asker, EventSink, SourceBuilds
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
-    from skykite.bundle import Bundler
+    from skykite.bundle import Bundler, EsbuildTool
     from skykite.cloud import CloudAddress, EmbeddedCloud
     from skykite.deploy import Build, Deployer
     from skykite.dev.place import Place, Surroundings
@@ -144,11 +144,14 @@ def _dev_session(
 
 def _source_builds(workspace: Workspace, events: EventSink) -> Mapping[FunctionKind, SourceBuilds]:
     """What makes functions ready to run here, where that is not their source."""
-    from skykite.bundle import ExecutableBuilds
+    from skykite.bundle import ExecutableBuilds, NodeBuilds
 
     variables = workspace.environment.variables
     cache = cache_directory(variables)
-    return {"executable": ExecutableBuilds(cache=cache, environment=variables, events=events)}
+    return {
+        "node": NodeBuilds(_esbuild(workspace, events), environment=variables),
+        "executable": ExecutableBuilds(cache=cache, environment=variables, events=events),
+    }
 
 
 def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bridge: bool) -> Place:
@@ -421,15 +424,34 @@ def builder(workspace: Workspace, events: EventSink) -> Build:
 
 def make_bundler(workspace: Workspace, events: EventSink) -> Bundler:
     """What knows the bundles of a project."""
-    from skykite.bundle import Bundler
+    from skykite.bundle import Bundler, NodeBundles
     from skykite.cloud import uv_environment
+    from skykite.synth.node import find_node
 
-    variables = workspace.environment.variables
+    variables, root = workspace.environment.variables, workspace.project.root
+    cache = cache_directory(variables)
     return Bundler(
-        project_root=workspace.project.root,
-        cache=cache_directory(variables),
+        project_root=root,
+        cache=cache,
         environment=uv_environment(variables),
         events=events,
+        nodes=NodeBundles(
+            _esbuild(workspace, events),
+            node=find_node(variables),
+            project_root=root,
+            cache=cache,
+            environment=variables,
+        ),
+    )
+
+
+def _esbuild(workspace: Workspace, events: EventSink) -> EsbuildTool:
+    from skykite.bundle import EsbuildTool
+    from skykite.synth.node import find_node
+
+    variables = workspace.environment.variables
+    return EsbuildTool(
+        node=find_node(variables), cache=cache_directory(variables), environment=variables, events=events
     )
 
 

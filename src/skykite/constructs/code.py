@@ -18,6 +18,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from skykite.constructs.program import Program
 from skykite.model.manifest import BundleEntry, Mode, PackagesEntry
+from skykite.model.runtimes import kind_of
 from skykite.model.script_package import build_script_package
 from skykite.model.source import bundle_hash, packages_hash
 from skykite.model.stub_package import build_stub_package
@@ -66,10 +67,16 @@ def layer_of(scope: Any, program: Program, packages: PackagesEntry) -> Any:
             f"Packages{named}",
             code=_asset(stack, program, asset, content, b"", keep=True),
             description=f"Packages of {packages.import_root} for {packages.runtime} on {packages.architecture}",
-            compatible_runtimes=[lambda_.Runtime(packages.runtime, lambda_.RuntimeFamily.PYTHON)],
+            compatible_runtimes=[cdk_runtime(packages.runtime)],
             compatible_architectures=[ARCHITECTURES[packages.architecture]],
         )
     return program.layers[place]
+
+
+def cdk_runtime(runtime: str) -> lambda_.Runtime:
+    """By its name, also one that the installed CDK does not know yet."""
+    family = {"node": lambda_.RuntimeFamily.NODEJS, "executable": lambda_.RuntimeFamily.OTHER}
+    return lambda_.Runtime(runtime, family.get(kind_of(runtime), lambda_.RuntimeFamily.PYTHON))
 
 
 def code_of_live(scope: Any, program: Program, mode: Mode) -> FunctionCode:

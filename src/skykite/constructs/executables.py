@@ -31,6 +31,7 @@ def locate_executable(text: object, settings: FunctionSettings, root: Path) -> L
     if not isinstance(text, str):
         raise PropProblem("prop-type", f"was given handler={shown(text)}, which is not a string")
     folder = root / text
+    ready = (folder / BOOTSTRAP).is_file()  # asked first: what is looked for is also what mends its absence
     if not folder.is_dir() or not folder.resolve().is_relative_to(root.resolve()) or folder.resolve() == root.resolve():
         raise _no_folder(text, root)
     relative = folder.resolve().relative_to(root.resolve()).as_posix()
@@ -46,7 +47,7 @@ def locate_executable(text: object, settings: FunctionSettings, root: Path) -> L
             exclude=settings.exclude,
         )
         return LocatedExecutable(import_root=relative, build=build)
-    if (folder / BOOTSTRAP).is_file():
+    if ready:
         return LocatedExecutable(import_root=relative, build=ExecutableBuild(exclude=settings.exclude))
     module = _above(folder, root, _GO_ROOTS)
     if module is not None and any(folder.glob("*.go")):
@@ -133,11 +134,12 @@ def _no_folder(text: str, root: Path) -> PropProblem:
     return PropProblem("handler-not-found", message, hint=f"`{shown_above}` holds {listed(some)}" if some else None)
 
 
-def check_is_python(settings: FunctionSettings) -> None:
+def check_is_no_executable(settings: FunctionSettings) -> None:
     """Raises PropProblem for what only an executable takes."""
     if settings.build is not None:
         raise PropProblem(
             "prop-contradiction",
-            f"has a `build`, which is for executables, and the runtime `{settings.runtime}`",
+            "has a `build`, which is for executables, "
+            + (f"and the runtime `{settings.runtime}`" if settings.runtime else "and no runtime of theirs"),
             hint='add runtime="provided.al2023", or take `build` out',
         )

@@ -12,19 +12,21 @@ from constructs import Construct
 
 from skykite.constructs.base import SkykiteConstruct
 from skykite.constructs.builds import copied_files, packages_of, run_before_build
-from skykite.constructs.code import code_of, code_of_live, layer_of
-from skykite.constructs.executables import check_is_python, locate_executable
+from skykite.constructs.code import cdk_runtime, code_of, code_of_live, layer_of
+from skykite.constructs.executables import check_is_no_executable, locate_executable
 from skykite.constructs.function_options import alias_of, async_options, function_options
 from skykite.constructs.function_props import FunctionSettings, merge_function_props, read_function_props
-from skykite.constructs.handlers import locate
+from skykite.constructs.handlers import LocatedHandler, locate
 from skykite.constructs.links import declare_links
+from skykite.constructs.node_options import node_build
 from skykite.constructs.permissions import grant
 from skykite.constructs.program import DeclaredFunction, Program
 from skykite.constructs.props import FunctionProps, PropProblem
 from skykite.constructs.variables import check_variable
-from skykite.model.executable import BOOTSTRAP, ExecutableBuild
+from skykite.model.executable import BOOTSTRAP
 from skykite.model.manifest import BundleEntry
 from skykite.model.names import FunctionId
+from skykite.model.runtimes import DEFAULT_NODE, DEFAULT_PYTHON, kind_of
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
@@ -45,7 +47,7 @@ class FunctionCdk:
 
 
 class Function(SkykiteConstruct):
-    """A Lambda function running a Python function of the project.
+    """A Lambda function running a function of the project, in Python, TypeScript or JavaScript.
 
     ```python
     Function(self, "Worker", "functions/worker.run", timeout=60, link=[orders])
@@ -54,9 +56,10 @@ class Function(SkykiteConstruct):
     `handler` is `path/to/file.function`, relative to the project root; the file must exist and define it. The other
     arguments are `FunctionProps`:
 
-    - `runtime`: `"python3.9"` to `"python3.14"`; default `"python3.13"`. With `"provided.al2023"` or `"provided.al2"`
-      the handler is a folder, and what runs is an executable that speaks Lambda's Runtime API: the `bootstrap` in
-      there, or what is built of the Go or Rust in there
+    - `runtime`: `"python3.9"` to `"python3.14"`, default `"python3.13"`; for a file in TypeScript or JavaScript
+      `"nodejs20.x"` to `"nodejs24.x"`, default `"nodejs24.x"`. With `"provided.al2023"` or `"provided.al2"` the handler
+      is a folder, and what runs is an executable that speaks Lambda's Runtime API: the `bootstrap` in there, or what is
+      built of the Go or Rust in there
     - `build`: of another executable: `command`, run in its folder, and `output`, the file or folder that it leaves,
       default `bootstrap`; `local_command` and `local_output` if your machine takes others; `inputs`, files and folders
       of the project that it is made of besides
@@ -93,6 +96,9 @@ class Function(SkykiteConstruct):
       that it needs besides, `without` those it does not; `"bytecode": True` has them compiled ahead, which starts
       faster and is larger. They are in a layer that functions share; with `"layer": False`, and where `layers` or
       `after_build` need it so, they are in its own zip
+    - `node`: how a file in TypeScript or JavaScript is bundled, in esbuild's words: `format` (`"esm"` or `"cjs"`),
+      `external`, `minify`, `sourcemap`, `keep_names`, `define`, `loader`, `banner`, `tsconfig`; `install` names
+      packages that are installed beside the bundle, for the function's machine
     - `hooks`: `before_build`, commands run before code is looked at, also in `kite dev`, for instance to generate some;
       `after_build`, commands run on the files of the zip, in their folder
 
@@ -117,15 +123,15 @@ class Function(SkykiteConstruct):
             located = _locate(handler, settings, program, self._change_handler)
             linked = declare_links(program, self.path, settings.link)
             live = settings.live and program.makes_live(self.path, handler)
+            runtime = _runtime_of(located, settings.runtime, props.get("runtime"))
             bundle = BundleEntry(
                 import_root=located.import_root,
-                runtime=settings.runtime,
+                runtime=runtime,
                 architecture=cast("Any", settings.architecture),
                 copied=copied_files(settings.copy_files, program.root, located.import_root),
                 after_build=settings.after_build,
-                kind=settings.kind,
-                executable=located.executable,
-                **({} if live or settings.kind != "python" else packages_of(settings, program, located.import_root)),
+                kind=located.kind,
+                **_build_of(located, settings, program, live=live),
             )
             stub = live and program.synthesis.mode == "live"
             made = code_of_live(self, program, program.synthesis.mode) if live else code_of(self, program, bundle)
@@ -133,6 +139,7 @@ class Function(SkykiteConstruct):
                 "KITE_APP": program.synthesis.app,
                 "KITE_STAGE": program.synthesis.stage,
                 **{name: aws_cdk.Stack.of(self).to_json_string(value) for name, value in linked.items()},
+                **({"NODE_OPTIONS": "--enable-source-maps"} if bundle.node and bundle.node.sourcemap else {}),
                 **settings.environment,
             }
             options = function_options(self, settings, program.synthesis, stub=stub)
@@ -143,7 +150,7 @@ class Function(SkykiteConstruct):
             function = lambda_.Function(
                 self,
                 "Resource",
-                runtime=_cdk_runtime(made.runtime or settings.runtime),
+                runtime=cdk_runtime(made.runtime or runtime),
                 handler=made.handler or located.deployed_handler,
                 code=made.code,
                 environment=variables,
@@ -162,11 +169,11 @@ class Function(SkykiteConstruct):
             handler=handler,
             import_root=located.import_root,
             live=settings.live and (program.synthesis.mode == "deploy" or live),
-            runtime=settings.runtime,
+            runtime=runtime,
             memory_mb=settings.memory_size,
             timeout_s=settings.timeout,
             bundle=bundle,
-            kind=settings.kind,
+            kind=located.kind,
             location=line.relative_to(program.root) if line else None,
         )
 
@@ -234,27 +241,41 @@ class Function(SkykiteConstruct):
                 grant(self, resource)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Located:
-    """Where the code of a function is, relative to the project root, and what Lambda is told to call."""
-
-    import_root: str
-    deployed_handler: str
-    executable: ExecutableBuild | None = None
-
-
-def _locate(handler: str, settings: FunctionSettings, program: Program, change: str) -> _Located:
-    if settings.kind == "executable":
+def _locate(handler: str, settings: FunctionSettings, program: Program, change: str) -> LocatedHandler:
+    if settings.executable:
         executable = locate_executable(handler, settings, program.root)
-        return _Located(import_root=executable.import_root, deployed_handler=BOOTSTRAP, executable=executable.build)
-    check_is_python(settings)
-    found = locate(handler, program.root, change=change)
-    return _Located(import_root=found.import_root, deployed_handler=found.deployed_handler)
+        return LocatedHandler(
+            import_root=executable.import_root,
+            deployed_handler=BOOTSTRAP,
+            file=executable.import_root,
+            kind="executable",
+            executable=executable.build,
+        )
+    check_is_no_executable(settings)
+    return locate(handler, program.root, change=change)
 
 
-def _cdk_runtime(name: str) -> lambda_.Runtime:
-    family = lambda_.RuntimeFamily.PYTHON if name.startswith("python") else lambda_.RuntimeFamily.OTHER
-    return lambda_.Runtime(name, family)
+def _runtime_of(located: LocatedHandler, merged: str | None, own: str | None) -> str:
+    """The one that is set, if it can run such a file. What others are made with by default is meant for theirs."""
+    if merged is not None and kind_of(merged) == located.kind:
+        return merged
+    if own is not None:
+        raise PropProblem(
+            "runtime-differs",
+            f"has runtime=`{own}` and its handler in `{located.file}`",
+            hint="leave out `runtime`, or set one for such files",
+        )
+    return DEFAULT_NODE if located.kind == "node" else DEFAULT_PYTHON
+
+
+def _build_of(located: LocatedHandler, settings: FunctionSettings, program: Program, *, live: bool) -> dict[str, Any]:
+    """What a bundle says beyond where it is. Of Python nothing is read for one that runs on this machine."""
+    if located.kind == "executable":
+        return {"executable": located.executable}
+    if located.kind == "node":
+        entry = (program.root / located.file).relative_to(program.root / located.import_root).as_posix()
+        return {"node": node_build(settings.node, entry, program.root / located.file, program.root)}
+    return {} if live else packages_of(settings, program, located.import_root)
 
 
 def _as_list(permissions: Any) -> Sequence[Any]:

@@ -30,24 +30,14 @@ from skykite.constructs.props import (
 from skykite.constructs.quantities import read_seconds
 from skykite.constructs.variables import check_environment
 from skykite.model.dependencies import normalized
-from skykite.model.invocation import FunctionKind
 from skykite.model.manifest import CopiedFile, PackageOptions
+from skykite.model.runtimes import EXECUTABLE_RUNTIMES, NODE_RUNTIMES, PYTHON_RUNTIMES
 
-EXECUTABLE_RUNTIMES: Final = ("provided.al2023", "provided.al2")
-RUNTIMES: Final = (
-    "python3.9",
-    "python3.10",
-    "python3.11",
-    "python3.12",
-    "python3.13",
-    "python3.14",
-    *EXECUTABLE_RUNTIMES,
-)
+RUNTIMES: Final = (*PYTHON_RUNTIMES, *NODE_RUNTIMES, *EXECUTABLE_RUNTIMES)
 ARCHITECTURES: Final = ("x86_64", "arm64")
 TRACINGS: Final = ("active", "pass_through", "disabled")
 LOG_FORMATS: Final = ("text", "json")
 DEFAULTS: Final[Mapping[str, Any]] = {
-    "runtime": "python3.13",
     "memory_size": 1024,
     "timeout": 10,
     "architecture": "x86_64",
@@ -66,7 +56,6 @@ _ADDING_UP: Final = ("permissions", "link")
 class FunctionSettings:
     """Checked props, with defaults filled in. Times are seconds, sizes MB."""
 
-    runtime: str
     memory_size: int
     timeout: int
     architecture: str
@@ -97,17 +86,21 @@ class FunctionSettings:
     packages: PackageOptions = field(default_factory=PackageOptions)
     layered: bool = True
     build: Mapping[str, Any] | None = None
+    runtime: str | None = None
+    node: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def kind(self) -> FunctionKind:
-        return "executable" if self.runtime in EXECUTABLE_RUNTIMES else "python"
+    def executable(self) -> bool:
+        """Whether its handler is a folder with an executable, or what becomes one."""
+        return self.runtime in EXECUTABLE_RUNTIMES
 
 
 def read_function_props(given: Mapping[str, Any], *, within: str = "") -> FunctionSettings:
     """Check props and fill in defaults. Pure. Raises PropProblem."""
     check_known(given, tuple(FunctionProps.__annotations__), within=within)
     props = {**DEFAULTS, **{name: value for name, value in given.items() if value is not None}}
-    check_choice("runtime", props["runtime"], RUNTIMES)
+    if "runtime" in props:
+        check_choice("runtime", props["runtime"], RUNTIMES)
     check_choice("architecture", props["architecture"], ARCHITECTURES)
     check_choice("tracing", props["tracing"], TRACINGS)
     check_choice("log_format", props["log_format"], LOG_FORMATS)

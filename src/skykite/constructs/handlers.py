@@ -13,17 +13,23 @@ from pathlib import Path
 from skykite.constructs.props import PropProblem, listed, shown
 from skykite.errors import SkykiteError
 from skykite.model.code_frame import code_frame
+from skykite.model.executable import ExecutableBuild
 from skykite.model.handlers import Definitions, read_definitions
-from skykite.model.invocation import Handler, parse_handler
-from skykite.model.source import excluded, find_import_root
+from skykite.model.invocation import FunctionKind, Handler, parse_handler
+from skykite.model.node_source import read_exports
+from skykite.model.runtimes import NODE_SUFFIXES
+from skykite.model.source import NODE_MARKERS, excluded, find_import_root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocatedHandler:
-    """`import_root` is relative to the project root, `deployed_handler` to the import root."""
+    """`import_root` and `file` are relative to the project root, `deployed_handler` to the import root."""
 
     import_root: str
     deployed_handler: str
+    file: str
+    kind: FunctionKind
+    executable: ExecutableBuild | None = None
 
 
 def locate(text: object, root: Path, *, change: str = "set handler=") -> LocatedHandler:
@@ -41,7 +47,17 @@ def locate(text: object, root: Path, *, change: str = "set handler=") -> Located
             f"points to the file `{text}` and to no function in it",
             hint=f'{change}"{handler.path}.{functions[0]}"' if functions else "add a function to it and name it",
         )
+    others = [suffix for suffix in NODE_SUFFIXES if (root / f"{handler.path}{suffix}").is_file()]
     file = root / handler.file
+    if others:
+        named = [*([handler.file] if file.is_file() else []), *(f"{handler.path}{suffix}" for suffix in others)]
+        if len(named) > 1:
+            raise PropProblem(
+                "handler-ambiguous",
+                f"points to `{handler}`, and there are {_and(tuple(named))}",
+                hint="give one of them another name",
+            )
+        return _locate_node(handler, root / named[0], root, change)
     if not file.is_file():
         raise _file_missing(handler, root, change)
     definitions = _read(handler, file)
@@ -55,7 +71,26 @@ def locate(text: object, root: Path, *, change: str = "set handler=") -> Located
             f"points to `{handler.path.rpartition('/')[2]}.{handler.function}`, but `{handler.file}` {defines}",
             hint=_function_hint(handler, defined, change),
         )
-    import_root = find_import_root(file, root)
+    return _located(handler, file, find_import_root(file, root), root, "python")
+
+
+def _locate_node(handler: Handler, file: Path, root: Path, change: str) -> LocatedHandler:
+    """A file in TypeScript or JavaScript. What it exports shows in its text, or only when it is bundled."""
+    exports = read_exports(file.read_text(encoding="utf-8", errors="replace"))
+    if not exports.may_export(handler.function):
+        shown_file = file.relative_to(root).as_posix()
+        near = difflib.get_close_matches(handler.function, exports.names, n=1) or exports.names[:1]
+        raise PropProblem(
+            "handler-not-found",
+            f"points to `{handler.path.rpartition('/')[2]}.{handler.function}`, but `{shown_file}` "
+            + (f"exports {_and(exports.names)}" if exports.names else "exports nothing"),
+            hint=f"export a function `{handler.function}` from it"
+            + (f', or {change}"{handler.path}.{near[0]}"' if near else ""),
+        )
+    return _located(handler, file, find_import_root(file, root, markers=NODE_MARKERS), root, "node")
+
+
+def _located(handler: Handler, file: Path, import_root: Path, root: Path, kind: FunctionKind) -> LocatedHandler:
     inside = file.relative_to(import_root)
     for depth, part in enumerate(inside.parts):
         if excluded(part, at_root=depth == 0):
@@ -67,6 +102,8 @@ def locate(text: object, root: Path, *, change: str = "set handler=") -> Located
     return LocatedHandler(
         import_root=import_root.relative_to(root).as_posix(),
         deployed_handler=f"{inside.with_suffix('').as_posix()}.{handler.function}",
+        file=file.relative_to(root).as_posix(),
+        kind=kind,
     )
 
 

@@ -36,6 +36,7 @@ from skykite.model.manifest import (
 )
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 from skykite.model.references import Address, Expression, Templates, path_of_resource
+from skykite.model.runtimes import kind_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +207,9 @@ def _functions(
             copied=declared.bundle.copied if declared else (),
             layers=tuple(_layers(Expression(_stack_name(stack), properties.get("Layers")), templates, folders)),
             vpc="VpcConfig" in properties,
+            node=declared.bundle.node if declared else None,
             location=declared.location if declared else None,
-            kind=declared.kind if declared else "python",
+            kind=declared.kind if declared else kind_of(_literal(properties, "Runtime", "")),
             executable=declared.bundle.executable if declared else None,
         )
 

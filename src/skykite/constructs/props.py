@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Runtime = Literal[
     "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
+    "nodejs20.x", "nodejs22.x", "nodejs24.x",
     "provided.al2023", "provided.al2",
 ]  # fmt: skip
 Architecture = Literal["x86_64", "arm64"]
@@ -60,6 +61,21 @@ class PackageProps(TypedDict, total=False):
     layer: bool
 
 
+class NodeProps(TypedDict, total=False):
+    """How a function in TypeScript or JavaScript is bundled; the names are esbuild's. See `Function`."""
+
+    format: Literal["esm", "cjs"]
+    external: Sequence[str]
+    install: Sequence[str]
+    minify: bool
+    sourcemap: bool
+    keep_names: bool
+    define: Mapping[str, str]
+    loader: Mapping[str, str]
+    banner: str
+    tsconfig: str
+
+
 class BuildProps(TypedDict, total=False):
     """How an executable is made; see `Function`."""
 
@@ -73,7 +89,7 @@ class BuildProps(TypedDict, total=False):
 class FunctionProps(TypedDict, total=False):
     """What a `Function` takes beside its handler. Units and limits are Lambda's."""
 
-    runtime: Runtime  # default "python3.13"
+    runtime: Runtime  # default "python3.13", or "nodejs24.x" for TypeScript and JavaScript
     memory_size: int  # MB, 128–10240; default 1024
     timeout: int | Duration  # seconds, 1–900; default 10
     environment: Mapping[str, str]
@@ -100,6 +116,7 @@ class FunctionProps(TypedDict, total=False):
     copy_files: Sequence[str | CopiedFileProps]
     exclude: Sequence[str]  # globs, relative to the import root
     packages: PackageProps
+    node: NodeProps
     hooks: HookProps
     build: BuildProps  # of an executable
 

@@ -118,6 +118,7 @@ def configure_functions(
                 task_root=beside.task_root,
                 copied=beside.copied,
                 kind=entry.kind,
+                node=entry.node,
                 executable=entry.executable,
             )
         )

@@ -15,6 +15,7 @@ import msgspec
 from skykite.errors import SkykiteError
 from skykite.model.executable import ExecutableBuild
 from skykite.model.names import FunctionId, RequestId
+from skykite.model.node_build import NodeBuild
 
 PAYLOAD_LIMIT: Final = 6 * 1024 * 1024  # bytes, each way, synchronous invocations
 ASYNC_PAYLOAD_LIMIT: Final = 1024 * 1024  # bytes, `InvocationType=Event`
@@ -77,6 +78,7 @@ class FunctionConfig:
     frozen: bool = False  # the files below `import_root` never change: nothing is checked, and Python may cache them
     kind: FunctionKind = "python"
     executable: ExecutableBuild | None = None
+    node: NodeBuild | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from skykite.errors import SkykiteError
 from skykite.model.executable import ExecutableBuild
 from skykite.model.invocation import FunctionKind
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
+from skykite.model.node_build import NodeBuild
 from skykite.model.project import LiveCredentials
 
 MANIFEST_FILE: Final = "kite.manifest.json"
@@ -108,6 +109,7 @@ class BundleEntry:
     local: tuple[str, ...] = ()  # folders of packages, relative to the project root
     kind: FunctionKind = "python"
     executable: ExecutableBuild | None = None
+    node: NodeBuild | None = None
 
     @property
     def third_party(self) -> PackagesEntry:
@@ -163,6 +165,7 @@ class FunctionEntry:
     location: SourceLocation | None = None
     kind: FunctionKind = "python"
     executable: ExecutableBuild | None = None
+    node: NodeBuild | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

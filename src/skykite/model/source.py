@@ -34,9 +34,13 @@ from skykite.model.dependencies import dependencies_digest, read_dependencies, r
 from skykite.model.executable import ExecutableBuild
 from skykite.model.globs import matcher
 from skykite.model.manifest import MANIFEST_FILE, BundleEntry, CopiedFile, PackagesEntry
+from skykite.model.node_source import read_node_source
 
 IMPORT_ROOT_MARKERS: Final = ("pyproject.toml", "requirements.txt")
 """A folder that holds one of these is an import root: imports start there, and so does the zip."""
+
+NODE_MARKERS: Final = ("package.json",)
+"""The same for functions in TypeScript and JavaScript."""
 
 _EXCLUDED_ANYWHERE: Final = frozenset({"__pycache__", "node_modules", "cdk.out"})
 _EXCLUDED_AT_ROOT: Final = frozenset(
@@ -55,11 +59,11 @@ class SourceFile:
     executable: bool
 
 
-def find_import_root(file: Path, project_root: Path) -> Path:
+def find_import_root(file: Path, project_root: Path, *, markers: Sequence[str] = IMPORT_ROOT_MARKERS) -> Path:
     """The nearest folder at or above `file`, within the project, that holds an import root marker; else the project
     root. Both absolute."""
     for folder in file.parents:
-        if any((folder / marker).is_file() for marker in IMPORT_ROOT_MARKERS):
+        if any((folder / marker).is_file() for marker in markers):
             return folder
         if folder == project_root:
             break
@@ -182,6 +186,13 @@ def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
         add(kind, file.path, "x" if file.executable else "-", _hash_file(file.location))
 
     add(_HASH_FORMAT)
+    if bundle.node is not None:
+        add("node", bundle.runtime, bundle.architecture if bundle.node.install else "", repr(bundle.node))
+        for file in (*node_files(bundle, project_root), *copied_sources(bundle.copied, project_root)):
+            add_file("file", file)
+        for command in bundle.after_build:
+            add("command", command)
+        return digest.hexdigest()
     for file in bundle_files(bundle, project_root):
         add_file("file", file)
     for folder in bundle.local:
@@ -195,6 +206,25 @@ def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
     for command in bundle.after_build:
         add("command", command)
     return digest.hexdigest()
+
+
+def node_files(bundle: BundleEntry, project_root: Path) -> tuple[SourceFile, ...]:
+    """The files that a Node function is bundled from, sorted by path; those outside of the import root by where they
+    are from the project on."""
+    assert bundle.node is not None
+    import_root = (project_root / bundle.import_root).resolve()
+    source = read_node_source(import_root / bundle.node.entry, import_root)
+    files = {file: _from(project_root, file) for file in source.files}
+    if source.everything:
+        inside = (file for file in select(import_root, project_root) if not file.path.endswith((".py", ".pyi")))
+        files |= {file.location: _from(project_root, file.location) for file in inside}
+    return tuple(sorted(files.values(), key=lambda file: file.path))
+
+
+def _from(project_root: Path, file: Path) -> SourceFile:
+    return SourceFile(
+        path=Path(os.path.relpath(file, project_root.resolve())).as_posix(), location=file, executable=False
+    )
 
 
 def packages_digest(project_root: Path, packages: PackagesEntry) -> str:

@@ -46,12 +46,27 @@ class ExecutableLauncher:
         self._builds = builds
         self._guarded = sys.platform != "linux" if guarded is None else guarded
         self.marks_ends = sys.platform == "win32" if marked is None else marked
+        self._group: asyncio.TaskGroup | None = None
+        self._ahead: asyncio.Task[None] | None = None
+        self._expected: tuple[FunctionConfig, ...] = ()
 
     async def start(self, environment: Mapping[str, str], group: asyncio.TaskGroup) -> None:
-        """Nothing is needed ahead."""
+        self._group = group
 
     def expect(self, configs: Iterable[FunctionConfig]) -> None:
-        """Executables have nothing in common that could be prepared."""
+        """Build them ahead, one after the other: a compiler's first run takes longer than a caller waits."""
+        expected = tuple(configs)
+        if expected == self._expected or self._group is None:
+            return
+        self._expected = expected
+        if self._ahead is not None:
+            self._ahead.cancel()
+        self._ahead = self._group.create_task(self._build_ahead(expected))
+
+    async def _build_ahead(self, configs: Iterable[FunctionConfig]) -> None:
+        for config in configs:
+            with contextlib.suppress(SkykiteError, OSError):  # whoever invokes it is told
+                await self._builds.build(config)
 
     def learn(self, modules: Collection[str]) -> None:
         """They report no modules."""
@@ -101,7 +116,10 @@ class ExecutableLauncher:
         )
 
     def stop(self) -> None:
-        """Workers are all there is."""
+        """Workers are the runtime's."""
+        self._group = None
+        if self._ahead is not None:
+            self._ahead.cancel()
 
     async def stopped(self) -> None:
         """Nothing to wait for."""

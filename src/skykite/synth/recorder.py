@@ -21,13 +21,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from skykite.model.executable import BOOTSTRAP
 from skykite.synth.report import Reads
 
 _NOT_THE_USERS: Final = frozenset({"jsii", "aws_cdk", "constructs", "skykite", "platform"})
 _TRANSPARENT: Final = frozenset(
     {"os", "_collections_abc", "collections", "typing", "posixpath", "ntpath", "pathlib", "genericpath", "subprocess"}
 )
-_HANDLERS: Final = ("skykite.constructs.handlers",)
+_HANDLERS: Final = ("skykite.constructs.handlers", "skykite.constructs.executables", "skykite.model.executable")
+_HANDLER_FILES: Final = (".py", f"{os.sep}{BOOTSTRAP}")
 _COVERED_ELSEWHERE: Final = ("skykite.model.source", "skykite.synth.warmth", *_HANDLERS)  # manifest; versions
 _NOT_SOURCES: Final = (".pyc", ".pyo", ".pkg")  # the last: `pkgutil` asks for it beside every package
 _PATH_LIMIT: Final = 1024
@@ -127,7 +129,7 @@ class Recorder:
             return
         if not _from(_COVERED_ELSEWHERE):
             self._files.add(text)
-        elif text.endswith(".py") and _from(_HANDLERS):
+        elif text.endswith(_HANDLER_FILES) and _from(_HANDLERS):
             self._handler = text
 
     def _note_written(self, path: Any, *, anew: bool) -> None:

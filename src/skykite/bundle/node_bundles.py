@@ -1,0 +1,136 @@
+"""Zips of Node functions: those that are asked for together are bundled together.
+
+In: a `bundle` asset of the kind `node`. Out: the files of its zip. I/O: esbuild, which is run once for all functions
+that have their options in common; a temporary folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from skykite.bundle.esbuild import Bundled, run_esbuild
+from skykite.bundle.esbuild_tool import EsbuildTool
+from skykite.bundle.node_packages import check_installed, install_beside
+from skykite.errors import SkykiteError
+from skykite.model.manifest import BundleEntry
+from skykite.model.node_source import read_node_source
+from skykite.model.source import SourceFile, node_files
+
+
+@dataclass(slots=True, kw_only=True)
+class _Batch:
+    """Functions that esbuild bundles in one run."""
+
+    entries: dict[str, BundleEntry] = field(default_factory=dict)
+    done: asyncio.Future[tuple[Path, dict[str, Bundled]]]
+    task: asyncio.Task[None] | None = None
+
+
+class NodeBundles:
+    """Of one project. `node` is a program."""
+
+    def __init__(
+        self, tool: EsbuildTool, *, node: Path, project_root: Path, cache: Path, environment: Mapping[str, str]
+    ) -> None:
+        self._tool = tool
+        self._node = node
+        self._project_root = project_root
+        self._cache = cache
+        self._environment = environment
+        self._batches: dict[object, _Batch] = {}
+        self._folders: list[Path] = []
+
+    async def files(self, bundle: BundleEntry) -> tuple[SourceFile, ...]:
+        """What goes into the zip besides copied files. Raises `source-invalid`, `packages-not-installed`,
+        `registry-unreachable`."""
+        assert bundle.node is not None
+        folder, made = await self._bundled(bundle)
+        bundled = made[bundle.node.entry]
+        self._check_known(bundle, bundled)
+        found = [_file(folder / bundled.file, bundled.file)]
+        mapped = folder / f"{bundled.file}.map"
+        if mapped.is_file():
+            found.append(_file(mapped, f"{bundled.file}.map"))
+        if bundle.node.install:
+            beside = await install_beside(
+                bundle.node.install,
+                self._project_root / bundle.import_root,
+                bundle.architecture,
+                node=self._node,
+                cache=self._cache,
+                environment=self._environment,
+            )
+            found += [
+                _file(path, path.relative_to(beside).as_posix())
+                for path in sorted((beside / "node_modules").rglob("*"))
+                if path.is_file() and not path.name.startswith(".package-lock")
+            ]
+        return tuple(found)
+
+    def close(self) -> None:
+        """Remove what was made on the way."""
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _bundled(self, bundle: BundleEntry) -> tuple[Path, dict[str, Bundled]]:
+        """What is asked for before the event loop gets to it, is bundled at once."""
+        assert bundle.node is not None
+        group = (bundle.import_root, bundle.runtime, replace(bundle.node, entry=""))
+        batch = self._batches.get(group)
+        if batch is None:
+            loop = asyncio.get_running_loop()
+            batch = self._batches[group] = _Batch(done=loop.create_future())
+            batch.task = loop.create_task(self._run(group, batch))
+        batch.entries[bundle.node.entry] = bundle
+        return await asyncio.shield(batch.done)
+
+    async def _run(self, group: object, batch: _Batch) -> None:
+        try:
+            first = next(iter(batch.entries.values()))
+            import_root = self._project_root / first.import_root
+            check_installed(import_root)
+            program = await self._tool.find(import_root)
+            await asyncio.sleep(0)
+            del self._batches[group]  # who comes later is in the next one
+            folder = Path(tempfile.mkdtemp(prefix="kite-node-"))
+            self._folders.append(folder)
+            made = await run_esbuild(
+                program,
+                [one.node for one in batch.entries.values() if one.node is not None],
+                runtime=first.runtime,
+                import_root=import_root,
+                project_root=self._project_root,
+                folder=folder,
+                environment=self._environment,
+            )
+            batch.done.set_result((folder, made))
+        except BaseException as error:
+            self._batches.pop(group, None)
+            if not batch.done.done():
+                batch.done.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+
+    def _check_known(self, bundle: BundleEntry, bundled: Bundled) -> None:
+        """A file that the zip's name does not depend on could change without being deployed."""
+        assert bundle.node is not None
+        import_root = (self._project_root / bundle.import_root).resolve()
+        source = read_node_source(import_root / bundle.node.entry, import_root)
+        known = set(source.files) | {file.location for file in node_files(bundle, self._project_root)}
+        for file in bundled.inputs:
+            if "node_modules" not in file.parts and file not in known:
+                raise SkykiteError(
+                    "source-unknown",
+                    f"`{bundle.node.entry}` is bundled with `{file}`, which Skykite did not find by itself",
+                    hint="import it by a relative path",
+                    blame="skykite",
+                )
+
+
+def _file(location: Path, path: str) -> SourceFile:
+    return SourceFile(path=path, location=location, executable=bool(location.stat().st_mode & 0o100))
