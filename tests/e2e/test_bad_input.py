@@ -91,9 +91,7 @@ async def test_a_handler_that_is_no_function_is_refused_before_anything_starts(p
     (project / "stacks" / "app.py").write_text(APP % '"GET /": "functions/hello.limit"')
     text = await refused(project)
     assert "error: handler-not-found" in text
-    assert "`functions/hello.py` defines `handler`: `limit` is a value there, which nobody can call" in " ".join(
-        text.split()
-    )
+    assert "points to `hello.limit`, which is a value and no function in `functions/hello.py`" in " ".join(text.split())
     assert "stacks/app.py:6" in text
 
 

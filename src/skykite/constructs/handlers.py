@@ -62,14 +62,19 @@ def locate(text: object, root: Path, *, change: str = "set handler=") -> Located
         raise _file_missing(handler, root, change)
     definitions = _read(handler, file)
     if not definitions.may_define(handler.function):
-        defined = definitions.functions
-        defines = f"defines {_and(defined)}" if defined else "defines no function"
+        defined, named = definitions.functions, f"{handler.path.rpartition('/')[2]}.{handler.function}"
+        hint = _function_hint(handler, defined, change)
         if handler.function in definitions.values:
-            defines = f"{defines}: `{handler.function}` is a value there, which nobody can call"
+            raise PropProblem(
+                "handler-not-found",
+                f"points to `{named}`, which is a value and no function in `{handler.file}`",
+                hint=hint,
+            )
         raise PropProblem(
             "handler-not-found",
-            f"points to `{handler.path.rpartition('/')[2]}.{handler.function}`, but `{handler.file}` {defines}",
-            hint=_function_hint(handler, defined, change),
+            f"points to `{named}`, but `{handler.file}` "
+            + (f"defines {_and(defined)}" if defined else "defines no function"),
+            hint=hint,
         )
     return _located(handler, file, find_import_root(file, root), root, "python")
 

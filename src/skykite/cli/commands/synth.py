@@ -72,4 +72,4 @@ async def _synthesize(workspace: Workspace, mode: Mode, events: EventSink) -> tu
     )
     templates = {stack.name: stack.template for stack in result.manifest.stacks}
     events.emit(SynthFinished(assembly=str(result.assembly), templates=templates))
-    return await validate(result.assembly)
+    return await validate(result.assembly, project_root=project.root)
