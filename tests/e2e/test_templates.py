@@ -68,6 +68,18 @@ async def test_hello(tmp_path: Path, mode: tuple[str, ...]) -> None:
 
 
 @MODES
+async def test_typescript(tmp_path: Path, mode: tuple[str, ...]) -> None:
+    async with running(tmp_path, "typescript", mode) as (session, url):
+        answer = await fetch("GET", url)
+        assert answer.status == 200
+        assert answer.text.startswith("Hello, World! The time in Lambda is ")
+        await session.event("invocation.log", lambda one: one["text"].strip() == "GET /")
+        source = tmp_path / "typescript" / "src" / "lambda.ts"
+        source.write_text(source.read_text().replace("Hello, World!", "Hello again!"))
+        assert (await fetch("GET", url)).text.startswith("Hello again!")
+
+
+@MODES
 async def test_api(tmp_path: Path, mode: tuple[str, ...]) -> None:
     async with running(tmp_path, "api", mode) as (_, url):
         created = await fetch("POST", f"{url}/notes", json.dumps({"text": "buy milk"}))

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from skykite.aws.apigateway import ApiGateway
 from skykite.aws.cloudformation import CloudFormation
 from skykite.aws.connection import MAX_THREADS, Caller, Connector, Target, describe
+from skykite.aws.ecr import Ecr
 from skykite.aws.errors import translate
 from skykite.aws.lambda_ import Lambda
 from skykite.aws.s3 import S3
@@ -62,6 +63,7 @@ class AwsSession:
         self.apigateway = ApiGateway(Caller(self._connector, "apigatewayv2"))
         self.cloudformation = CloudFormation(Caller(self._connector, "cloudformation"))
         self.s3 = S3(Caller(self._connector, "s3"), presigner=Caller(self._connector, "s3", presigns=True))
+        self.ecr = Ecr(Caller(self._connector, "ecr"))
         self.ssm = Ssm(Caller(self._connector, "ssm"))
         self.sts = Sts(Caller(self._connector, "sts"))
         # A second try would run the function a second time, so an invocation has one attempt and the time it needs.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,13 @@ class Bundled:
     file: str
     inputs: tuple[Path, ...]
     exports: tuple[str, ...]
-    sizes: Mapping[str, int] = field(default_factory=dict)  # by input, bytes in the bundle
+    sizes: Mapping[str, int] = field(default_factory=dict)  # by input as esbuild names it, bytes in the bundle
+    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, those that it imports
+
+    @staticmethod
+    def is_virtual(name: str) -> bool:
+        """Whether an input is no file."""
+        return _is_virtual(name)
 
 
 class SourceError(SkykiteError):
@@ -130,11 +137,20 @@ def _read_meta(
         file = Path(import_root, path).resolve().relative_to(folder.resolve())
         found[PurePosixPath(entry).as_posix()] = Bundled(
             file=file.as_posix(),
-            inputs=tuple(sorted(Path(import_root, one).resolve() for one in (*inputs, entry) if not _is_virtual(one))),
+            inputs=tuple(
+                sorted(Path(os.path.normpath(import_root / one)) for one in (*inputs, entry) if not _is_virtual(one))
+            ),
             exports=tuple(map(str, exports)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
+            imports={name: _imported(meta["inputs"].get(name, {})) for name in inputs},
         )
     return found
+
+
+def _imported(read: Mapping[str, object]) -> tuple[str, ...]:
+    imports = read.get("imports")
+    assert isinstance(imports, list)
+    return tuple(str(one["path"]) for one in imports if not one.get("external"))
 
 
 def _is_virtual(name: str) -> bool:

@@ -25,7 +25,7 @@ from skykite.ports import EventSink
 Build = Callable[[AssetEntry, Path], Awaitable[None]]
 """Builds a `bundle` asset into the file given; `Bundler.build` is one."""
 
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 4  # zips that are read. The builder is asked for all at once: it knows what can be made together
 _ASSET: Final = "asset."  # how CDK calls what it stages
 _ASSET_MANIFEST: Final = ".assets.json"
 
@@ -34,27 +34,35 @@ async def export_assembly(
     manifest: Manifest, assembly: Path, folder: Path, *, build: Build, events: EventSink
 ) -> tuple[Manifest, int]:
     """Fill `folder`, which is empty. Returns the manifest that lies there, all of whose assets are files, and how many
-    of them are bundles. Raises what `build` raises, and `bundle-broken`, `asset-missing`."""
+    of them are bundles. Raises what `build` raises, and `bundle-broken`, `asset-missing`, `build-image`."""
+    for entry in manifest.stacks:
+        if entry.images:
+            raise SkykiteError(
+                "build-image",
+                f"stack `{entry.path}` has a function that is a container image, to be made of "
+                f"`{entry.images[0].source}`; a build holds no images",
+                hint='push the image first, and name it in the stacks: image={"uri": "….dkr.ecr.….amazonaws.com/…"}',
+            )
     assets = {asset.source: asset for stack in manifest.stacks for asset in stack.assets}
     bundles = [asset for asset in assets.values() if asset.packaging == "bundle"]
     places = asyncio.Semaphore(_AT_ONCE)
-    built = 0
+    # What is there is named by its content, and was read when it came; put there again, it would look new, and the
+    # stacks would be run again the next time.
+    there = await asyncio.to_thread(lambda: [_is_whole(assembly / asset.source) for asset in bundles])
+    built = sum(there)
 
     async def make(asset: AssetEntry) -> None:
         nonlocal built
-        place = assembly / asset.source
+        await build(asset, assembly / asset.source)
         async with places:
-            # What is there is named by its content, and was read when it came; put there again, it would look new, and
-            # the stacks would be run again the next time.
-            if not await asyncio.to_thread(_is_whole, place):
-                await build(asset, place)
-                await asyncio.to_thread(_check_archive, place)
+            await asyncio.to_thread(_check_archive, assembly / asset.source)
         built += 1
         events.emit(StepProgress(step="build", message=f"{built} of {len(bundles)} bundles"))
 
     async with asyncio.TaskGroup() as tasks:
-        for asset in bundles:
-            tasks.create_task(make(asset))
+        for asset, is_there in zip(bundles, there, strict=True):
+            if not is_there:
+                tasks.create_task(make(asset))
     names = {source: _name(asset, assembly) for source, asset in assets.items()}
     await asyncio.to_thread(_copy, assembly, folder, names)
     shipped = _shipped(manifest, names)

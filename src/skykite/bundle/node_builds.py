@@ -3,24 +3,27 @@
 In: a function's configuration. Out: a folder with its bundle, and everything that was read for it, with stats from
 before it was read. I/O: esbuild; a temporary folder, which goes with the process.
 
-What a build has read is known only afterwards. So what is listed is compared with the time at which the build began: if
-nothing was written since, its stat is what it was before. If something was, it is built again.
+What a build has read is known only afterwards. So what the last one has read is looked at before the next begins: what
+is still the same when that has ended is what it has read. Files that are new to it have to be older than it; if one is
+not, it is built again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from skykite.bundle.esbuild import Bundled, SourceError, run_esbuild
 from skykite.bundle.esbuild_tool import EsbuildTool
 from skykite.errors import SkykiteError
-from skykite.model.built import BuildError, BuildFolder, BuildInput, BuildInputs, BuiltSource
+from skykite.model.built import BuildError, BuildFolder, BuildInput, BuildInputs, BuiltSource, FileStat
 from skykite.model.invocation import FunctionConfig
 from skykite.model.names import FunctionId
 from skykite.model.node_source import read_node_source
@@ -29,6 +32,9 @@ from skykite_lambda.tracking import digest_of, is_racy, listing_of, stat_of
 TRIES: Final = 5
 _FEW: Final = 2  # builds of a function that are kept, for workers that still run the one before
 _MODULES: Final = "node_modules"
+_PACKAGE: Final = "package.json"
+_SETTINGS: Final = (_PACKAGE, "tsconfig.json")
+_STEP: Final = 10_000_000  # ns
 
 
 class NodeBuilds:
@@ -37,7 +43,7 @@ class NodeBuilds:
     def __init__(self, tool: EsbuildTool, *, environment: Mapping[str, str]) -> None:
         self._tool = tool
         self._environment = environment
-        self._folder: Path | None = None
+        self._home: tempfile.TemporaryDirectory[str] | None = None
         self._made: dict[FunctionId, list[tuple[object, BuiltSource]]] = {}
         self._locks: dict[FunctionId, asyncio.Lock] = {}
         self._count = 0
@@ -49,23 +55,19 @@ class NodeBuilds:
             known = self._made.get(config.id, [])
             if known and known[-1][0] == wanted and _is_fresh(known[-1][1].inputs):
                 return known[-1][1]
-            built = await self._build(config)
+            built = await self._build(config, known[-1][1].inputs if known else BuildInputs())
             self._keep(config.id, wanted, built)
             return built
 
-    def close(self) -> None:
-        """Remove what was made."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    async def _build(self, config: FunctionConfig) -> BuiltSource:
+    async def _build(self, config: FunctionConfig, known: BuildInputs) -> BuiltSource:
         assert config.node is not None
         build = config.node
+        entry = config.import_root / build.entry
         _check_installed(config.import_root)
         program = await self._tool.find(config.import_root)
         for _ in range(TRIES):
-            began = time.time_ns()
-            folder = self._new_folder()
+            before = _Before(known)
+            folder = self._new_folder(entry)
             try:
                 made = await run_esbuild(
                     program,
@@ -77,20 +79,20 @@ class NodeBuilds:
                     environment=self._environment,
                 )
             except SourceError as error:
-                shutil.rmtree(folder, ignore_errors=True)
-                entry = config.import_root / build.entry
+                self._remove(folder)
                 files = {*read_node_source(entry, config.import_root).files, *error.files, entry}
-                inputs = _inputs(files, [])
-                if _changed_since(inputs, began):
-                    continue
-                raise _build_error(error, inputs) from error
+                known = _inputs(files, config.project_root)
+                if (inputs := before.settled(known)) is not None:
+                    raise _build_error(error, inputs) from error
+                continue
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                self._remove(folder)
                 raise
             bundled = made[build.entry]
-            inputs = _inputs(*_split(bundled.inputs))
-            if _changed_since(inputs, began):
-                shutil.rmtree(folder, ignore_errors=True)
+            known = _inputs(bundled.inputs, config.project_root)
+            inputs = before.settled(known)
+            if inputs is None:
+                self._remove(folder)
                 continue
             _check_exports(config, bundled, inputs)
             return BuiltSource(
@@ -99,24 +101,32 @@ class NodeBuilds:
                 inputs=inputs,
                 format="module" if build.format == "esm" else "commonjs",
             )
-        raise SkykiteError(
-            "source-unsettled", f"`{config.import_root / build.entry}` and what it imports do not stop changing"
-        )
+        raise SkykiteError("source-unsettled", f"`{entry}` and what it imports do not stop changing")
 
-    def _new_folder(self) -> Path:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="kite-node-"))
+    def _new_folder(self, entry: Path) -> Path:
+        """Where a bundle finds the packages that are not in it: its source's `node_modules`, the nearest first."""
+        if self._home is None:
+            self._home = tempfile.TemporaryDirectory(prefix="kite-node-", ignore_cleanup_errors=True)
         self._count += 1
-        folder = self._folder / str(self._count)
+        folder = Path(self._home.name, str(self._count))
         folder.mkdir(parents=True)
+        for packages in [place / _MODULES for place in reversed(entry.parents) if (place / _MODULES).is_dir()]:
+            _link(folder / _MODULES, packages)
+            folder /= "in"
+            folder.mkdir()
         return folder
+
+    def _remove(self, folder: Path) -> None:
+        assert self._home is not None
+        home = Path(self._home.name)
+        shutil.rmtree(home / folder.relative_to(home).parts[0], ignore_errors=True)
 
     def _keep(self, function: FunctionId, wanted: object, built: BuiltSource) -> None:
         kept = self._made.setdefault(function, [])
         kept.append((wanted, built))
         while len(kept) > _FEW:
             _, old = kept.pop(0)
-            shutil.rmtree(old.folder, ignore_errors=True)
+            self._remove(old.folder)
 
 
 def _check_installed(import_root: Path) -> None:
@@ -125,25 +135,36 @@ def _check_installed(import_root: Path) -> None:
     check_installed(import_root)
 
 
-def _split(inputs: Iterable[Path]) -> tuple[set[Path], set[Path]]:
-    """The user's files, and the `package.json` of each package that was read: what is in a package changes with it."""
-    own: set[Path] = set()
-    packages: set[Path] = set()
-    for file in inputs:
-        parts = file.parts
-        if _MODULES not in parts:
-            own.add(file)
+def _inputs(read: Iterable[Path], project_root: Path) -> BuildInputs:
+    """Of a package it is its `package.json` that counts: what is in it changes with that. The user's files count, with
+    what else decides how they are read: settings, and files that would be found before them."""
+    files: set[Path] = set()
+    stems: dict[Path, set[str]] = {}
+    for file in read:
+        package = _package_of(file)
+        files.add(package / _PACKAGE if package else file)
+        if package is not None:
             continue
-        depth = len(parts) - 1 - parts[::-1].index(_MODULES)
-        named = 2 if parts[depth + 1].startswith("@") else 1
-        packages.add(Path(*parts[: depth + 1 + named], "package.json"))
-    return own, packages
+        stems.setdefault(file.parent, set()).add(file.name.partition(".")[0])
+        if file.stem == "index":  # its folder is what was imported
+            stems.setdefault(file.parent.parent, set()).add(file.parent.name)
+        for folder in file.parents:
+            files.update(folder / name for name in _SETTINGS)
+            if folder == project_root:
+                break
+    return BuildInputs(
+        files=tuple(map(_input, sorted(files))),
+        folders=tuple(_folder(folder, stems[folder]) for folder in sorted(stems)),
+    )
 
 
-def _inputs(own: Iterable[Path], packages: Iterable[Path]) -> BuildInputs:
-    files = sorted({*own, *packages})
-    folders = sorted({file.parent for file in own})
-    return BuildInputs(files=tuple(map(_input, files)), folders=tuple(map(_folder, folders)))
+def _package_of(file: Path) -> Path | None:
+    """The folder of the package that a file of `node_modules` is in."""
+    parts = file.parts
+    if _MODULES not in parts:
+        return None
+    depth = len(parts) - 1 - parts[::-1].index(_MODULES)
+    return Path(*parts[: depth + (3 if parts[depth + 1].startswith("@") else 2)])
 
 
 def _input(file: Path) -> BuildInput:
@@ -154,31 +175,77 @@ def _input(file: Path) -> BuildInput:
     return BuildInput(path=path, stat=stat, digest=digest_of(path) if racy else None)
 
 
-def _folder(folder: Path) -> BuildFolder:
+def _folder(folder: Path, stems: Iterable[str]) -> BuildFolder:
     path = str(folder)
     stat = stat_of(path)
     names = listing_of(path)
-    return BuildFolder(path=path, stat=stat, names=None if names is None else tuple(names))
+    return BuildFolder(
+        path=path, stat=stat, names=None if names is None else tuple(names), stems=tuple(sorted(set(stems)))
+    )
 
 
-def _changed_since(inputs: BuildInputs, began: int) -> bool:
-    """Whether a file may have been written after the build began; clocks of file systems go in steps."""
-    stats = [one.stat for one in inputs.files if one.stat is not None]
-    return any(max(stat[0], stat[1]) > began - _STEP for stat in stats)
+class _Before:
+    """What there is to compare with, as it was before a build began."""
+
+    def __init__(self, known: BuildInputs) -> None:
+        self._files = {one.path: _input(Path(one.path)) for one in known.files}
+        self._folders = {one.path: _folder(Path(one.path), one.stems or ()) for one in known.folders}
+        self._began = time.time_ns()
+
+    def settled(self, read: BuildInputs) -> BuildInputs | None:
+        """What a build has `read`, which was looked at after it: with stats from before, if it is certain that nothing
+        has changed since."""
+        files = [self._file(one) for one in read.files]
+        folders = [self._folder(one) for one in read.folders]
+        if None in files or None in folders:
+            return None
+        return BuildInputs(files=tuple(filter(None, files)), folders=tuple(filter(None, folders)))
+
+    def _file(self, after: BuildInput) -> BuildInput | None:
+        before = self._files.get(after.path)
+        if before is not None:
+            return before if before.stat == after.stat and _same_content(before) else None
+        return after if after.stat is None or self._is_older(after.stat) else None
+
+    def _folder(self, after: BuildFolder) -> BuildFolder | None:
+        before = self._folders.get(after.path)
+        if before is not None:
+            same = _relevant(before, after.stems) == _relevant(after, after.stems)
+            return replace(before, stems=after.stems) if same else None
+        return after if after.stat is not None and self._is_older(after.stat) else None
+
+    def _is_older(self, stat: FileStat) -> bool:
+        """Clocks of file systems go in steps. Times of modification can be set by hand, those of a status change not;
+        but Windows has none."""
+        changed = max(stat[:2]) if sys.platform == "win32" else stat[1]
+        return changed <= self._began - _STEP
 
 
-_STEP: Final = 10_000_000  # ns
+def _same_content(before: BuildInput) -> bool:
+    return before.digest is None or digest_of(before.path) == before.digest
+
+
+def _relevant(folder: BuildFolder, stems: tuple[str, ...] | None) -> frozenset[str] | None:
+    """Names that may be found in place of those that were."""
+    if folder.names is None:
+        return None
+    return frozenset(name for name in folder.names if stems is None or name.partition(".")[0] in stems)
 
 
 def _is_fresh(inputs: BuildInputs) -> bool:
     for one in inputs.files:
-        if stat_of(one.path) != one.stat or (one.digest is not None and digest_of(one.path) != one.digest):
+        if stat_of(one.path) != one.stat or not _same_content(one):
             return False
-    for folder in inputs.folders:
-        names = listing_of(folder.path)
-        if (None if names is None else tuple(names)) != folder.names:
-            return False
-    return True
+    return all(_relevant(_folder(Path(one.path), ()), one.stems) == _relevant(one, one.stems) for one in inputs.folders)
+
+
+def _link(place: Path, target: Path) -> None:
+    if sys.platform == "win32":
+        import _winapi
+
+        _winapi.CreateJunction(str(target), str(place))
+    else:
+        place.symlink_to(target, target_is_directory=True)
 
 
 def _check_exports(config: FunctionConfig, bundled: Bundled, inputs: BuildInputs) -> None:

@@ -7,6 +7,8 @@ that have their options in common; a temporary folder.
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +20,6 @@ from skykite.bundle.esbuild_tool import EsbuildTool
 from skykite.bundle.node_packages import check_installed, install_beside
 from skykite.errors import SkykiteError
 from skykite.model.manifest import BundleEntry
-from skykite.model.node_source import read_node_source
 from skykite.model.source import SourceFile, node_files
 
 
@@ -55,6 +56,7 @@ class NodeBundles:
         found = [_file(folder / bundled.file, bundled.file)]
         mapped = folder / f"{bundled.file}.map"
         if mapped.is_file():
+            _settle_map(mapped, bundled.file, (self._project_root / bundle.import_root).resolve())
             found.append(_file(mapped, f"{bundled.file}.map"))
         if bundle.node.install:
             beside = await install_beside(
@@ -71,6 +73,12 @@ class NodeBundles:
                 if path.is_file() and not path.name.startswith(".package-lock")
             ]
         return tuple(found)
+
+    async def bundled(self, bundle: BundleEntry) -> Bundled:
+        """What its bundle is made of. Raises as `files` does."""
+        assert bundle.node is not None
+        _, made = await self._bundled(bundle)
+        return made[bundle.node.entry]
 
     def close(self) -> None:
         """Remove what was made on the way."""
@@ -119,17 +127,27 @@ class NodeBundles:
     def _check_known(self, bundle: BundleEntry, bundled: Bundled) -> None:
         """A file that the zip's name does not depend on could change without being deployed."""
         assert bundle.node is not None
-        import_root = (self._project_root / bundle.import_root).resolve()
-        source = read_node_source(import_root / bundle.node.entry, import_root)
-        known = set(source.files) | {file.location for file in node_files(bundle, self._project_root)}
-        for file in bundled.inputs:
-            if "node_modules" not in file.parts and file not in known:
+        known = {file.location for file in node_files(bundle, self._project_root)}
+        others = [file for file in bundled.inputs if file not in known and "node_modules" not in file.parts]
+        real = {file.resolve() for file in known} if others else set()
+        for file in others:
+            if file.resolve() not in real:
                 raise SkykiteError(
                     "source-unknown",
                     f"`{bundle.node.entry}` is bundled with `{file}`, which Skykite did not find by itself",
                     hint="import it by a relative path",
                     blame="skykite",
                 )
+
+
+def _settle_map(mapped: Path, file: str, import_root: Path) -> None:
+    """Sources as they are to be found from where the bundle will be, whatever folder it was made in."""
+    document = json.loads(mapped.read_bytes())
+    there = (import_root / file).parent
+    document["sources"] = [
+        Path(os.path.relpath((mapped.parent / source).resolve(), there)).as_posix() for source in document["sources"]
+    ]
+    mapped.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
 
 
 def _file(location: Path, path: str) -> SourceFile:

@@ -7,6 +7,7 @@ what `deploy` does. A build that was made elsewhere is `cli.shipping`'s; from `s
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,12 +86,20 @@ async def ship(
 ) -> None:
     """An assembly to the cloud. `holder` is who uses the stage for Live, `root` where the files lie that are told of;
     with `findings`, the templates are judged beside it."""
-    from skykite.deploy import Deployer, require_secrets
+    from skykite.deploy import Deployer, image_publisher, require_secrets
 
     if (notice := await require_secrets(session, manifest)) is not None:
         events.emit(notice)
     await remains.agree_to_end(holder, asker, doing="deploying")
-    deployer = Deployer(session=session, events=events, clock=CLOCK, asker=asker, project_root=root, state=state)
+    deployer = Deployer(
+        session=session,
+        events=events,
+        clock=CLOCK,
+        asker=asker,
+        project_root=root,
+        state=state,
+        images=image_publisher(session, os.environ, events),
+    )
     async with asyncio.TaskGroup() as tasks:
         if findings:
             tasks.create_task(_report_findings(assembly, root, events))

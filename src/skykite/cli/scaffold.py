@@ -15,7 +15,7 @@ from typing import Final
 from skykite.errors import SkykiteError
 from skykite.model.names import AppName, parse_app_name
 
-TEMPLATES: Final = ("hello", "api", "pubsub", "orders", "streams", "uploads", "cron")
+TEMPLATES: Final = ("hello", "api", "pubsub", "orders", "streams", "uploads", "cron", "typescript")
 _DIRECTORY: Final = Path(__file__).parent.parent / "templates"
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 

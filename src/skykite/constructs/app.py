@@ -22,7 +22,7 @@ from skykite.constructs.program import Program, remember_program
 from skykite.constructs.props import PropProblem, check_choice
 from skykite.constructs.template_checks import explain_circle_of_stacks
 from skykite.errors import SkykiteError
-from skykite.model.bootstrap import BOOTSTRAP_BUCKET
+from skykite.model.bootstrap import BOOTSTRAP_BUCKET, IMAGES_REPOSITORY
 from skykite.model.manifest import Mode
 from skykite.model.names import StageName, parse_stage
 from skykite.model.project import CONFIG_FILE, STATE_DIRECTORY, LiveCredentials, parse_project
@@ -122,8 +122,11 @@ class App(GivesFunctionDefaults, aws_cdk.App):
 
 
 def bootstrap_synthesizer() -> aws_cdk.CliCredentialsStackSynthesizer:
-    """Assets go to Skykite's bucket under the deployer's own credentials; no roles, no bootstrap version parameter."""
-    return aws_cdk.CliCredentialsStackSynthesizer(file_assets_bucket_name=BOOTSTRAP_BUCKET)
+    """Assets go to Skykite's bucket and repository under the deployer's own credentials; no roles, no bootstrap
+    version parameter."""
+    return aws_cdk.CliCredentialsStackSynthesizer(
+        file_assets_bucket_name=BOOTSTRAP_BUCKET, image_assets_repository_name=IMAGES_REPOSITORY
+    )
 
 
 def _find_synthesis(stage: str | None) -> Synthesis:

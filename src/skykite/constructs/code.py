@@ -18,7 +18,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from skykite.constructs.program import Program
 from skykite.model.manifest import BundleEntry, Mode, PackagesEntry
-from skykite.model.runtimes import kind_of
+from skykite.model.runtimes import DEFAULT_PYTHON, kind_of
 from skykite.model.script_package import build_script_package
 from skykite.model.source import bundle_hash, packages_hash
 from skykite.model.stub_package import build_stub_package
@@ -32,6 +32,13 @@ _PLACEHOLDER_SOURCE: Final = '''\
 def handler(event, context):
     raise RuntimeError("this function runs on a developer's machine while `kite dev` is running, and it is not")
 '''
+_ABSENT_SOURCE: Final = '''\
+"""Stands in for a function that is a container image."""
+
+
+def handler(event, context):
+    raise RuntimeError("this function is a container image, which runs where it is deployed to AWS and not here")
+'''
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,7 @@ class FunctionCode:
     code: Any
     handler: str | None = None
     runtime: str | None = None
+    cdk_runtime: Any = None  # where it is no language's
 
 
 def code_of(scope: Any, program: Program, bundle: BundleEntry) -> FunctionCode:
@@ -91,6 +99,14 @@ def code_of_live(scope: Any, program: Program, mode: Mode) -> FunctionCode:
     return replace(made, code=_asset(scope, program, _asset_hash(content), content, data, keep=False))
 
 
+def code_of_absent(scope: Any, program: Program) -> FunctionCode:
+    """What stands in for a container image where none runs."""
+    data = placeholder_zip(_ABSENT_SOURCE)
+    content = hashlib.sha256(data).hexdigest()
+    code = _asset(scope, program, _asset_hash(content), content, data, keep=False)
+    return FunctionCode(code=code, handler=PLACEHOLDER_HANDLER, runtime=DEFAULT_PYTHON)
+
+
 def code_of_script(scope: Any, program: Program) -> Any:
     """Of the function behind a `Script`, as a CDK `Code`."""
     data = build_script_package()
@@ -121,14 +137,14 @@ def discard_unbuilt(directory: Path, program: Program) -> None:
             file.unlink()
 
 
-def placeholder_zip() -> bytes:
+def placeholder_zip(source: str = _PLACEHOLDER_SOURCE) -> bytes:
     """Byte for byte the same everywhere: fixed time, stored, no file system's modes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         entry = zipfile.ZipInfo(f"{PLACEHOLDER_HANDLER.partition('.')[0]}.py", (1980, 1, 1, 0, 0, 0))
         entry.create_system = 3  # Unix, also when written on Windows
         entry.external_attr = 0o644 << 16
-        archive.writestr(entry, _PLACEHOLDER_SOURCE)
+        archive.writestr(entry, source)
     return buffer.getvalue()
 
 

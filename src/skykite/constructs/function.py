@@ -17,6 +17,7 @@ from skykite.constructs.executables import check_is_no_executable, locate_execut
 from skykite.constructs.function_options import alias_of, async_options, function_options
 from skykite.constructs.function_props import FunctionSettings, merge_function_props, read_function_props
 from skykite.constructs.handlers import LocatedHandler, locate
+from skykite.constructs.images import code_of_image, locate_image
 from skykite.constructs.links import declare_links
 from skykite.constructs.node_options import node_build
 from skykite.constructs.permissions import grant
@@ -63,6 +64,9 @@ class Function(SkykiteConstruct):
     - `build`: of another executable: `command`, run in its folder, and `output`, the file or folder that it leaves,
       default `bootstrap`; `local_command` and `local_output` if your machine takes others; `inputs`, files and folders
       of the project that it is made of besides
+    - `image`: instead of a handler, a container image: a folder of the project with a `Dockerfile`, or a dict with
+      `directory`, `dockerfile`, `build_args` and `target`, or the URI of an image in ECR. `kite deploy` builds and
+      pushes it with docker; in `kite dev` it runs as deployed, and in `kite dev --local` not at all
     - `memory_size`: MB, 128–10240; default 1024
     - `timeout`: seconds, 1–900, or an `aws_cdk.Duration`; default 10
     - `environment`: variables, strings to strings
@@ -115,14 +119,17 @@ class Function(SkykiteConstruct):
             settings = read_function_props(
                 merge_function_props(program.defaults_of(self.path), cast("dict[str, Any]", props))
             )
-            if handler is None:
+            image = None
+            if settings.image is not None:
+                image = locate_image(settings.image, handler, cast("dict[str, Any]", props), program.root)
+            elif handler is None:
                 raise PropProblem(
                     "handler-missing", "has no handler", hint='add handler="path/to/file.function" to its arguments'
                 )
             run_before_build(settings.before_build, program)
             located = _locate(handler, settings, program, self._change_handler)
             linked = declare_links(program, self.path, settings.link)
-            live = settings.live and program.makes_live(self.path, handler)
+            live = handler is not None and settings.live and program.makes_live(self.path, handler)
             runtime = _runtime_of(located, settings.runtime, props.get("runtime"))
             bundle = BundleEntry(
                 import_root=located.import_root,
@@ -134,7 +141,10 @@ class Function(SkykiteConstruct):
                 **_build_of(located, settings, program, live=live),
             )
             stub = live and program.synthesis.mode == "live"
-            made = code_of_live(self, program, program.synthesis.mode) if live else code_of(self, program, bundle)
+            if image is not None:
+                made = code_of_image(self, program, image, settings.architecture)
+            else:
+                made = code_of_live(self, program, program.synthesis.mode) if live else code_of(self, program, bundle)
             variables = {
                 "KITE_APP": program.synthesis.app,
                 "KITE_STAGE": program.synthesis.stage,
@@ -144,13 +154,15 @@ class Function(SkykiteConstruct):
             }
             options = function_options(self, settings, program.synthesis, stub=stub)
             arguments = dict(options.arguments)
+            if image is not None:
+                arguments.pop("layers", None)  # of defaults
             if bundle.layered and not live:
                 arguments["layers"] = [*arguments.get("layers", ()), layer_of(self, program, bundle.third_party)]
             provisioned = settings.provisioned_concurrency is not None and not live
             function = lambda_.Function(
                 self,
                 "Resource",
-                runtime=cdk_runtime(made.runtime or runtime),
+                runtime=made.cdk_runtime or cdk_runtime(made.runtime or runtime),
                 handler=made.handler or located.deployed_handler,
                 code=made.code,
                 environment=variables,
@@ -168,7 +180,7 @@ class Function(SkykiteConstruct):
             id=FunctionId(self.path),
             handler=handler,
             import_root=located.import_root,
-            live=settings.live and (program.synthesis.mode == "deploy" or live),
+            live=settings.live and image is None and (program.synthesis.mode == "deploy" or live),
             runtime=runtime,
             memory_mb=settings.memory_size,
             timeout_s=settings.timeout,
@@ -241,7 +253,9 @@ class Function(SkykiteConstruct):
                 grant(self, resource)
 
 
-def _locate(handler: str, settings: FunctionSettings, program: Program, change: str) -> LocatedHandler:
+def _locate(handler: str | None, settings: FunctionSettings, program: Program, change: str) -> LocatedHandler:
+    if handler is None:
+        return LocatedHandler(import_root=".", deployed_handler="", file="", kind="image")
     if settings.executable:
         executable = locate_executable(handler, settings, program.root)
         return LocatedHandler(
@@ -257,6 +271,8 @@ def _locate(handler: str, settings: FunctionSettings, program: Program, change: 
 
 def _runtime_of(located: LocatedHandler, merged: str | None, own: str | None) -> str:
     """The one that is set, if it can run such a file. What others are made with by default is meant for theirs."""
+    if located.kind == "image":
+        return ""
     if merged is not None and kind_of(merged) == located.kind:
         return merged
     if own is not None:
@@ -270,12 +286,14 @@ def _runtime_of(located: LocatedHandler, merged: str | None, own: str | None) ->
 
 def _build_of(located: LocatedHandler, settings: FunctionSettings, program: Program, *, live: bool) -> dict[str, Any]:
     """What a bundle says beyond where it is. Of Python nothing is read for one that runs on this machine."""
+    if located.kind == "image":
+        return {}
     if located.kind == "executable":
         return {"executable": located.executable}
     if located.kind == "node":
         entry = (program.root / located.file).relative_to(program.root / located.import_root).as_posix()
         return {"node": node_build(settings.node, entry, program.root / located.file, program.root)}
-    return {} if live else packages_of(settings, program, located.import_root)
+    return {"packages": settings.packages} if live else packages_of(settings, program, located.import_root)
 
 
 def _as_list(permissions: Any) -> Sequence[Any]:

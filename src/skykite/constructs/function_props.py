@@ -86,6 +86,7 @@ class FunctionSettings:
     packages: PackageOptions = field(default_factory=PackageOptions)
     layered: bool = True
     build: Mapping[str, Any] | None = None
+    image: Any = None
     runtime: str | None = None
     node: Mapping[str, Any] = field(default_factory=dict)
 

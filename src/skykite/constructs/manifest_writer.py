@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from skykite.constructs.declared import DeclaredLink
 from skykite.constructs.http_apis import read_http_apis
+from skykite.constructs.images import read_images
 from skykite.constructs.program import Program
 from skykite.constructs.template_checks import check_circle, check_names, check_size
 from skykite.errors import SkykiteError
@@ -24,9 +25,11 @@ from skykite.model.manifest import (
     AssetEntry,
     BundleEntry,
     FunctionEntry,
+    ImageEntry,
     LayerEntry,
     LinkEntry,
     Manifest,
+    PackageOptions,
     PackagesEntry,
     ResourceEntry,
     SecretEntry,
@@ -132,6 +135,7 @@ def _stack_entry(stack: _Stack, names: Mapping[str, StackName], directory: Path,
         template=(stack.folder / properties["templateFile"]).as_posix(),
         dependencies=tuple(sorted(names[name] for name in stack.document.get("dependencies", ()) if name in names)),
         assets=tuple(_assets(stack, directory, program)),
+        images=tuple(_images(stack, directory, program)),
         resources=tuple(
             ResourceEntry(logical_id=LogicalId(logical_id), path=path_of_resource(resource), type=resource["Type"])
             for logical_id, resource in resources.items()
@@ -146,12 +150,6 @@ def _assets(stack: _Stack, directory: Path, program: Program) -> Iterator[AssetE
     if not manifest.is_file():
         return
     document = json.loads(manifest.read_text(encoding="utf-8"))
-    if document.get("dockerImages"):
-        raise SkykiteError(
-            "image-asset",
-            f"stack `{_stack_name(stack)}` holds a container image built from a folder, which Skykite does not build",
-            hint="push the image to a registry and name it there",
-        )
     for digest, file in document.get("files", {}).items():
         source = file["source"]
         if source.get("path") == stack.document["properties"]["templateFile"]:
@@ -172,6 +170,21 @@ def _assets(stack: _Stack, directory: Path, program: Program) -> Iterator[AssetE
                 bundle=built if isinstance(built, BundleEntry) else None,
                 packages=built if isinstance(built, PackagesEntry) else None,
             )
+
+
+def _images(stack: _Stack, directory: Path, program: Program) -> Iterator[ImageEntry]:
+    manifest = directory / stack.folder / f"{stack.artifact}.assets.json"
+    if not manifest.is_file():
+        return
+    for image in read_images(json.loads(manifest.read_text(encoding="utf-8")), _stack_name(stack)):
+        if program.synthesis.mode == "local":
+            raise SkykiteError(
+                "image-not-here",
+                f"stack `{_stack_name(stack)}` holds a container image made by plain CDK, which the embedded cloud "
+                "does not run",
+                hint='leave it out where `app.mode == "local"`, or make it with `Function(…, image=…)`, which does',
+            )
+        yield replace(image, source=_inside(stack.folder, image.source))
 
 
 def _inside(folder: PurePosixPath, path: str) -> str:
@@ -212,6 +225,7 @@ def _functions(
             location=declared.location if declared else None,
             kind=declared.kind if declared else kind_of(_literal(properties, "Runtime", "")),
             executable=declared.bundle.executable if declared else None,
+            packages=declared.bundle.packages if declared else PackageOptions(),
         )
 
 

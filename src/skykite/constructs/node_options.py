@@ -11,9 +11,7 @@ from typing import Any, cast
 
 from skykite.constructs.props import NodeProps, PropProblem, check_choice, check_known, check_type, shown
 from skykite.model.node_build import NodeBuild
-from skykite.model.node_source import read_exports
-
-_COMMONJS = (".cjs", ".cts")
+from skykite.model.node_source import module_format
 
 
 def node_build(given: object, entry: str, file: Path, root: Path) -> NodeBuild:
@@ -21,7 +19,7 @@ def node_build(given: object, entry: str, file: Path, root: Path) -> NodeBuild:
     check_type("node", given, Mapping, 'a dict such as {"external": ["sharp"]}')
     options = dict(cast("Mapping[str, Any]", given))
     check_known(options, tuple(NodeProps.__annotations__), within="`node`")
-    found: dict[str, Any] = {"entry": entry, "format": options.get("format") or _format_of(file)}
+    found: dict[str, Any] = {"entry": entry, "format": options.get("format") or module_format(file)}
     check_choice('node["format"]', found["format"], ("esm", "cjs"))
     for name in ("minify", "sourcemap", "keep_names"):
         if name in options:
@@ -44,17 +42,6 @@ def node_build(given: object, entry: str, file: Path, root: Path) -> NodeBuild:
             )
         found["tsconfig"] = options["tsconfig"]
     return NodeBuild(**found)
-
-
-def _format_of(file: Path) -> str:
-    """A file that sets `exports` and has no `export` is CommonJS, as its name may say too."""
-    if file.suffix in _COMMONJS:
-        return "cjs"
-    if file.suffix == ".mjs":
-        return "esm"
-    text = file.read_text(encoding="utf-8", errors="replace")
-    assigns = "module.exports" in text or "exports." in text
-    return "cjs" if assigns and not read_exports(text.replace("exports", "")).names else "esm"
 
 
 def _names(name: str, given: object) -> tuple[str, ...]:

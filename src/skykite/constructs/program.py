@@ -33,7 +33,7 @@ class DeclaredFunction:
     """A Skykite function, before its logical id is known."""
 
     id: FunctionId
-    handler: str
+    handler: str | None
     import_root: str
     live: bool
     runtime: str

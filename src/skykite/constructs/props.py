@@ -86,6 +86,16 @@ class BuildProps(TypedDict, total=False):
     inputs: Sequence[str]
 
 
+class ImageProps(TypedDict, total=False):
+    """A container image: of a folder with a Dockerfile, or one in ECR by its URI; see `Function`."""
+
+    directory: str
+    dockerfile: str
+    build_args: Mapping[str, str]
+    target: str
+    uri: str
+
+
 class FunctionProps(TypedDict, total=False):
     """What a `Function` takes beside its handler. Units and limits are Lambda's."""
 
@@ -119,6 +129,7 @@ class FunctionProps(TypedDict, total=False):
     node: NodeProps
     hooks: HookProps
     build: BuildProps  # of an executable
+    image: str | ImageProps  # instead of a handler
 
 
 class ConsumerFunctionProps(FunctionProps, total=False):

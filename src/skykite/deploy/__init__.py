@@ -6,6 +6,7 @@ session; the files of the assembly; `outputs.json` of the stage. Whether the ses
 
 from skykite.deploy.assets import Build
 from skykite.deploy.deployer import Deployed, Deployer, RemovedStacks
+from skykite.deploy.images import Docker, ImagePublisher, image_publisher
 from skykite.deploy.links import LinkedFunction, deployed_functions, links_of
 from skykite.deploy.secrets import SecretStore, StoredSecret, require_secrets, secrets_notice
 from skykite.deploy.shipment import Shipment, read_shipment
@@ -15,6 +16,8 @@ __all__ = [
     "Build",
     "Deployed",
     "Deployer",
+    "Docker",
+    "ImagePublisher",
     "LinkedFunction",
     "RemovedStacks",
     "SecretStore",
@@ -22,6 +25,7 @@ __all__ = [
     "StageFiles",
     "StoredSecret",
     "deployed_functions",
+    "image_publisher",
     "links_of",
     "read_shipment",
     "require_secrets",

@@ -61,25 +61,28 @@ class AssetPublisher:
 
         async def send(bucket: str, key: str, asset: AssetEntry) -> None:
             nonlocal sent
+            if asset.packaging == "bundle":  # all at once: the builder knows what can be made together
+                await self._build(asset, assembly / asset.source, build)
             async with places:
-                await self._send(bucket, key, asset, assembly=assembly, build=build)
+                await self._send(bucket, key, asset, assembly=assembly)
             sent += 1
             self._events.emit(StepProgress(step="bundle", message=f"{sent} of {len(missing)} files sent"))
 
         await _all(send(*entry) for entry in missing)
         return sent
 
-    async def _send(self, bucket: str, key: str, asset: AssetEntry, *, assembly: Path, build: Build | None) -> None:
+    async def _build(self, asset: AssetEntry, place: Path, build: Build | None) -> None:
+        if build is None:
+            raise SkykiteError(
+                "asset-unbuildable",
+                f"`{asset.key}` is a function's code, and this deploy was given nothing to build it with",
+                blame="skykite",
+            )
+        await build(asset, place)
+
+    async def _send(self, bucket: str, key: str, asset: AssetEntry, *, assembly: Path) -> None:
         source = assembly / asset.source
         put = partial(self._session.s3.put_file, bucket, key)
-        if asset.packaging == "bundle":
-            if build is None:
-                raise SkykiteError(
-                    "asset-unbuildable",
-                    f"`{asset.key}` is a function's code, and this deploy was given nothing to build it with",
-                    blame="skykite",
-                )
-            await build(asset, source)
         if not source.exists():
             raise SkykiteError(
                 "asset-missing",

@@ -19,6 +19,7 @@ from skykite.deploy.assets import AssetPublisher, Build, Place
 from skykite.deploy.bootstrap import bootstrap_template, judge_bootstrap
 from skykite.deploy.consent import Consent, describe_removal
 from skykite.deploy.execute import Broken, Done, Skipped, execute
+from skykite.deploy.images import ImagePublisher
 from skykite.deploy.operation import Applied, Removed, StackFailedError, StackOperator
 from skykite.deploy.planner import abandoned, leaving_exports, plan_deploy, plan_removal
 from skykite.deploy.replacing import consent_to_replace, developed_stacks
@@ -97,8 +98,11 @@ class Deployer:
         asker: Asker,
         project_root: Path,
         state: Path,
+        images: ImagePublisher | None = None,
     ) -> None:
+        """Without `images`, an app whose functions are container images is refused."""
         self._session = session
+        self._images = images
         self._events = events
         self._clock = clock
         self._state = state
@@ -142,6 +146,7 @@ class Deployer:
         if plan.steps:
             applied = {step.stack for step in plan.steps if not isinstance(step.action, Remove)}
             if applied:
+                await self._check_images(manifest, applied)
                 await self._bootstrap(actual.get(StackName(BOOTSTRAP_STACK)))
                 await self._publish(manifest, applied, assembly, build)
             await self._run(plan, desired, removed, states)
@@ -266,19 +271,38 @@ class Deployer:
         self._place = Place(account=account, region=region, partition=partition)
         return state
 
+    async def _check_images(self, manifest: Manifest, applied: set[StackName]) -> None:
+        """Before anything is deployed. Raises `image-not-here`, `docker-missing`."""
+        having = next((entry for entry in manifest.stacks if entry.name in applied and entry.images), None)
+        if having is None:
+            return
+        if self._images is None:
+            raise SkykiteError(
+                "image-not-here",
+                f"stack `{having.path}` has a function that is a container image, which the embedded cloud does not "
+                "run",
+                hint="deploy it to AWS; `kite dev --local` leaves such functions out and runs the others",
+            )
+        await self._images.check()
+
     async def _publish(self, manifest: Manifest, applied: set[StackName], assembly: Path, build: Build | None) -> None:
-        assets = [asset for entry in manifest.stacks if entry.name in applied for asset in entry.assets]
-        if not assets or self._place is None:
+        stacks = [entry for entry in manifest.stacks if entry.name in applied]
+        assets = [asset for entry in stacks for asset in entry.assets]
+        images = [image for entry in stacks for image in entry.images]
+        if not (assets or images) or self._place is None:
             return
         start = self._clock.monotonic()
         self._events.emit(StepStarted(step="bundle", message="sending function code and files"))
         sent = await self._publisher.publish(assets, assembly=assembly, place=self._place, build=build)
+        pushed = 0
+        if images and self._images is not None:
+            pushed = await self._images.publish(images, assembly=assembly, place=self._place)
         self._events.emit(
             StepFinished(
                 step="bundle",
-                message=f"{sent} file{'s' if sent != 1 else ''} sent",
+                message=_sent(sent, pushed),
                 elapsed_ms=self._elapsed(start),
-                skipped=sent == 0,
+                skipped=sent == 0 and pushed == 0,
             )
         )
 
@@ -493,3 +517,8 @@ def _order(error: SkykiteError) -> tuple[bool, float]:
     if isinstance(error, StackFailedError) and error.causes:
         return (False, error.causes[0].at.timestamp())
     return (True, 0.0)
+
+
+def _sent(files: int, images: int) -> str:
+    told = f"{files} file{'s' if files != 1 else ''} sent"
+    return f"{told}, {images} image{'s' if images != 1 else ''} pushed" if images else told

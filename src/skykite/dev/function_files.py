@@ -54,6 +54,7 @@ def absent_notices(manifest: Manifest) -> tuple[Notice, ...]:
     entries = [entry for entry in manifest.functions if entry.live and entry.handler is not None]
     layers = _by_name((layer.name, entry.id) for entry in entries for layer in entry.layers if layer.source is None)
     inside = [entry.id for entry in entries if entry.vpc]
+    images = [entry.id for entry in manifest.functions if entry.kind == "image"]
     return (
         *(
             Notice(
@@ -75,7 +76,18 @@ def absent_notices(manifest: Manifest) -> tuple[Notice, ...]:
             if inside
             else ()
         ),
+        *([_image_notice(images, manifest)] if images else ()),
     )
+
+
+def _image_notice(images: Sequence[str], manifest: Manifest) -> Notice:
+    if manifest.mode == "local":
+        return Notice(
+            notice="image-not-here",
+            message=f"{_listed(images)} is a container image, which does not run here: its invocations fail",
+            hint="it runs where it is deployed to AWS",
+        )
+    return Notice(notice="image-deployed", message=f"{_listed(images)} is a container image: it runs as deployed")
 
 
 def _python_folders(layer: Path, runtime: str) -> list[Path]:

@@ -9,6 +9,7 @@ The bridge is up before a deployment begins, since a deployment may call functio
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -116,7 +117,7 @@ class LivePlace:
 
     def _deployer(self) -> Deployer:
         assert self._aws is not None
-        from skykite.deploy import Deployer
+        from skykite.deploy import Deployer, image_publisher
 
         surroundings = self._surroundings
         return Deployer(
@@ -126,6 +127,7 @@ class LivePlace:
             asker=surroundings.asker,
             project_root=surroundings.project_root,
             state=surroundings.state,
+            images=image_publisher(self._aws, os.environ, surroundings.events),
         )
 
     async def _begin_credentials(self, manifest: Manifest, api: EventApi) -> None:

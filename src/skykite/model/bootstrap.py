@@ -18,6 +18,9 @@ BOOTSTRAP_VERSION_OUTPUT: Final = "Version"
 BOOTSTRAP_BUCKET: Final = "skykite-bootstrap-${AWS::AccountId}-${AWS::Region}"
 """With CloudFormation's placeholders, as it stands in templates and in the manifest's assets."""
 
+IMAGES_REPOSITORY: Final = "skykite-bootstrap-images"
+"""Where container images of functions go; made by the first deploy that has one."""
+
 LIVE_PREFIX: Final = "live/"
 """Where Live keeps its leases and large payloads in the bucket; what lies there is forgotten after a day."""
 

@@ -29,11 +29,13 @@ class BuildInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFolder:
-    """One folder whose listing matters: any name that comes or goes makes the build stale."""
+    """One folder whose listing matters: a name that comes or goes makes the build stale. With `stems` only names of
+    code with one of these stems do, and folders of these names."""
 
     path: str
     stat: FileStat | None
     names: tuple[str, ...] | None
+    stems: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

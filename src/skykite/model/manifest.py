@@ -123,6 +123,21 @@ class BundleEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageEntry:
+    """A container image to build and push before its stack is deployed. `source` is the folder of its context, relative
+    to the assembly directory; `dockerfile` is relative to it. `repository` may hold placeholders, as buckets do."""
+
+    repository: str
+    tag: str
+    source: str
+    dockerfile: str | None = None
+    build_args: dict[str, str] = field(default_factory=dict)
+    target: str | None = None
+    platform: str | None = None
+    network: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StackEntry:
     """One CloudFormation stack. `dependencies` are deployed before it."""
 
@@ -131,6 +146,7 @@ class StackEntry:
     template: str  # file name inside the assembly directory
     dependencies: tuple[StackName, ...] = ()
     assets: tuple[AssetEntry, ...] = ()
+    images: tuple[ImageEntry, ...] = ()
     resources: tuple[ResourceEntry, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -165,6 +181,7 @@ class FunctionEntry:
     location: SourceLocation | None = None
     kind: FunctionKind = "python"
     executable: ExecutableBuild | None = None
+    packages: PackageOptions = PackageOptions()
     node: NodeBuild | None = None
 
 

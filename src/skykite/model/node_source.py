@@ -11,10 +11,11 @@ says they are; one that is a link into the project is the user's own, and follow
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from skykite.model.runtimes import NODE_SUFFIXES
 
@@ -27,6 +28,7 @@ LOCK_FILES: Final = (
     "bun.lockb",
 )
 _IMPORT: Final = re.compile(r"""(?:\bfrom|\bimport|\brequire)\s*\(?\s*(?:"([^"\n]*)"|'([^'\n]*)'|`([^`]*)`)""")
+_COMMONJS: Final = (".cjs", ".cts")
 _CODE: Final = frozenset(NODE_SUFFIXES)
 _SWITCHED: Final = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
 """TypeScript is imported by the name of what it becomes."""
@@ -76,6 +78,17 @@ def read_exports(text: str) -> Exports:
     return Exports(names=tuple(dict.fromkeys(names)), open=_ANYTHING.search(text) is not None)
 
 
+def module_format(file: Path) -> Literal["esm", "cjs"]:
+    """A file that sets `exports` and has no `export` is CommonJS, as its name may say too."""
+    if file.suffix in _COMMONJS:
+        return "cjs"
+    if file.suffix == ".mjs":
+        return "esm"
+    text = file.read_text(encoding="utf-8", errors="replace")
+    assigns = "module.exports" in text or "exports." in text
+    return "cjs" if assigns and not read_exports(text.replace("exports", "")).names else "esm"
+
+
 def read_node_source(entry: Path, import_root: Path) -> NodeSource:
     """`entry` is absolute. A file that is not there is not in the answer."""
     found: dict[Path, None] = {}
@@ -88,14 +101,13 @@ def read_node_source(entry: Path, import_root: Path) -> NodeSource:
         found[file] = None
         if file.suffix not in _CODE:
             continue
-        for match in _IMPORT.finditer(file.read_text(encoding="utf-8", errors="replace")):
-            specifier = match[1] or match[2] or match[3] or ""
+        for specifier, template in _specifiers(file):
             if specifier.startswith("."):
                 if "${" in specifier:
                     everything = True
                     continue
                 waiting += _resolve(file.parent / specifier)
-            elif specifier.startswith(("#", "${")) or (specifier.startswith("/") and match[3]):
+            elif specifier.startswith(("#", "${")) or (specifier.startswith("/") and template):
                 everything = True
             elif specifier and not specifier.startswith("node:"):
                 own = _own_package(specifier, file.parent, import_root)
@@ -109,6 +121,22 @@ def read_node_source(entry: Path, import_root: Path) -> NodeSource:
     if packages:
         beside += lock_files(import_root)
     return NodeSource(files=tuple(sorted({*found, *beside})), packages=packages, everything=everything)
+
+
+def _specifiers(file: Path) -> tuple[tuple[str, bool], ...]:
+    """What a file imports, and whether it is said by a template. Functions share files, and each is read once."""
+    status = file.stat()
+    key = (str(file), status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+    if key not in _READ:
+        if len(_READ) > _MOST_READ:
+            _READ.clear()
+        found = _IMPORT.finditer(file.read_text(encoding="utf-8", errors="replace"))
+        _READ[key] = tuple((one[1] or one[2] or one[3] or "", bool(one[3])) for one in found)
+    return _READ[key]
+
+
+_READ: Final[dict[tuple[str, int, int, int, int], tuple[tuple[str, bool], ...]]] = {}
+_MOST_READ: Final = 10_000
 
 
 def lock_files(import_root: Path) -> tuple[Path, ...]:
@@ -126,7 +154,7 @@ def _resolve(path: Path) -> list[Path]:
     tried += [path.with_suffix(suffix) for suffix in _SWITCHED.get(path.suffix, ())]
     if path.is_dir():
         tried += [path / "package.json", *(path / f"index{suffix}" for suffix in (*NODE_SUFFIXES, ".json"))]
-    return [Path(one).resolve() for one in tried if one.is_file()]
+    return [Path(os.path.normpath(one)) for one in tried if one.is_file()]
 
 
 def _own_package(specifier: str, folder: Path, import_root: Path) -> Path | None:

@@ -19,21 +19,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from skykite.errors import SkykiteError
-from skykite.model.built import BuildError, BuildInputs
+from skykite.model.built import BuildError
 from skykite.model.executable import BOOTSTRAP
 from skykite.model.invocation import FunctionConfig
 from skykite.ports import SourceBuilds
 from skykite.runtime import guard
-from skykite.runtime.freshness import Observed
+from skykite.runtime.build_inputs import observed_of, read_beside
 from skykite.runtime.launch import Process, end_group, hold_group, watch_end
 from skykite.runtime.launcher import NotPrepared, Prepared
 from skykite.runtime.messages import WorkerError
 from skykite.runtime.runtime_api import Endpoint
-from skykite_lambda.secret_values import STAMP_VARIABLE
-from skykite_lambda.tracking import EVERY_NAME, Tracker
 
 _MEMORY_EVERY: Final = 0.25  # seconds between looks at how much memory a process has had
 
@@ -77,12 +73,12 @@ class ExecutableLauncher:
 
     async def prepare(self, config: FunctionConfig) -> Prepared:
         """Build it, if what it is made of has changed. Raises NotPrepared, SkykiteError."""
-        beside = _beside(config)
+        beside = read_beside(config)
         try:
             built = await self._builds.build(config)
         except BuildError as error:
-            raise NotPrepared(_worker_error(error), _observed(error.inputs, beside)) from error
-        return Prepared(observed=_observed(built.inputs, beside), built=built)
+            raise NotPrepared(_worker_error(error), observed_of(error.inputs, beside)) from error
+        return Prepared(observed=observed_of(built.inputs, beside), built=built)
 
     async def launch(self, config: FunctionConfig, environment: Mapping[str, str], prepared: Prepared) -> Process:
         """Start it with a Runtime API of its own. Raises SkykiteError."""
@@ -171,25 +167,6 @@ def _worker_error(error: BuildError) -> WorkerError:
         hint=error.hint,
         document=json.dumps({"errorMessage": error.message, "errorType": error.code}),
         log=f"{error.message}\n{said}\n",
-    )
-
-
-def _beside(config: FunctionConfig) -> Observed:
-    """What a worker depends on besides what it is built from, as it is now."""
-    tracker = Tracker([str(config.project_root), str(config.import_root)])
-    stamp = config.environment.get(STAMP_VARIABLE)
-    tracker.depend_on([*map(str, config.copied), *([stamp] if stamp else [])])
-    return msgspec.convert(tracker.take() or {}, type=Observed)
-
-
-def _observed(inputs: BuildInputs, beside: Observed) -> Observed:
-    return Observed(
-        files=[*((one.path, one.stat, one.digest) for one in inputs.files), *beside.files],
-        folders=[
-            *((one.path, one.stat, None if one.names is None else list(one.names)) for one in inputs.folders),
-            *beside.folders,
-        ],
-        names={**{one.path: [EVERY_NAME] for one in inputs.folders}, **beside.names},
     )
 
 

@@ -17,9 +17,10 @@ from typing import Final
 
 import msgspec
 
+from skykite.model.runtimes import NODE_SUFFIXES
 from skykite_lambda.tracking import EVERY_NAME, PACKAGE_INDEX, Stat, digest_of, is_racy, listing_of, stat_of
 
-_SUFFIXES: Final = tuple({*all_suffixes(), ".py", ".pyc", ".pyd", ".so"})
+_SUFFIXES: Final = tuple({*all_suffixes(), ".py", ".pyc", ".pyd", ".so", *NODE_SUFFIXES, ".json"})
 MODULE_INDEX: Final = "__init__.py"
 
 

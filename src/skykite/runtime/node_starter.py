@@ -17,17 +17,16 @@ from typing import Final
 
 import msgspec
 
-from skykite.model.built import BuildError, BuildInputs, BuiltSource
+from skykite.model.built import BuildError, BuiltSource
 from skykite.model.invocation import FunctionConfig
 from skykite.ports import SourceBuilds
-from skykite.runtime.freshness import Observed
+from skykite.runtime.build_inputs import observed_of, read_beside
 from skykite.runtime.inspector import Inspector
 from skykite.runtime.launch import ChannelForm, Process, channel_form, start_process
 from skykite.runtime.launcher import NotPrepared, Prepared
 from skykite.runtime.messages import WorkerError
 from skykite.runtime.node_choice import NodeChoice
-from skykite_lambda.secret_values import STAMP_VARIABLE
-from skykite_lambda.tracking import EVERY_NAME, Tracker, stat_of
+from skykite_lambda.tracking import Stat, stat_of
 
 ENTRY: Final = Path(__file__).parent / "node" / "worker.cjs"
 SUFFIXES: Final = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
@@ -40,6 +39,8 @@ LOCK_FILES: Final = (
     "node_modules/.package-lock.json",
 )
 _EDITORS_VARIABLES: Final = ("NODE_OPTIONS", "VSCODE_INSPECTOR_OPTIONS")
+_SOURCE_MAPS: Final = "--enable-source-maps"
+_FAULTS: Final = {"handler-not-found": "Runtime.HandlerNotFound"}
 _NOISE: Final = (b"Debugger attached.\n", b"Waiting for the debugger to disconnect...\n")
 _MISSING: Final = (
     "node-missing",
@@ -91,12 +92,13 @@ class NodeStarter:
         return frozenset(str(config.import_root / f"{config.handler.path}{suffix}") for suffix in SUFFIXES)
 
     async def prepare(self, config: FunctionConfig) -> Prepared:
-        beside = _beside(config)
+        beside = read_beside(config)
+        beside.packages = _lock_files(config)
         try:
             built = await self._builds.build(config)
         except BuildError as error:
-            raise NotPrepared(_worker_error(error), _observed(error.inputs, beside)) from error
-        return Prepared(observed=_observed(built.inputs, beside), built=built)
+            raise NotPrepared(_worker_error(error), observed_of(error.inputs, beside)) from error
+        return Prepared(observed=observed_of(built.inputs, beside), built=built)
 
     async def launch(self, config: FunctionConfig, environment: Mapping[str, str], prepared: Prepared) -> Process:
         assert prepared.built is not None
@@ -200,8 +202,7 @@ def _source_of(config: FunctionConfig) -> str:
 
 def _worker_error(error: BuildError) -> WorkerError:
     frame = () if error.context is None else (f"{error.context}\n",)
-    # Most of what does not build would not parse there, either; who knows better says so.
-    kind = error.code if error.code.startswith("Runtime.") else "Runtime.UserCodeSyntaxError"
+    kind = error.code if error.code.startswith("Runtime.") else _FAULTS.get(error.code, "Runtime.UserCodeSyntaxError")
     document = {"errorType": kind, "errorMessage": error.message, "trace": []}
     return WorkerError(
         type=kind,
@@ -213,36 +214,24 @@ def _worker_error(error: BuildError) -> WorkerError:
     )
 
 
-def _beside(config: FunctionConfig) -> Observed:
-    """What a worker depends on besides what its source is built from, as it is now."""
-    tracker = Tracker([str(config.project_root), str(config.import_root)])
-    stamp = config.environment.get(STAMP_VARIABLE)
-    tracker.depend_on([*map(str, config.copied), *([stamp] if stamp else [])])
-    found = msgspec.convert(tracker.take() or {}, type=Observed)
+def _lock_files(config: FunctionConfig) -> list[tuple[str, Stat | None]]:
+    """What says which packages are installed, as it is now: in the nearest folder that has any of it, up from the
+    handler's."""
     folder = (config.import_root / config.handler.path).parent
+    found: list[tuple[str, Stat | None]] = []
     for place in (folder, *folder.parents):
         locks = [(str(place / name), stat_of(str(place / name))) for name in LOCK_FILES]
-        found.packages += locks
+        found += locks
         if any(stat is not None for _, stat in locks):
             break
     return found
 
 
-def _observed(inputs: BuildInputs, beside: Observed) -> Observed:
-    return Observed(
-        files=[*((one.path, one.stat, one.digest) for one in inputs.files), *beside.files],
-        folders=[
-            *((one.path, one.stat, None if one.names is None else list(one.names)) for one in inputs.folders),
-            *beside.folders,
-        ],
-        names={**{one.path: [EVERY_NAME] for one in inputs.folders}, **beside.names},
-        packages=beside.packages,
-    )
-
-
 def _reads_at_start(environment: Mapping[str, str]) -> bool:
-    """Whether Node reads some of this when it starts, so that a process already running will not do."""
-    return any(name.startswith(("NODE_", "UV_")) and name != "NODE_ENV" for name in environment)
+    """Whether Node reads some of this when it starts, so that a process already running will not do. Source maps are
+    switched on in every worker."""
+    read = {name for name in environment if name.startswith(("NODE_", "UV_")) and name != "NODE_ENV"}
+    return bool(read) and (read != {"NODE_OPTIONS"} or environment["NODE_OPTIONS"].strip() != _SOURCE_MAPS)
 
 
 def detect_editor(environment: MutableMapping[str, str] = os.environ) -> dict[str, str]:

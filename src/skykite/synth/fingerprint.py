@@ -21,10 +21,10 @@ from typing import Final
 
 import msgspec
 
+from skykite.model import executable, node_handlers
 from skykite.model.dependencies import dependency_files
-from skykite.model.executable import handler_facts
 from skykite.model.handlers import read_definitions
-from skykite.model.invocation import parse_handler
+from skykite.model.invocation import FunctionKind, parse_handler
 from skykite.model.manifest import Manifest
 from skykite.model.project import CONFIG_FILE
 from skykite.model.source import executable_sources, find_import_root, select, select_package
@@ -93,9 +93,7 @@ def take(
         executables=_executables(root, manifest),
         variables=variables_read(reads, environment),
         handlers={
-            function.handler: handler_facts(root / function.handler)
-            if function.kind == "executable"
-            else mark(root / parse_handler(function.handler).file)
+            function.handler: _handler_mark(root, function.handler, function.kind)
             for function in manifest.functions
             if function.handler is not None
         },
@@ -242,11 +240,22 @@ def _package(root: Path, folder: str) -> dict[str, Mark]:
     return {file.path: mark(file.location) for file in select_package(there)} if there.is_dir() else {}
 
 
+def _handler_mark(root: Path, handler: str, kind: FunctionKind) -> Mark:
+    """What a function's handler says of how it is synthesized; for Python, its file."""
+    if kind == "executable":
+        return executable.handler_facts(root / handler)
+    parsed = parse_handler(handler)
+    if kind == "node":
+        return node_handlers.handler_facts(root / parsed.path, parsed.function, root)
+    return mark(root / parsed.file)
+
+
 def _still_defined(root: Path, handler: str, old: Mark, manifest: Manifest) -> bool:
     """An edited handler file is no change as long as the handler would pass the same checks: its code is not part of
     what is synthesized while developing."""
-    if any(function.kind == "executable" for function in manifest.functions if function.handler == handler):
-        return handler_facts(root / handler) == old
+    kinds = {function.kind for function in manifest.functions if function.handler == handler}
+    if kinds != {"python"}:
+        return all(_handler_mark(root, handler, kind) == old for kind in kinds)
     parsed = parse_handler(handler)
     file = root / parsed.file
     roots: Sequence[str] = [f.import_root or "." for f in manifest.functions if f.handler == handler]

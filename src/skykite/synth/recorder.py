@@ -22,14 +22,20 @@ from types import FrameType
 from typing import Any, Final
 
 from skykite.model.executable import BOOTSTRAP
+from skykite.model.runtimes import NODE_SUFFIXES
 from skykite.synth.report import Reads
 
 _NOT_THE_USERS: Final = frozenset({"jsii", "aws_cdk", "constructs", "skykite", "platform"})
 _TRANSPARENT: Final = frozenset(
     {"os", "_collections_abc", "collections", "typing", "posixpath", "ntpath", "pathlib", "genericpath", "subprocess"}
 )
-_HANDLERS: Final = ("skykite.constructs.handlers", "skykite.constructs.executables", "skykite.model.executable")
-_HANDLER_FILES: Final = (".py", f"{os.sep}{BOOTSTRAP}")
+_HANDLERS: Final = (
+    "skykite.constructs.handlers",
+    "skykite.constructs.executables",
+    "skykite.model.executable",
+    "skykite.model.node_source",
+)
+_HANDLER_FILES: Final = (".py", *NODE_SUFFIXES, f"{os.sep}{BOOTSTRAP}")
 _COVERED_ELSEWHERE: Final = ("skykite.model.source", "skykite.synth.warmth", *_HANDLERS)  # manifest; versions
 _NOT_SOURCES: Final = (".pyc", ".pyo", ".pkg")  # the last: `pkgutil` asks for it beside every package
 _PATH_LIMIT: Final = 1024

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from kit.cloud import running_cloud, session_at
+from kit.kite import kite
 from kit.stacks import EventLog, SystemClock, synthesis_of, write_project
+from skykite.cloud import cloud_environment
 from skykite.synth import synthesize
 from skykite.synth.node import find_node
 
@@ -44,7 +49,9 @@ def cdk() -> list[str]:
     return [str(node), str(program)]
 
 
-def run(command: list[str], *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str], *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*command, "--no-notices", "--no-color", *arguments],
         cwd=cwd,
@@ -56,6 +63,7 @@ def run(command: list[str], *arguments: str, cwd: Path) -> subprocess.CompletedP
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EC2_METADATA_DISABLED": "true",
             "CI": "1",
+            **(env or {}),
         },
         capture_output=True,
         text=True,
@@ -111,3 +119,37 @@ async def test_the_cdk_cli_lists_and_compares_our_assembly(tmp_path: Path, cdk: 
         cdk, "diff", "--app", str(result.assembly), "--exclusively", "Web", "--template", "old.json", cwd=tmp_path
     )
     assert f"[~] AWS::Lambda::Function Worker/Resource {worker}" in changed.stdout + changed.stderr
+
+
+async def test_the_cdk_cli_deploys_a_build_whose_folders_are_zips_by_now(tmp_path: Path, cdk: list[str]) -> None:
+    root = write_project(
+        tmp_path / "project",
+        {
+            "kite.toml": 'name = "notes"\nregion = "eu-west-1"\n',
+            "site/index.html": "hello",
+            "stacks/app.py": (
+                "from aws_cdk import aws_s3_assets as assets\n"
+                "from skykite import App, Function, Stack\n\n\n"
+                "def main(app: App) -> None:\n"
+                "    stack = Stack(app, 'Web')\n"
+                "    Function(stack, 'Worker', 'functions/notes.create')\n"
+                "    site = assets.Asset(stack, 'Site', path='site')\n"
+                "    stack.add_outputs(Key=site.s3_object_key)\n"
+            ),
+        },
+    )
+    built = await kite("build", "--stage", "alice", "--out", str(tmp_path / "dist"), cwd=root)
+    assert built.code == 0, built.stderr
+    with running_cloud(tmp_path / "cloud") as address:
+        here = {name: value for name, value in cloud_environment(address).items() if value}
+        bootstrapped = await kite("bootstrap", "--stage", "alice", cwd=root, env=here)
+        assert bootstrapped.code == 0, bootstrapped.stderr
+        arguments = ("deploy", "--app", str(tmp_path / "dist" / "assembly"), "--all", "--require-approval", "never")
+        done = await asyncio.to_thread(run, cdk, *arguments, cwd=tmp_path, env=here)
+        assert done.returncode == 0, done.stdout + done.stderr
+        session = session_at(address)
+        (stack,) = [one for one in session.cloudformation.stacks() if one.name == "alice-notes-Web"]
+        session.close()
+    assert stack.status == "CREATE_COMPLETE"
+    (key,) = [one.value for one in stack.outputs if one.key == "Key"]
+    assert key.endswith(".zip")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from skykite.model.manifest import (
     AssetEntry,
     BundleEntry,
     FunctionEntry,
+    ImageEntry,
     LayerEntry,
     Manifest,
     StackEntry,
@@ -202,6 +205,34 @@ async def test_a_bundle_that_is_there_is_not_built_again_unless_it_was_cut_short
     await export("three")
     assert calls == ["key-asset.code.zip"] * 2
     assert contents(tmp_path / "three") == contents(tmp_path / "one")
+
+
+async def test_all_bundles_are_asked_for_at_once_so_that_they_can_be_made_together(tmp_path: Path) -> None:
+    manifest, assembly = an_assembly(tmp_path)
+    assets = tuple(asset(f"asset.{number}.zip", "bundle", bundle=BUNDLE) for number in range(50))
+    manifest = replace(manifest, stacks=(replace(manifest.stacks[0], assets=assets),), functions=())
+    together = asyncio.Barrier(len(assets))
+
+    async def wait_for_all(entry: AssetEntry, destination: Path) -> None:
+        await together.wait()
+        await build(entry, destination)
+
+    (tmp_path / "out").mkdir()
+    async with asyncio.timeout(20):
+        _, bundles = await export_assembly(
+            manifest, assembly, tmp_path / "out", build=wait_for_all, events=RecordedEvents()
+        )
+    assert bundles == 50
+
+
+async def test_an_image_that_is_to_be_made_of_a_folder_is_refused(tmp_path: Path) -> None:
+    manifest, assembly = an_assembly(tmp_path)
+    image = ImageEntry(repository="skykite", tag="1", source="asset.context")
+    manifest = replace(manifest, stacks=(replace(manifest.stacks[0], images=(image,)),))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(SkykiteError) as caught:
+        await export_assembly(manifest, assembly, tmp_path / "out", build=build, events=RecordedEvents())
+    assert (caught.value.code, contents(tmp_path / "out")) == ("build-image", {})
 
 
 async def test_an_asset_that_is_not_there_is_named(tmp_path: Path) -> None:

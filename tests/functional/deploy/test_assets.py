@@ -47,6 +47,19 @@ def lay_out(assembly: Path) -> None:
     (folder / "a.sh").chmod(0o755)
 
 
+async def test_all_bundles_are_asked_for_at_once_so_that_they_can_be_made_together(bench: Workbench) -> None:
+    together = asyncio.Barrier(30)
+
+    async def build(entry: AssetEntry, destination: Path) -> None:
+        async with asyncio.timeout(20):
+            await together.wait()
+        await asyncio.to_thread(destination.write_bytes, entry.key.encode())
+
+    assets = [asset(bench, f"{number}.zip", "bundle", f"{number}.zip", BUNDLE) for number in range(30)]
+    await bench.deploy({"A": template({"T": TOPIC})}, assets=assets, build=build)
+    assert stored(bench, "29.zip") == f"{bench.app}/29.zip".encode()
+
+
 async def test_files_folders_and_bundles_arrive_and_are_not_sent_or_built_again(bench: Workbench) -> None:
     lay_out(bench.assembly)
     built: list[str] = []

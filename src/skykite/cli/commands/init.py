@@ -23,7 +23,8 @@ from skykite.cli.settings import Settings, pass_settings
 def command(settings: Settings, directory: str, template: str) -> None:
     """Make a project in the folder NAME (`.` for this one) that runs at once.
 
-    `hello` is one function behind an HTTP API, `api` a Notes API with a table and tests.
+    `hello` is one function behind an HTTP API, `api` a Notes API with a table and tests,
+    `typescript` a function in TypeScript.
     """
     plan = plan_project(settings.project or Path.cwd(), directory, template=template, environment=os.environ)
     write_project(plan)

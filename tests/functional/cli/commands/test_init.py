@@ -13,6 +13,7 @@ from skykite.cli.scaffold import TEMPLATES, plan_project, render_template, write
 from skykite.errors import SkykiteError
 from skykite.model.names import AppName
 from skykite.model.project import parse_project
+from skykite.synth.node import find_node
 
 REPOSITORY = Path(__file__).parents[4]
 
@@ -117,8 +118,11 @@ def test_a_read_only_folder_is_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_new_projects_own_tests_pass(tmp_path: Path, template: str) -> None:
     write_project(plan_project(tmp_path, "notes", template=template, environment={}))
+    command: list[str | Path] = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    if (tmp_path / "notes" / "package.json").exists():
+        command = [find_node(os.environ), "--test", *(tmp_path / "notes").glob("tests/*.test.ts")]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        command,
         cwd=tmp_path / "notes",
         env=clean_environment({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
         capture_output=True,
@@ -149,5 +153,5 @@ def test_the_hello_example_is_the_hello_template() -> None:
 def test_a_new_project_has_all_that_one_needs(template: str) -> None:
     files = render_template(template, name=AppName("notes"), region="us-east-1")
     assert {"kite.toml", "README.md", ".gitignore", ".vscode/launch.json", "stacks/app.py"} <= set(files)
-    assert any(name.startswith("tests/test_") for name in files)
+    assert any(name.startswith("tests/test_") or name.endswith(".test.ts") for name in files)
     assert not any("{{" in text and "}}" in text for text in files.values())

@@ -1,0 +1,312 @@
+"""Bundles of TypeScript and JavaScript, with the real esbuild, npm and Node."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.cloud import RecordedEvents
+from skykite.bundle import Bundler, EsbuildTool, NodeBuilds, NodeBundles
+from skykite.errors import SkykiteError
+from skykite.model.built import BuildError
+from skykite.model.invocation import FunctionConfig, parse_handler
+from skykite.model.locations import cache_directory
+from skykite.model.manifest import AssetEntry, BundleEntry, CopiedFile
+from skykite.model.names import FunctionId
+from skykite.model.node_build import NodeBuild
+from skykite.model.source import bundle_hash
+from skykite.synth.node import find_node
+
+HANDLER = """\
+import { name } from "./lib/name";
+
+export async function main(): Promise<string> {
+  return `I am ${name}`;
+}
+"""
+
+
+class NodeBench:
+    """A project, and what bundles it."""
+
+    def __init__(self, root: Path, cache: Path) -> None:
+        self.root, self.project = root, root / "project"
+        self.events = RecordedEvents()
+        self.environment = dict(os.environ)
+        self.tool = EsbuildTool(
+            node=find_node(os.environ), cache=cache, environment=self.environment, events=self.events
+        )
+        self.builds = NodeBuilds(self.tool, environment=self.environment)
+        self.write("src/lambda.ts", HANDLER)
+        self.write("src/lib/name.ts", 'export const name: string = "one";\n')
+        self.write("package.json", '{"private": true, "type": "module"}\n')
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.project / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def asset(self, entry: str = "src/lambda.ts", *, copied: tuple[CopiedFile, ...] = (), **options: Any) -> AssetEntry:
+        bundle = BundleEntry(
+            import_root=".",
+            runtime="nodejs22.x",
+            architecture="arm64",
+            kind="node",
+            copied=copied,
+            node=NodeBuild(entry=entry, **options),
+        )
+        key = hashlib.sha256(bundle_hash(self.project, bundle).encode()).hexdigest()
+        return AssetEntry(key=f"{key}.zip", bucket="b", packaging="bundle", source=f"{key}.zip", bundle=bundle)
+
+    async def zips(self, *assets: AssetEntry) -> list[zipfile.ZipFile]:
+        nodes = NodeBundles(
+            self.tool,
+            node=find_node(os.environ),
+            project_root=self.project,
+            cache=self.root / "cache",
+            environment=self.environment,
+        )
+        bundler = Bundler(
+            project_root=self.project,
+            cache=self.root / "cache",
+            environment=self.environment,
+            events=self.events,
+            nodes=nodes,
+        )
+        try:
+            await asyncio.gather(*(bundler.build(asset, self.root / asset.source) for asset in assets))
+        finally:
+            nodes.close()
+        return [zipfile.ZipFile(self.root / asset.source) for asset in assets]
+
+    def bytes_of(self, archive: zipfile.ZipFile) -> bytes:
+        assert archive.filename is not None
+        return Path(archive.filename).read_bytes()
+
+    def config(self, handler: str = "src/lambda.main", **options: Any) -> FunctionConfig:
+        entry = options.pop("entry", "src/lambda.ts")
+        return FunctionConfig(
+            id=FunctionId("S/F"),
+            name="f",
+            arn="arn:aws:lambda:us-east-1:000000000000:function:f",
+            handler=parse_handler(handler),
+            import_root=self.project,
+            project_root=self.project,
+            runtime="nodejs22.x",
+            memory_mb=128,
+            timeout_s=3,
+            environment={},
+            region="us-east-1",
+            kind="node",
+            node=NodeBuild(entry=entry, **options),
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[NodeBench]:
+    found = NodeBench(tmp_path, cache_directory(os.environ))
+    yield found
+    found.builds.close()
+
+
+def run(folder: Path, file: str, function: str = "main") -> str:
+    script = f"const m = await import({json.dumps(str(folder / file))}); console.log(await m.{function}());"
+    done = subprocess.run(
+        [find_node(os.environ), "--input-type=module", "-e", script], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+async def test_a_bundle_runs_and_is_the_same_to_the_byte_wherever_it_is_made(bench: NodeBench, tmp_path: Path) -> None:
+    [archive] = await bench.zips(bench.asset())
+    assert archive.namelist() == ["src/lambda.mjs", "src/lambda.mjs.map"]
+    archive.extractall(tmp_path / "out")
+    assert run(tmp_path / "out", "src/lambda.mjs") == "I am one"
+    assert str(tmp_path) not in archive.read("src/lambda.mjs.map").decode()
+
+    other = NodeBench(tmp_path / "elsewhere", cache_directory(os.environ))
+    [again] = await other.zips(other.asset())
+    assert other.bytes_of(again) == bench.bytes_of(archive)
+    assert json.loads(archive.read("src/lambda.mjs.map"))["sources"] == ["lib/name.ts", "lambda.ts"]
+
+
+async def test_a_zip_changes_with_what_it_imports_and_with_nothing_else(bench: NodeBench) -> None:
+    bench.write("src/other.ts", "export async function main() {}\n")
+    first, other = bench.asset().key, bench.asset("src/other.ts").key
+    bench.write("src/lib/name.ts", 'export const name: string = "two";\n')
+    assert bench.asset().key != first, "a change of an imported file is not deployed"
+    assert bench.asset("src/other.ts").key == other, "a file that is not imported is deployed"
+    assert bench.asset(minify=True).key != bench.asset().key
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import\n  {\n name }\n from\n "./deep/a";',
+        'export * from "./deep/a.js";',
+        'const a = require("./deep/a")',
+        'const a = await import("./deep/a")',
+        'import data from "./deep/a.json" with { type: "json" };',
+        'import { a } from "./deep";',
+        'import "./deep/a"',
+        'import type { A } from "./deep/a";',
+    ],
+)
+async def test_every_form_of_import_is_followed(bench: NodeBench, line: str) -> None:
+    for name in ("a.ts", "a.json", "index.ts"):
+        bench.write(f"src/deep/{name}", "{}")
+    bench.write("src/lambda.ts", f"{line}\nexport const main = async () => 1;\n")
+    first = bench.asset().key
+    for name in ("a.ts", "a.json", "index.ts"):
+        bench.write(f"src/deep/{name}", "{ }")
+    assert bench.asset().key != first
+
+
+async def test_fifty_functions_are_bundled_by_one_run_of_esbuild(bench: NodeBench) -> None:
+    entries = [f"src/f{number}.ts" for number in range(50)]
+    for number, entry in enumerate(entries):
+        bench.write(entry, HANDLER.replace("I am", f"I am {number},"))
+    counted = bench.root / "runs"
+    program = await bench.tool.find(bench.project)
+    counting = bench.write("node_modules/" + platform_program(), f'#!/bin/sh\necho >> {counted}\nexec {program} "$@"\n')
+    counting.chmod(0o755)
+    bench.tool._found.clear()
+    archives = await bench.zips(*map(bench.asset, entries))
+    assert len(archives) == 50
+    assert b"I am 49," in archives[49].read("src/f49.mjs")
+    assert len(counted.read_text().splitlines()) == 1
+
+
+def platform_program() -> str:
+    from skykite.bundle.esbuild_tool import _PROGRAM, platform_package
+
+    return f"{platform_package()}/{_PROGRAM}"
+
+
+async def test_the_projects_own_esbuild_is_taken(bench: NodeBench) -> None:
+    own = await bench.tool.find(bench.project)
+    mine = bench.project / "node_modules" / platform_program()
+    mine.parent.mkdir(parents=True)
+    shutil.copyfile(own, mine)
+    mine.chmod(0o755)
+    bench.tool._found.clear()
+    assert await bench.tool.find(bench.project) == mine
+
+
+async def test_commonjs_inside_and_outside_works(bench: NodeBench, tmp_path: Path) -> None:
+    bench.write(
+        "node_modules/old/index.js", 'exports.dir = () => typeof require("fs").readFileSync + typeof __dirname;\n'
+    )
+    bench.write("node_modules/old/package.json", '{"name": "old", "version": "1.0.0"}')
+    bench.write("package.json", '{"dependencies": {"old": "1"}}')
+    bench.write(
+        "src/lambda.ts",
+        'import { createRequire } from "node:module";\nimport old from "old";\nconst require = createRequire("/");\n'
+        'export const main = async () => old.dir() + typeof require("fs");\n',
+    )
+    [archive] = await bench.zips(bench.asset())
+    archive.extractall(tmp_path / "out")
+    assert run(tmp_path / "out", "src/lambda.mjs") == "functionstringobject"
+    bench.write("src/lambda.cjs", 'exports.main = async () => require("./lib/name").name;\n')
+    [archive] = await bench.zips(bench.asset("src/lambda.cjs", format="cjs"))
+    archive.extractall(tmp_path / "out")
+    assert run(tmp_path / "out", "src/lambda.cjs", "default.main") == "one"
+
+
+async def test_the_sdk_that_the_runtime_has_stays_out(bench: NodeBench) -> None:
+    bench.write("src/lambda.ts", 'import { S3 } from "@aws-sdk/client-s3";\nexport const main = () => new S3({});\n')
+    [archive] = await bench.zips(bench.asset())
+    assert b'from "@aws-sdk/client-s3"' in archive.read("src/lambda.mjs")
+
+
+async def test_copied_files_are_beside_the_bundle(bench: NodeBench) -> None:
+    bench.write("words.txt", "a")
+    [archive] = await bench.zips(bench.asset(copied=(CopiedFile(source="words.txt", to="data/words.txt"),)))
+    assert archive.read("data/words.txt") == b"a"
+
+
+@pytest.mark.parametrize(
+    ("lock", "command"),
+    [("package-lock.json", "npm install"), ("pnpm-lock.yaml", "pnpm install"), (None, "npm install")],
+)
+async def test_packages_that_are_not_installed_are_named_with_the_command(
+    bench: NodeBench, lock: str | None, command: str
+) -> None:
+    bench.write("package.json", '{"dependencies": {"left-pad": "1"}}')
+    if lock:
+        bench.write(lock, "{}")
+    with pytest.raises(SkykiteError) as raised:
+        await bench.zips(bench.asset())
+    assert (raised.value.code, raised.value.hint) == ("packages-not-installed", f"run `{command}` there")
+    assert "`left-pad`" in raised.value.message
+
+
+async def test_npm_that_reaches_nobody_leaves_nothing_half_made(bench: NodeBench, tmp_path: Path) -> None:
+    environment = {**os.environ, "npm_config_registry": "http://127.0.0.1:9/", "npm_config_fetch_retries": "0"}
+    environment["npm_config_cache"] = str(tmp_path / "npm")
+    tool = EsbuildTool(
+        node=find_node(os.environ), cache=tmp_path / "cache", environment=environment, events=bench.events
+    )
+    with pytest.raises(SkykiteError) as raised:
+        await tool.find(bench.project)
+    assert raised.value.code == "registry-unreachable"
+    assert raised.value.message.startswith("esbuild ")
+    assert list((tmp_path / "cache" / "esbuild").iterdir()) == []
+
+
+# For workers on this machine
+
+
+async def test_a_build_is_made_again_when_a_file_of_it_changed_and_only_then(bench: NodeBench) -> None:
+    config = bench.config()
+    first = await bench.builds.build(config)
+    assert run(first.folder, first.file) == "I am one"
+    assert (await bench.builds.build(config)) is first
+    bench.write("src/lib/name.ts", 'export const name: string = "two";\n')
+    second = await bench.builds.build(config)
+    assert run(second.folder, second.file) == "I am two"
+    assert first.folder.exists(), "a worker may still run the one before"
+    bench.write("src/lib/name.tsx", "")
+    assert (await bench.builds.build(config)) is not second, "a file beside could be the one that is imported"
+
+
+async def test_what_is_wrong_with_a_source_is_shown_with_its_line(bench: NodeBench) -> None:
+    bench.write("src/lib/name.ts", "export const name: string = ;\n")
+    with pytest.raises(BuildError) as raised:
+        await bench.builds.build(bench.config())
+    assert raised.value.message == 'src/lib/name.ts:1:29: Unexpected ";"'
+    assert "export const name: string = ;" in (raised.value.context or "")
+    assert {str(bench.project / path) for path in ("src/lambda.ts", "src/lib/name.ts")} <= {
+        one.path for one in raised.value.inputs.files
+    }
+    bench.write("src/lib/name.ts", 'export const name: string = "mended";\n')
+    built = await bench.builds.build(bench.config())
+    assert run(built.folder, built.file) == "I am mended"
+
+
+async def test_a_package_that_is_not_there_is_named_with_the_command(bench: NodeBench) -> None:
+    bench.write("src/lib/name.ts", 'export { name } from "@scope/names/deep";\n')
+    with pytest.raises(BuildError) as raised:
+        await bench.builds.build(bench.config())
+    assert raised.value.message.startswith('src/lib/name.ts:1:22: Could not resolve "@scope/names/deep"')
+    assert "`npm install @scope/names`" in (raised.value.hint or "")
+
+
+async def test_a_function_that_is_not_exported_is_told_from_those_that_are(bench: NodeBench) -> None:
+    with pytest.raises(BuildError) as raised:
+        await bench.builds.build(bench.config("src/lambda.run"))
+    assert (raised.value.code, raised.value.message) == (
+        "handler-not-found",
+        "`src/lambda.ts` exports no `run`; it exports `main`",
+    )
