@@ -36,7 +36,7 @@ async def test_each_thing_is_one_event_and_a_healthy_machine_exits_with_0(tmp_pa
         "cloud": "warn",  # of a home directory that is new
         "credentials": "warn",
         "environment": "ok",
-            "project": "ok",
+        "project": "ok",
         "git": "ok",
     }
     assert done.code == 0
