@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +113,8 @@ class NodeBench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[NodeBench]:
-    found = NodeBench(tmp_path, cache_directory(os.environ))
-    yield found
-    found.builds.close()
+def bench(tmp_path: Path) -> NodeBench:
+    return NodeBench(tmp_path, cache_directory(os.environ))
 
 
 def run(folder: Path, file: str, function: str = "main") -> str:
