@@ -173,8 +173,8 @@ def excluded(name: str, *, at_root: bool) -> bool:
     )
 
 
-def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
-    """64 hex digits that change whenever the zip could."""
+def bundle_hash(project_root: Path, bundle: BundleEntry, sources: Sequence[SourceFile] | None = None) -> str:
+    """64 hex digits that change whenever the zip could. `sources` are a Node function's files, if they are known."""
     digest = hashlib.sha256()
 
     def add(*parts: str) -> None:
@@ -188,7 +188,8 @@ def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
     add(_HASH_FORMAT)
     if bundle.node is not None:
         add("node", bundle.runtime, bundle.architecture if bundle.node.install else "", repr(bundle.node))
-        for file in (*node_files(bundle, project_root), *copied_sources(bundle.copied, project_root)):
+        own = node_files(bundle, project_root) if sources is None else sources
+        for file in (*own, *copied_sources(bundle.copied, project_root)):
             add_file("file", file)
         for command in bundle.after_build:
             add("command", command)
@@ -214,17 +215,20 @@ def node_files(bundle: BundleEntry, project_root: Path) -> tuple[SourceFile, ...
     assert bundle.node is not None
     import_root = (project_root / bundle.import_root).resolve()
     source = read_node_source(import_root / bundle.node.entry, import_root)
-    files = {file: _from(project_root, file) for file in source.files}
+    files = list(source.files)
     if source.everything:
-        inside = (file for file in select(import_root, project_root) if not file.path.endswith((".py", ".pyi")))
-        files |= {file.location: _from(project_root, file.location) for file in inside}
-    return tuple(sorted(files.values(), key=lambda file: file.path))
+        files += [
+            file.location for file in select(import_root, project_root) if not file.path.endswith((".py", ".pyi"))
+        ]
+    root = str(project_root.resolve())
+    found = {file: SourceFile(path=_from(root, str(file)), location=file, executable=False) for file in files}
+    return tuple(sorted(found.values(), key=lambda file: file.path))
 
 
-def _from(project_root: Path, file: Path) -> SourceFile:
-    return SourceFile(
-        path=Path(os.path.relpath(file, project_root.resolve())).as_posix(), location=file, executable=False
-    )
+def _from(root: str, file: str) -> str:
+    if file.startswith(root + os.sep):
+        return file[len(root) + 1 :].replace(os.sep, "/")
+    return Path(os.path.relpath(file, root)).as_posix()
 
 
 def packages_digest(project_root: Path, packages: PackagesEntry) -> str:
