@@ -5,6 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for module in ("targets", "triggers", "bridge", "stub", "wire", "compare", "cli"):
+for module in ("targets", "triggers", "bridge", "stub", "wire", "bundles", "typescript", "compare", "cli"):
     print(f"# benchmarks.{module}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{module}", *sys.argv[1:]], check=True)

@@ -18,7 +18,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-ORDER = ("Targets", "Triggers", "The bridge", "The stub", "Wire protocol", "Side by side", "Command line")
+ORDER = (
+    "Targets",
+    "Triggers",
+    "The bridge",
+    "The stub",
+    "Wire protocol",
+    "Python bundles",
+    "TypeScript bundles",
+    "Side by side",
+    "Command line",
+)
 INTRODUCTION = """# Results
 
 Each section is written by the command it names, on one machine, in one run. Absolute times differ from machine to

@@ -175,3 +175,46 @@ async def test_it_can_be_asked_while_the_stage_is_developed(project: Path, index
         environment = {name: value for name, value in index.items() if name != "KITE_CACHE_DIR"}
         assert (await inspected(project, "Report", environment))["packages"]
         assert await session.stop() == 0
+
+
+NODE_APP = """\
+from skykite import App, Function, Stack
+
+
+def main(app: App) -> None:
+    stack = Stack(app, "S")
+    Function(stack, "Web", handler="functions/web.handler", copy_files=[{"from": "texts/hello.txt"}])
+"""
+MODULES = {
+    "package.json": '{"name": "app", "dependencies": {"outer": "^2"}}',
+    "functions/web.ts": "import {outer} from 'outer';\nimport {plain} from 'plain';\nimport {own} from './own';\n"
+    "export const handler = async () => outer() + plain() + own();\n",
+    "functions/own.ts": "export const own = (): string => 'own';\n",
+    "node_modules/outer/package.json": '{"name": "outer", "version": "2.1.0", "main": "index.js"}',
+    "node_modules/outer/index.js": "const {inner} = require('@scope/inner');\n"
+    f"exports.outer = () => inner + '{'o' * 5000}';\n",
+    "node_modules/@scope/inner/package.json": '{"name": "@scope/inner", "version": "0.3.0", "main": "index.js"}',
+    "node_modules/@scope/inner/index.js": f"exports.inner = '{'i' * 9000}';\n",
+    "node_modules/plain/package.json": '{"name": "plain", "version": "1.0.0", "main": "index.js"}',
+    "node_modules/plain/index.js": "exports.plain = () => 'plain';\n",
+}
+
+
+async def test_a_node_bundle_is_told_apart_by_who_imports_what(project: Path) -> None:
+    (project / "stacks" / "app.py").write_text(NODE_APP)
+    for path, text in MODULES.items():
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text(text)
+    said = await inspected(project, "Web", {})
+    assert [(one["name"], one["version"], one["direct"], one["via"]) for one in said["packages"]] == [
+        ("@scope/inner", "0.3.0", [], ["outer"]),
+        ("outer", "2.1.0", ["package.json"], []),
+        ("plain", "1.0.0", ["functions/web.ts"], []),
+    ]
+    assert said["packages"][0]["unpacked"] > 9000
+    kinds = {one["kind"]: one for one in said["folders"]}
+    assert set(kinds) == {"code", "built", "map", "copied"}
+    assert (kinds["code"]["path"], kinds["code"]["files"]) == ("functions/", 2)
+    told = [*said["packages"], *said["folders"]]
+    assert all(one["unpacked"] >= 0 for one in told)
+    assert sum(one["unpacked"] for one in told) == said["unpacked"] == said["parts"][0]["unpacked"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
-_BLOCK = re.compile(r"^```(?:python|toml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_FILE = re.compile(r"# ([\w/.-]+\.(?:py|toml))\n")
+_BLOCK = re.compile(r"^```(?:python|toml|ts)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(r"(?:#|//) ([\w/.-]+\.(?:py|toml|ts))\n")
 
 Blocks = list[tuple[str | None, str]]
 """The name of the file, if it is one, and the text."""

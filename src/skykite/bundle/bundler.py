@@ -6,6 +6,7 @@ In: a `bundle` asset. Out: the zip at the place given. I/O: reads the import roo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Final
 
 from skykite.bundle.binaries import check_bootstrap
 from skykite.bundle.contents import check_size, package_files
+from skykite.bundle.esbuild import Bundled
 from skykite.bundle.executables import run_build
 from skykite.bundle.hooks import files_in, have_run
 from skykite.bundle.node_bundles import NodeBundles
@@ -115,6 +117,13 @@ class Bundler:
             local=await self._local(bundle),
         )
 
+    async def bundled(self, asset: AssetEntry) -> Bundled | None:
+        """What esbuild made a Node function's bundle of; None for other assets."""
+        if asset.bundle is None or asset.bundle.node is None:
+            return None
+        assert self._nodes is not None
+        return await self._nodes.bundled(asset.bundle)
+
     async def files(self, asset: AssetEntry) -> tuple[SourceFile, ...]:
         """What would be in the zip of an asset that is too large to be built, before any hook."""
         installed = await self.installed(asset)
@@ -154,10 +163,11 @@ class Bundler:
         await asyncio.to_thread(self._write_code, asset, bundle, files, kept)
 
     def _write_code(self, asset: AssetEntry, bundle: BundleEntry, chosen: dict[str, SourceFile], kept: Path) -> None:
-        with _new_file(self._cache, kept) as temporary, tempfile.TemporaryDirectory(dir=self._cache) as own:
+        with _new_file(self._cache, kept) as temporary, contextlib.ExitStack() as folders:
             if bundle.after_build:
-                have_run(bundle.after_build, chosen, Path(own), self._project_root, self._environment)
-                chosen = {file.path: file for file in files_in(Path(own))}
+                own = Path(folders.enter_context(tempfile.TemporaryDirectory(dir=self._cache)))
+                have_run(bundle.after_build, chosen, own, self._project_root, self._environment)
+                chosen = {file.path: file for file in files_in(own)}
             check_size(
                 f"the code of `{bundle.import_root}`" + _with_packages(bundle), [chosen.values(), self._layer(bundle)]
             )

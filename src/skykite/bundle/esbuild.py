@@ -43,7 +43,13 @@ class Bundled:
     file: str
     inputs: tuple[Path, ...]
     exports: tuple[str, ...]
-    sizes: Mapping[str, int] = field(default_factory=dict)  # by input, bytes in the bundle
+    sizes: Mapping[str, int] = field(default_factory=dict)  # by input as esbuild names it, bytes in the bundle
+    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, those that it imports
+
+    @staticmethod
+    def is_virtual(name: str) -> bool:
+        """Whether an input is no file."""
+        return _is_virtual(name)
 
 
 class SourceError(SkykiteError):
@@ -144,13 +150,14 @@ def _read_meta(
             file=file,
             inputs=tuple(
                 sorted(
-                    {Path(import_root, one).resolve() for one in inputs if not _is_virtual(one)}
+                    {Path(os.path.normpath(import_root / one)) for one in inputs if not _is_virtual(one)}
                     | {link for one in inputs for link in links.get(one, ())}
                     | {import_root / entry}
                 )
             ),
             exports=tuple(map(str, exports)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
+            imports={name: _imported(meta["inputs"].get(name, {})) for name in inputs},
         )
     return found
 
@@ -173,6 +180,12 @@ def _links(inputs: Mapping[str, dict[str, object]], import_root: Path) -> dict[s
             if base / os.path.normpath(path) not in looked and Path(os.path.normpath(base / path)) not in looked:
                 found.setdefault(path, set()).update(looked)
     return found
+
+
+def _imported(read: Mapping[str, object]) -> tuple[str, ...]:
+    imports = read.get("imports")
+    assert isinstance(imports, list)
+    return tuple(str(one["path"]) for one in imports if not one.get("external"))
 
 
 def _is_virtual(name: str) -> bool:

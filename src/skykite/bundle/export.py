@@ -34,7 +34,15 @@ async def export_assembly(
     manifest: Manifest, assembly: Path, folder: Path, *, build: Build, events: EventSink
 ) -> tuple[Manifest, int]:
     """Fill `folder`, which is empty. Returns the manifest that lies there, all of whose assets are files, and how many
-    of them are bundles. Raises what `build` raises, and `bundle-broken`, `asset-missing`."""
+    of them are bundles. Raises what `build` raises, and `bundle-broken`, `asset-missing`, `build-image`."""
+    for entry in manifest.stacks:
+        if entry.images:
+            raise SkykiteError(
+                "build-image",
+                f"stack `{entry.path}` has a function that is a container image, to be made of "
+                f"`{entry.images[0].source}`; a build holds no images",
+                hint='push the image first, and name it in the stacks: image={"uri": "….dkr.ecr.….amazonaws.com/…"}',
+            )
     assets = {asset.source: asset for stack in manifest.stacks for asset in stack.assets}
     bundles = [asset for asset in assets.values() if asset.packaging == "bundle"]
     places = asyncio.Semaphore(_AT_ONCE)
@@ -56,8 +64,7 @@ async def export_assembly(
             if not is_there:
                 tasks.create_task(make(asset))
     names = {source: _name(asset, assembly) for source, asset in assets.items()}
-    contexts = frozenset(image.source for stack in manifest.stacks for image in stack.images)
-    await asyncio.to_thread(_copy, assembly, folder, names, contexts)
+    await asyncio.to_thread(_copy, assembly, folder, names)
     shipped = _shipped(manifest, names)
     (folder / MANIFEST_FILE).write_bytes(encode_manifest(shipped))
     return shipped, len(bundles)
@@ -97,9 +104,8 @@ def _shipped(manifest: Manifest, names: Mapping[str, str]) -> Manifest:
     return replace(manifest, stacks=tuple(map(stack, manifest.stacks)), functions=functions)
 
 
-def _copy(assembly: Path, folder: Path, names: Mapping[str, str], contexts: frozenset[str]) -> None:
-    """Assets under their names, what images are built from as it is; of the rest, what synth wrote, with CDK's own
-    lists of assets saying the same."""
+def _copy(assembly: Path, folder: Path, names: Mapping[str, str]) -> None:
+    """Assets under their names; of the rest, what synth wrote, with CDK's own lists of assets saying the same."""
     for source, name in names.items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -109,14 +115,11 @@ def _copy(assembly: Path, folder: Path, names: Mapping[str, str], contexts: froz
         else:
             shutil.copyfile(assembly / source, place)
     for file in _files(assembly):
-        is_context = any(file.startswith(f"{context}/") for context in contexts)
-        if (file.split("/")[0].startswith(_ASSET) and not is_context) or file in names or file == MANIFEST_FILE:
+        if file.split("/")[0].startswith(_ASSET) or file in names or file == MANIFEST_FILE:
             continue
         place = folder / file
         place.parent.mkdir(parents=True, exist_ok=True)
-        if is_context:
-            shutil.copy(assembly / file, place)  # with its mode
-        elif file.endswith(_ASSET_MANIFEST):
+        if file.endswith(_ASSET_MANIFEST):
             place.write_bytes(_as_files((assembly / file).read_bytes()))
         else:
             shutil.copyfile(assembly / file, place)

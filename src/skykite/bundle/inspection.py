@@ -19,7 +19,9 @@ import msgspec
 
 from skykite.bundle.bundler import LAYER_FOLDER, Bundler, Installed
 from skykite.bundle.contents import UNPACKED_LIMIT
+from skykite.bundle.esbuild import Bundled
 from skykite.bundle.markers import machine
+from skykite.bundle.node_inspection import inspect_node
 from skykite.bundle.reasons import Asked, Package, asked_for, reasons, shown
 from skykite.bundle.target import target_of
 from skykite.errors import SkykiteError
@@ -30,7 +32,7 @@ from skykite.model.source import copied_sources
 _SUPPORT: Final = "skykite_lambda"
 _LARGEST: Final = 10
 
-_Kind = Literal["code", "copied", "hook", "built", "support", "layer", "asset"]
+_Kind = Literal["code", "copied", "hook", "built", "map", "support", "layer", "asset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,11 @@ async def inspect_bundle(
         if part.asset.packaging == "bundle":
             found.learn(await bundler.installed(part.asset))
         listed = await _contents(part, part.asset, place, bundler)
+        bundled = await bundler.bundled(part.asset)
+        if bundled is not None and part.asset.bundle is not None:
+            found.tell(
+                await asyncio.to_thread(_node, bundled, part.asset.bundle, listed, place, part.name, project_root)
+            )
         files += listed
         told.append(
             BundlePart(
@@ -105,6 +112,33 @@ async def inspect_bundle(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Node:
+    """What a Node bundle holds, and which files of its part that covers."""
+
+    part: str
+    packages: list[BundledPackage]
+    folders: list[BundledFolder]
+    told: frozenset[str]
+
+
+def _node(bundled: Bundled, bundle: BundleEntry, files: list[_File], place: Path, part: str, root: Path) -> _Node:
+    def read(path: str) -> bytes:
+        with zipfile.ZipFile(place) as archive:
+            return archive.read(path)
+
+    packages, folders, told = inspect_node(
+        bundled,
+        {file.path: file.size for file in files},
+        read,
+        part=part,
+        import_root=root / bundle.import_root,
+        project_root=root,
+        install=bundle.node.install if bundle.node else (),
+    )
+    return _Node(part=part, packages=packages, folders=folders, told=told)
+
+
 async def _contents(part: _Part, asset: AssetEntry, place: Path, bundler: Bundler) -> list[_File]:
     """Of one part; also of one that is too large to be built, which is when people look."""
     if asset.packaging == "bundle" and not await asyncio.to_thread(place.is_file):
@@ -128,6 +162,14 @@ class _Findings:
         self._asked: list[Asked] = []
         self._variables: Mapping[str, str] = {}
         self._otherwise = "requirements"
+        self._told: set[tuple[str, str]] = set()  # parts and paths of what is told already
+        self._ready: tuple[list[BundledPackage], list[BundledFolder]] = ([], [])
+
+    def tell(self, node: _Node) -> None:
+        """Of a part that is no Python."""
+        self._ready[0].extend(node.packages)
+        self._ready[1].extend(node.folders)
+        self._told.update((node.part, path) for path in node.told)
 
     def learn(self, installed: Installed) -> None:
         """From what a part was made of."""
@@ -149,6 +191,8 @@ class _Findings:
         folders: dict[tuple[_Kind, str, str], _Owned] = {}
         copied = {name: {one.path for one in copied_sources(b.copied, self._root)} for name, b in bundles.items()}
         for file in files:
+            if (file.part, file.path) in self._told:
+                continue
             owner = self._owner(file.path)
             bundle = bundles.get(file.part)
             if bundle is not None and (self._root / bundle.import_root / file.path).is_file():
@@ -180,6 +224,8 @@ class _Findings:
             BundledFolder(kind=kind, path=path, part=part, unpacked=owned.size, files=owned.files)
             for (kind, path, part), owned in folders.items()
         ]
+        told += self._ready[0]
+        found += self._ready[1]
         return (
             tuple(sorted(told, key=lambda one: (-one.unpacked, one.name))),
             tuple(sorted(found, key=lambda one: (-one.unpacked, one.kind, one.path))),

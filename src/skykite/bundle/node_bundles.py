@@ -20,7 +20,6 @@ from skykite.bundle.esbuild_tool import EsbuildTool
 from skykite.bundle.node_packages import check_installed, install_beside
 from skykite.errors import SkykiteError
 from skykite.model.manifest import BundleEntry
-from skykite.model.node_source import read_node_source
 from skykite.model.source import SourceFile, node_files
 
 
@@ -75,6 +74,12 @@ class NodeBundles:
             ]
         return tuple(found)
 
+    async def bundled(self, bundle: BundleEntry) -> Bundled:
+        """What its bundle is made of. Raises as `files` does."""
+        assert bundle.node is not None
+        _, made = await self._bundled(bundle)
+        return made[bundle.node.entry]
+
     def close(self) -> None:
         """Remove what was made on the way."""
         for folder in self._folders:
@@ -122,11 +127,11 @@ class NodeBundles:
     def _check_known(self, bundle: BundleEntry, bundled: Bundled) -> None:
         """A file that the zip's name does not depend on could change without being deployed."""
         assert bundle.node is not None
-        import_root = (self._project_root / bundle.import_root).resolve()
-        source = read_node_source(import_root / bundle.node.entry, import_root)
-        known = set(source.files) | {file.location for file in node_files(bundle, self._project_root)}
-        for file in bundled.inputs:
-            if "node_modules" not in file.parts and file not in known:
+        known = {file.location for file in node_files(bundle, self._project_root)}
+        others = [file for file in bundled.inputs if file not in known and "node_modules" not in file.parts]
+        real = {file.resolve() for file in known} if others else set()
+        for file in others:
+            if file.resolve() not in real:
                 raise SkykiteError(
                     "source-unknown",
                     f"`{bundle.node.entry}` is bundled with `{file}`, which Skykite did not find by itself",

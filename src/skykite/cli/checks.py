@@ -188,6 +188,26 @@ def check_project(project: Project) -> Iterator[DoctorChecked]:
         )
 
 
+def check_environment(project: Project, environment: Mapping[str, str]) -> Iterator[DoctorChecked]:
+    """Which Python functions run on here, and why it is that one."""
+    from skykite.dev.environments import find_python
+
+    found = find_python(project.root, environment)
+    for folder in found.passed:
+        yield _warn("environment", f"the Python of `{folder}` is gone", "make the environment again")
+    done = subprocess.run(
+        [str(found.python), "-I", "-c", "import platform; print(platform.python_version())"],
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_S,
+        check=False,
+    )
+    if done.returncode == 0:
+        yield _ok("environment", f"functions run on Python {done.stdout.strip()} at {found.python}: {found.why}")
+    else:
+        yield _fail("environment", f"`{found.python}`, {found.why}, does not run", "make the environment again")
+
+
 def _run_version(check: str, what: str, command: list[str], hint: str) -> DoctorChecked:
     """One line of output is the version."""
     try:

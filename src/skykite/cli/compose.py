@@ -72,6 +72,7 @@ def run_dev(
     iam: bool = True,
     wait: bool | None = None,
     inspect: int | None = None,
+    python: str | None = None,
 ) -> None:
     """`kite dev`, until Ctrl-C. Under a debugger another process does it, and this one only waits."""
     from skykite.cli.kept_cloud import refuse_kept
@@ -95,6 +96,7 @@ def run_dev(
                 iam=iam,
                 wait=looked_at(settings) if wait is None else wait,
                 inspect=inspect,
+                python=python,
             ).run(stop),
             stoppable=True,
         )
@@ -112,6 +114,7 @@ def _dev_session(
     iam: bool = True,
     wait: bool = False,
     inspect: int | None = None,
+    python: str | None = None,
 ) -> DevSession:
     from skykite.dev.place import DevOptions
     from skykite.dev.session import DevSession
@@ -131,6 +134,7 @@ def _dev_session(
             iam=iam,
             wait=wait,
             inspect=inspect,
+            python=python,
             editor=detect_editor(),
             builds=_source_builds(workspace, events),
         ),
@@ -251,7 +255,7 @@ async def _remove_secrets(workspace: Workspace, session: AwsSession, events: Eve
         events.emit(Notice(notice="secrets-removed", message=f"{secrets} of stage `{workspace.stage}` removed"))
 
 
-def run_invoke(settings: Settings, *, function: str, event: Path | None, local: bool) -> int:
+def run_invoke(settings: Settings, *, function: str, event: Path | None, local: bool, python: str | None = None) -> int:
     """`kite invoke`; returns the exit code.
 
     A running `kite dev --local` of this project takes the invocation, so that breakpoints and reload work; else it
@@ -266,7 +270,8 @@ def run_invoke(settings: Settings, *, function: str, event: Path | None, local: 
         if address is not None:
             return run_loop(lambda _: _invoke_beside(workspace, address, function, payload))
         if local:
-            return run_loop(lambda _: _invoke_alone(workspace, _Preparations(events), asker, function, payload))
+            preparations = _Preparations(events)
+            return run_loop(lambda _: _invoke_alone(workspace, preparations, asker, function, payload, python))
         manifest = read_manifest(workspace)
         if manifest.mode == "local":
             raise SkykiteError(
@@ -323,11 +328,13 @@ async def _invoke(workspace: Workspace, session: AwsSession, function: str, payl
     return 0 if result.function_error is None else 1
 
 
-async def _invoke_alone(workspace: Workspace, events: EventSink, asker: Asker, function: str, payload: bytes) -> int:
+async def _invoke_alone(
+    workspace: Workspace, events: EventSink, asker: Asker, function: str, payload: bytes, python: str | None
+) -> int:
     """A whole session for one invocation: it has what the function may call."""
     from skykite.cloud import read_address
 
-    session = _dev_session(workspace, events, asker, port=0)
+    session = _dev_session(workspace, events, asker, port=0, python=python)
     stop = asyncio.Event()
 
     async def invoke_when_ready() -> int:

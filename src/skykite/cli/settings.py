@@ -64,6 +64,15 @@ def with_global_options(command: click.Command) -> click.Command:
     return copied
 
 
+def python_option(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorate a command's function that runs something of the project's."""
+    return click.option(
+        "--python",
+        metavar="PYTHON",
+        help="What functions run on here: an environment, an interpreter, or a version. Without it: the project's own.",
+    )(function)
+
+
 def global_options() -> list[click.Option]:
     """Fresh options; each remembers its value under its name."""
     return [

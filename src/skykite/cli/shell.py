@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 _FOLDER: Final = "python"
 
 
-def run_shell(settings: Settings, *, function: str | None, local: bool | None, program: Sequence[str]) -> int:
+def run_shell(
+    settings: Settings, *, function: str | None, local: bool | None, program: Sequence[str], python: str | None = None
+) -> int:
     """Returns only if the program could not take this process's place."""
     from skykite.cloud import read_address
 
@@ -50,7 +52,7 @@ def run_shell(settings: Settings, *, function: str | None, local: bool | None, p
         if settings.output != "json" and sys.stderr.isatty():
             events.emit(Notice(notice="shell", message=f"stage `{workspace.stage}` of {place}"))
     prepare_state(workspace.project)
-    environment = _environment(workspace, links, address)
+    environment = _environment(workspace, links, address, python)
     return _become(list(program) or [_users_shell(environment)], environment)
 
 
@@ -127,9 +129,11 @@ def _chosen(
     return [one for one in functions if (one.stack, one.logical_id) == (entry.stack, entry.logical_id)]
 
 
-def _environment(workspace: Workspace, links: Mapping[str, str], address: CloudAddress | None) -> dict[str, str]:
+def _environment(
+    workspace: Workspace, links: Mapping[str, str], address: CloudAddress | None, python: str | None
+) -> dict[str, str]:
     from skykite.cloud import cloud_environment
-    from skykite.dev.configure import find_interpreter
+    from skykite.dev.environments import find_python
     from skykite_lambda.linked import PREFIX
 
     project = workspace.project
@@ -144,7 +148,7 @@ def _environment(workspace: Workspace, links: Mapping[str, str], address: CloudA
     found |= {"KITE_APP": project.name, "KITE_STAGE": workspace.stage, "KITE_SHELL": workspace.stage, **links}
     searched = [str(_importable(project.state)), found.get("PYTHONPATH", "")]
     found["PYTHONPATH"] = os.pathsep.join(filter(None, searched))
-    programs = find_interpreter(project.root, given).parent
+    programs = find_python(project.root, given, python).python.parent
     if (programs.parent / "pyvenv.cfg").is_file():  # as functions run in it, so do scripts
         found["PATH"] = os.pathsep.join((str(programs), found.get("PATH", os.defpath)))
     return found

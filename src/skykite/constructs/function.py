@@ -293,7 +293,7 @@ def _build_of(located: LocatedHandler, settings: FunctionSettings, program: Prog
     if located.kind == "node":
         entry = (program.root / located.file).relative_to(program.root / located.import_root).as_posix()
         return {"node": node_build(settings.node, entry, program.root / located.file, program.root)}
-    return {} if live else packages_of(settings, program, located.import_root)
+    return {"packages": settings.packages} if live else packages_of(settings, program, located.import_root)
 
 
 def _as_list(permissions: Any) -> Sequence[Any]:

@@ -29,6 +29,7 @@ from skykite.model.manifest import (
     LayerEntry,
     LinkEntry,
     Manifest,
+    PackageOptions,
     PackagesEntry,
     ResourceEntry,
     SecretEntry,
@@ -223,6 +224,7 @@ def _functions(
             location=declared.location if declared else None,
             kind=declared.kind if declared else kind_of(_literal(properties, "Runtime", "")),
             executable=declared.bundle.executable if declared else None,
+            packages=declared.bundle.packages if declared else PackageOptions(),
         )
 
 

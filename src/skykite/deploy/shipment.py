@@ -144,6 +144,10 @@ def _manifest(root: Path, record: BuildRecord, shown: str) -> Manifest:
         )
     needed = [stack.template for stack in manifest.stacks]
     for stack in manifest.stacks:
+        if stack.images:
+            raise SkykiteError(
+                "build-invalid", f"the build `{shown}` has container images, which no build holds", hint=_AGAIN
+            )
         for asset in stack.assets:
             needed.append(asset.source)
             if asset.packaging != "file":

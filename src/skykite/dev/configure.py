@@ -1,10 +1,9 @@
-"""From a manifest and what was deployed to what runs here. Pure, but for finding an interpreter (stat)."""
+"""From a manifest and what was deployed to what runs here. Pure, but for listing import roots."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -178,15 +177,3 @@ def bundled_sources(manifest: Manifest, project_root: Path) -> frozenset[Path]:
         files = [file.location for file in copied_sources(bundle.copied, project_root)]
         found.update(files, (file.parent for file in files))
     return frozenset(found)
-
-
-def find_interpreter(project_root: Path, environment: Mapping[str, str]) -> Path:
-    """The project's own Python: `.venv` in the project, else the active virtual environment, else ours."""
-    candidates = [project_root / ".venv"]
-    if active := environment.get("VIRTUAL_ENV"):
-        candidates.append(Path(active))
-    for venv in candidates:
-        python = venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-        if python.exists():
-            return python
-    return Path(sys.executable)

@@ -12,27 +12,32 @@ class Interests:
     """What the running system depends on. Absolute paths.
 
     `infrastructure`: files the user's stacks read, `kite.toml` and the `.env` candidates (which may not exist yet).
-    `code`: files that workers loaded. A file may be in both.
+    `code`: files that workers loaded. `packages`: what lists packages, or may become the environment that has them;
+    `installed`: the folders that has them in. A file may be in several.
     """
 
     infrastructure: frozenset[Path]
     code: frozenset[Path]
+    packages: frozenset[Path] = frozenset()
+    installed: frozenset[Path] = frozenset()
 
     @property
     def directories(self) -> frozenset[Path]:
         """Where to watch: a file saved by rename, created or deleted shows in its directory."""
-        return frozenset(path.parent for path in self.infrastructure | self.code)
+        return frozenset(path.parent for path in self.infrastructure | self.code | self.packages) | self.installed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """`infrastructure`: run the stacks again because of these. `code`: tell the runtime about these."""
+    """`infrastructure`: run the stacks again because of these. `code`: tell the runtime about these.
+    `packages`: whether what is installed, or should be, may be another now."""
 
     infrastructure: frozenset[Path] = field(default_factory=frozenset)
     code: frozenset[Path] = field(default_factory=frozenset)
+    packages: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.infrastructure or self.code)
+        return bool(self.infrastructure or self.code or self.packages)
 
 
 def decide(changed: Collection[Path], interests: Interests) -> Decision:
@@ -43,8 +48,13 @@ def decide(changed: Collection[Path], interests: Interests) -> Decision:
     """
     paths = frozenset(changed)
     infrastructure = paths & interests.infrastructure
-    unread = {path for path in paths - interests.infrastructure if path.suffix == ".py"}
-    return Decision(infrastructure=infrastructure, code=(paths & interests.code) | unread)
+    installed = {path for path in paths if path.parent in interests.installed}
+    unread = {path for path in paths - interests.infrastructure - installed if path.suffix == ".py"}
+    return Decision(
+        infrastructure=infrastructure,
+        code=(paths & interests.code) | unread,
+        packages=bool(installed or paths & interests.packages),
+    )
 
 
 def relative(paths: Iterable[Path], root: Path) -> tuple[str, ...]:

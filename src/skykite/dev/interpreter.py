@@ -1,4 +1,5 @@
-"""Which Python functions run on here, and what to say if it is not the one they get in AWS. I/O: asks the interpreter.
+"""What the Python is like that functions run on here, and what to say if it is not the one they get in AWS. I/O: asks
+the interpreter.
 
 Said calmly: most code does not notice, and whoever has only one Python installed is not doing anything wrong.
 """
@@ -8,23 +9,36 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from skykite.dev.description import describe
+from skykite.dev.environments import Keeper
 from skykite.model.events import Notice
 
-_QUESTION: Final = "import sys; print('python%d.%d' % sys.version_info[:2])"
+_QUESTION: Final = Path(__file__).with_name("description.py")
 
 
-async def ask_version(interpreter: Path) -> str | None:
-    """As Lambda names it: `python3.13`. None if the interpreter does not say, which shows with its first worker."""
+class Interpreter(msgspec.Struct, frozen=True):
+    """What one says of itself. `runtime` is as Lambda names it, `python3.13`; `folders` are those that installed
+    packages are imported from, the first one first; `variables` those of environment markers."""
+
+    runtime: str
+    folders: tuple[str, ...] = ()
+    variables: dict[str, str] = {}
+
+
+async def ask_interpreter(interpreter: Path) -> Interpreter | None:
+    """None if the interpreter does not say, which shows with its first worker. It is asked as workers are started."""
     if interpreter == Path(sys.executable):
-        return "python{}.{}".format(*sys.version_info)
+        return msgspec.convert(describe(), type=Interpreter)
     try:
         process = await asyncio.create_subprocess_exec(
             str(interpreter),
-            *("-I", "-S", "-c", _QUESTION),
+            *("-I", "-X", "utf8", str(_QUESTION)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -32,19 +46,34 @@ async def ask_version(interpreter: Path) -> str | None:
     except OSError:
         return None
     answer, _ = await process.communicate()
-    found = re.fullmatch(rb"(python\d+\.\d+)\s*", answer)
-    return found.group(1).decode() if found else None
+    try:
+        return msgspec.json.decode(answer.splitlines()[-1], type=Interpreter)
+    except (IndexError, msgspec.MsgspecError):
+        return None
 
 
-def version_notices(version: str | None, runtimes: Iterable[str]) -> tuple[Notice, ...]:
-    """One line if any function gets another Python in AWS than `version`."""
+_REMEDIES: Final[Mapping[Keeper, str]] = {
+    "poetry": "`poetry env use {0}`",
+    "pdm": "`pdm venv create {0} && pdm use --venv`",
+    "conda": "`conda install python={0}`",
+    "pyenv": "`pyenv local {0}`",
+    "given": "`--python {0}`",
+}
+
+
+def version_notices(
+    interpreter: Interpreter | None, runtimes: Iterable[str], keeper: Keeper = "venv"
+) -> tuple[Notice, ...]:
+    """One line if any function gets another Python in AWS than here, where `keeper` has the environment."""
+    version = interpreter.runtime if interpreter else None
     others = sorted(
         {runtime for runtime in runtimes if runtime.startswith("python") and runtime != version}, key=_numbers
     )
     if version is None or not others:
         return ()
     wanted = " and ".join(map(_spoken, others))
-    remedy = f"for the same one, `uv venv --python {others[0].removeprefix('python')}`"
+    made = _REMEDIES.get(keeper, "`uv venv --python {0}`").format(others[0].removeprefix("python"))
+    remedy = f"for the same one, {made}"
     return (
         Notice(
             notice="runtime-differs",

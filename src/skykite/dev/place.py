@@ -42,6 +42,7 @@ class DevOptions:
     functions: tuple[str, ...] | None = None  # those to run here, as the user wrote them; None means all
     port: int | None = None
     debugger: DebuggerEndpoint | None = None
+    python: str | None = None  # the interpreter or environment that functions are to run in
     builds: Mapping[FunctionKind, SourceBuilds] = field(default_factory=dict)  # of functions that are no Python
     inspect: int | None = None  # the port where debuggers of Node attach
     editor: Mapping[str, str] = field(default_factory=dict)  # what one that debugs every Node process has set for them

@@ -17,13 +17,15 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
-from skykite.dev.configure import bundled_sources, check_selection, find_interpreter
+from skykite.dev.configure import bundled_sources, check_selection
 from skykite.dev.decide import Interests, decide, relative
+from skykite.dev.environments import find_python
 from skykite.dev.failures import first_failure
 from skykite.dev.freshness import FreshnessGate, Mark, PolitelyAsking
-from skykite.dev.interpreter import ask_version, version_notices
+from skykite.dev.interpreter import Interpreter, ask_interpreter, version_notices
 from skykite.dev.launchers import make_launchers
 from skykite.dev.lock import hold_stage
+from skykite.dev.packages import PackageCheck
 from skykite.dev.place import DevOptions, Place, Served, Surroundings
 from skykite.dev.waiting import mends_with_a_save, waiting
 from skykite.dev.watch import watch
@@ -83,11 +85,18 @@ class DevSession:
         self._infrastructure: frozenset[Path] = frozenset()
         self._ready_once = asyncio.Event()
         self._noticed: frozenset[Notice] = frozenset()
-        self._interpreter = find_interpreter(self._root, os.environ)
-        self._python_version: str | None = None
+        self._python = find_python(self._root, os.environ, options.python)
+        self._interpreter: Interpreter | None = None
+        self._packages = PackageCheck(
+            project_root=self._root,
+            found=self._python,
+            given=options.python,
+            environment=os.environ,
+            events=events,
+        )
         self._spare = Spare(self._state / self._stage / "assembly.memory")
         self._runtime = Runtime(
-            interpreter=self._interpreter,
+            interpreter=self._python.python,
             events=events,
             clock=clock,
             debugger=options.debugger,
@@ -97,6 +106,8 @@ class DevSession:
                 options.builds, inspect=options.inspect, editor=options.editor, clock=clock, events=events
             ),
             on_watched=self._watch_moved.set,
+            on_observed=self._packages.observed,
+            explain=self._packages.explain,
         )
         self._place = make_place(
             Surroundings(
@@ -134,6 +145,7 @@ class DevSession:
                 tasks.create_task(self._watch())
                 tasks.create_task(self._reload_when_stale())
                 tasks.create_task(self._place.keep())
+                tasks.create_task(self._packages.run())
         except BaseExceptionGroup as group:
             raise first_failure(group) from group
 
@@ -145,9 +157,10 @@ class DevSession:
             synthesis = tasks.create_task(self._first_synthesis())
             tasks.create_task(self._place.start())
             tasks.create_task(self._runtime.start())
-            version = tasks.create_task(ask_version(self._interpreter))
+            asked = tasks.create_task(ask_interpreter(self._python.python))
             tasks.create_task(asyncio.to_thread(_import_ahead))
-        self._python_version = version.result()
+        self._interpreter = asked.result()
+        self._packages.learn(self._interpreter)
         result = synthesis.result()
         if isinstance(result, SynthError):
             inputs, mending = result.inputs, True
@@ -216,6 +229,7 @@ class DevSession:
             self._background.create_task(self._report_findings(result.assembly))  # may say why
             raise
         self._ready(served, started)
+        self._packages.expect(result.manifest)
         self._applied = True
         if not result.skipped:  # only now: half a second of computing that would delay what people wait for
             self._background.create_task(self._report_findings(result.assembly))
@@ -232,7 +246,7 @@ class DevSession:
     def _ready(self, served: Served, started: float) -> None:
         from skykite.deploy import StageFiles
 
-        notices = (*served.notices, *version_notices(self._python_version, served.runtimes))
+        notices = (*served.notices, *version_notices(self._interpreter, served.runtimes, self._python.keeper))
         for notice in notices:
             if notice not in self._noticed:
                 self._events.emit(notice)
@@ -257,7 +271,12 @@ class DevSession:
         return frozenset({self._root / "kite.toml", *self._environment_files}) | self._infrastructure
 
     def _interests(self) -> Interests:
-        return Interests(infrastructure=self._own_inputs(), code=self._runtime.watched())
+        return Interests(
+            infrastructure=self._own_inputs(),
+            code=self._runtime.watched(),
+            packages=self._packages.files,
+            installed=self._packages.folders,
+        )
 
     def _inputs_of(self, result: SynthResult) -> frozenset[Path]:
         made = {self._root / path for path in result.manifest.made}  # else hooks would have the stacks read for ever
@@ -280,6 +299,8 @@ class DevSession:
             unseen = not changed and self._gate.phase == "settled"  # maybe, while the watching was moved
             if (decision.infrastructure or unseen) and self._gate.stale():
                 self._stale.set()
+            if decision.packages:
+                self._packages.changed()
             if decision.code or not changed:
                 await self._reload_code(decision.code)
             if decision.code:  # somebody is at work

@@ -67,7 +67,7 @@ def read_dependencies(import_root: Path, project_root: Path, options: PackageOpt
     """
     there = {name: import_root / name for name in DEPENDENCY_FILES if (import_root / name).is_file()}
     pyproject = read_toml(there["pyproject.toml"], "pyproject-invalid") if "pyproject.toml" in there else {}
-    if pyproject and (lock := there.get("uv.lock") or _workspace_lock(import_root)):
+    if pyproject and (lock := there.get("uv.lock") or workspace_lock(import_root)):
         return _from_uv_lock(lock, import_root, pyproject, options)
     if "pylock.toml" in there:
         return _from_pylock(there["pylock.toml"])
@@ -86,7 +86,7 @@ def dependency_files(import_root: Path, project_root: Path) -> tuple[Path, ...]:
     the `uv.lock` above it. For whoever watches; nothing is read."""
     found = [import_root / name for name in DEPENDENCY_FILES if (import_root / name).is_file()]
     if import_root / "uv.lock" not in found and import_root / "pyproject.toml" in found:
-        lock = _workspace_lock(import_root)
+        lock = workspace_lock(import_root)
         found += [lock] if lock else []
     return tuple(found)
 
@@ -180,7 +180,7 @@ def local_folder(line: str, beside: Path) -> Path | None:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _workspace_lock(import_root: Path) -> Path | None:
+def workspace_lock(import_root: Path) -> Path | None:
     """The `uv.lock` of the workspace that an import root is in. It may lie above the folder of kite.toml, but not
     above the repository or the home directory."""
     if (import_root / ".git").exists():

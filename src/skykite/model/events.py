@@ -295,9 +295,10 @@ class BundledPackage(msgspec.Struct, frozen=True, kw_only=True):
 class BundledFolder(msgspec.Struct, frozen=True, kw_only=True):
     """Files that are of no package, by the folder they are in at the top of their part, `.` for the top itself. `kind`
     is `code` for the import root's, `copied` for `copy_files`, `hook` for what `after_build` made, `built` for what was
-    compiled or bundled, `support` for `skykite_lambda`; `layer` and `asset` for what else a layer or plain CDK has."""
+    compiled or holds a bundle together, `map` for its source map, `support` for `skykite_lambda`; `layer` and `asset`
+    for what else a layer or plain CDK has."""
 
-    kind: Literal["code", "copied", "hook", "built", "support", "layer", "asset"]
+    kind: Literal["code", "copied", "hook", "built", "map", "support", "layer", "asset"]
     path: str
     part: str
     unpacked: int

@@ -181,6 +181,7 @@ class FunctionEntry:
     location: SourceLocation | None = None
     kind: FunctionKind = "python"
     executable: ExecutableBuild | None = None
+    packages: PackageOptions = PackageOptions()
     node: NodeBuild | None = None
 
 

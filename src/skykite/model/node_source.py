@@ -11,6 +11,7 @@ says they are; one that is a link into the project is the user's own, and follow
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,14 +101,13 @@ def read_node_source(entry: Path, import_root: Path) -> NodeSource:
         found[file] = None
         if file.suffix not in _CODE:
             continue
-        for match in _IMPORT.finditer(file.read_text(encoding="utf-8", errors="replace")):
-            specifier = match[1] or match[2] or match[3] or ""
+        for specifier, template in _specifiers(file):
             if specifier.startswith("."):
                 if "${" in specifier:
                     everything = True
                     continue
                 waiting += _resolve(file.parent / specifier)
-            elif specifier.startswith(("#", "${")) or (specifier.startswith("/") and match[3]):
+            elif specifier.startswith(("#", "${")) or (specifier.startswith("/") and template):
                 everything = True
             elif specifier and not specifier.startswith("node:"):
                 own = _own_package(specifier, file.parent, import_root)
@@ -121,6 +121,22 @@ def read_node_source(entry: Path, import_root: Path) -> NodeSource:
     if packages:
         beside += lock_files(import_root)
     return NodeSource(files=tuple(sorted({*found, *beside})), packages=packages, everything=everything)
+
+
+def _specifiers(file: Path) -> tuple[tuple[str, bool], ...]:
+    """What a file imports, and whether it is said by a template. Functions share files, and each is read once."""
+    status = file.stat()
+    key = (str(file), status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+    if key not in _READ:
+        if len(_READ) > _MOST_READ:
+            _READ.clear()
+        found = _IMPORT.finditer(file.read_text(encoding="utf-8", errors="replace"))
+        _READ[key] = tuple((one[1] or one[2] or one[3] or "", bool(one[3])) for one in found)
+    return _READ[key]
+
+
+_READ: Final[dict[tuple[str, int, int, int, int], tuple[tuple[str, bool], ...]]] = {}
+_MOST_READ: Final = 10_000
 
 
 def lock_files(import_root: Path) -> tuple[Path, ...]:
@@ -138,7 +154,7 @@ def _resolve(path: Path) -> list[Path]:
     tried += [path.with_suffix(suffix) for suffix in _SWITCHED.get(path.suffix, ())]
     if path.is_dir():
         tried += [path / "package.json", *(path / f"index{suffix}" for suffix in (*NODE_SUFFIXES, ".json"))]
-    return [Path(one).resolve() for one in tried if one.is_file()]
+    return [Path(os.path.normpath(one)) for one in tried if one.is_file()]
 
 
 def _own_package(specifier: str, folder: Path, import_root: Path) -> Path | None:

@@ -143,10 +143,13 @@ class Runtime:
         starter: Starter | None = None,
         launchers: Mapping[FunctionKind, Launcher] | None = None,
         on_watched: Callable[[], None] = lambda: None,
+        on_observed: Callable[[FunctionConfig, Observed], None] = lambda config, observed: None,
+        explain: Callable[[FunctionConfig, WorkerError], str | None] = lambda config, error: None,
         host: Mapping[str, str] = os.environ,
     ) -> None:
         """`launchers` start what is not Python. `on_watched` is told when `watched` may answer something else than
-        before. `host` is the environment that functions get what a process cannot do without from."""
+        before, `on_observed` of what workers read and load. `explain` may know a better hint for what a function
+        raises. `host` is the environment that functions get what a process cannot do without from."""
         self._interpreter = interpreter
         self._events = events
         self._clock = clock
@@ -158,6 +161,8 @@ class Runtime:
         self._functions: dict[FunctionId, _Function] = {}
         self._saved = SavedFiles(self._handler_files)
         self._on_watched = on_watched
+        self._on_observed = on_observed
+        self._explain = explain
         self._host = host
         self._workers: dict[WorkerId, Worker] = {}
         self._tasks: dict[WorkerId, _Task] = {}  # of workers that load or run
@@ -349,6 +354,7 @@ class Runtime:
 
     def _observed(self, worker: Worker, observed: Observed) -> None:
         worker.dependencies.add(observed)
+        self._on_observed(worker.config, observed)
         if self._saved.add(worker.config.id, observed):
             self._on_watched()
 
@@ -604,7 +610,7 @@ class Runtime:
                 return
             await asyncio.sleep(SETTLE_STEP)
         if not worker.retired:
-            self._fail_waiting(worker, raised(error, during_init=True))
+            self._fail_waiting(worker, raised(self._explained(worker.config, error), during_init=True))
 
     def _may_be_half_saved(self, worker: Worker, function: _Function) -> bool:
         """Whether what could not be loaded may be in the middle of being saved.
@@ -639,7 +645,7 @@ class Runtime:
     def _answered(self, worker: Worker, task: _Task, call: _Call, kind: int, answer: Answer) -> None:
         ending: Ending = Returned(payload=answer.payload)
         if kind != frames.RESULT:
-            ending = raised(parse_error(answer.payload))
+            ending = raised(self._explained(worker.config, parse_error(answer.payload)))
         now = self._clock.monotonic()
         for piece in worker.drain_output():  # while the task is there: what comes out now is this call's
             self._log(call, piece)
@@ -654,6 +660,12 @@ class Runtime:
             self._do(self._pool.gone(worker.id, now))
         else:
             self._do(self._pool.finished(worker.id, now))
+
+    def _explained(self, config: FunctionConfig, error: WorkerError) -> WorkerError:
+        hint = self._explain(config, error)
+        if hint is not None:
+            error.hint = hint
+        return error
 
     def _read_more(self, worker: Worker, call: _Call, late: Late) -> None:
         """The worker read files after its last answer, so whether it is fresh was decided knowing too little."""

@@ -7,33 +7,41 @@ from pathlib import Path
 
 import pytest
 
-from skykite.dev.interpreter import ask_version, kept_version_notices, version_notices
+from skykite.dev.interpreter import Interpreter, ask_interpreter, kept_version_notices, version_notices
 from skykite.model.events import Notice
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 async def test_the_interpreter_is_asked_and_one_that_does_not_answer_says_nothing(tmp_path: Path) -> None:
     ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    assert await ask_version(Path(sys.executable)) == ours
+    own = await ask_interpreter(Path(sys.executable))
+    assert own is not None
+    assert own.runtime == ours
     relay = tmp_path / "python"
-    relay.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    relay.write_text(f'#!/bin/sh\necho said by a start-up hook\nexec "{sys.executable}" "$@"\n')
     relay.chmod(0o755)
-    assert await ask_version(relay) == ours
+    asked = await ask_interpreter(relay)
+    assert asked is not None
+    assert (asked.runtime, asked.variables, asked.folders) == (own.runtime, own.variables, own.folders)
     relay.write_text("#!/bin/sh\necho no python\nexit 1\n")
-    assert await ask_version(relay) is None
-    assert await ask_version(tmp_path / "missing") is None
+    assert await ask_interpreter(relay) is None
+    assert await ask_interpreter(tmp_path / "missing") is None
 
 
 def test_only_another_minor_version_is_worth_a_line() -> None:
-    assert version_notices("python3.13", ["python3.13"]) == ()
+    assert version_notices(Interpreter(runtime="python3.13"), ["python3.13", "nodejs24.x"]) == ()
     assert version_notices(None, ["python3.13"]) == ()
-    assert version_notices("python3.11", ["python3.13", "python3.9", "python3.11", "python3.9"]) == (
+    older = Interpreter(runtime="python3.11")
+    runtimes = ["python3.13", "python3.9", "python3.11", "python3.9"]
+    assert version_notices(older, runtimes) == (
         Notice(
             notice="runtime-differs",
             message="functions run on Python 3.11 here and on Python 3.9 and Python 3.13 in AWS; "
             "for the same one, `uv venv --python 3.9` or set `runtime`",
         ),
     )
+    (by_poetry,) = version_notices(older, ["python3.13"], "poetry")
+    assert by_poetry.message.endswith("for the same one, `poetry env use 3.13` or set `runtime`")
 
 
 def test_a_kept_cloud_that_has_another_python_says_so_once_for_all_functions() -> None:

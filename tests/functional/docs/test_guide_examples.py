@@ -31,7 +31,7 @@ HANDLER = re.compile(r'"(functions/[\w/]+)\.(\w+)"')
 
 CASES = [
     pytest.param(guide, title, mode, id=f"{guide}-{title}-{mode}")
-    for guide in ("cdk.md", "events.md")
+    for guide in ("cdk.md", "dependencies.md", "events.md", "monorepos.md", "typescript.md")
     for title, blocks in sections(guide).items()
     if any(name is None or name.startswith("stacks/") for name, _ in blocks)
     for mode in (("deploy", "local") if "self.mode" in str(blocks) else ("deploy",))
@@ -54,7 +54,7 @@ def write_section(root: Path, blocks: Blocks) -> None:
     files = {name: text for name, text in blocks if name is not None}
     stubs: dict[str, str] = {}
     for path, function in dict.fromkeys(HANDLER.findall("\n".join(text for _, text in blocks))):
-        if f"{path}.py" not in files:
+        if f"{path}.py" not in files and f"{path}.ts" not in files:
             stubs[f"{path}.py"] = stubs.get(f"{path}.py", "") + f"def {function}(event, context): ...\n"
     write_project(root, {**stubs, **files})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from skykite.cli.settings import Settings, pass_settings
+from skykite.cli.settings import Settings, pass_settings, python_option
 from skykite.errors import SkykiteError
 
 DEFAULT_PORT = 9229  # Node's own
@@ -32,6 +32,7 @@ DEFAULT_PORT = 9229  # Node's own
     metavar="[PORT]",
     help=f"Debuggers of Node attach here to functions in TypeScript and JavaScript. Without a number: {DEFAULT_PORT}.",
 )
+@python_option
 @click.option("--no-iam", is_flag=True, help="With --local: every function may do everything.")
 @click.option(
     "--wait/--no-wait",
@@ -47,6 +48,7 @@ def command(
     functions: str | None,
     port: int | None,
     inspect: int | None,
+    python: str | None,
     no_iam: bool,
     wait: bool | None,
 ) -> None:
@@ -93,6 +95,7 @@ def command(
         iam=not no_iam,
         wait=wait,
         inspect=inspect,
+        python=python,
     )
 
 

@@ -66,6 +66,7 @@ def _check_project(settings: Settings, environment: Mapping[str, str], *, online
     else:
         region = project.region
         yield from checks.check_project(project)
+        yield from checks.check_environment(project, environment)
         yield from checks.check_git(project)
     if online:
         yield from checks.check_account(region, environment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from skykite.cli.settings import Settings, pass_settings
+from skykite.cli.settings import Settings, pass_settings, python_option
 
 
 @click.command(
@@ -20,9 +20,12 @@ from skykite.cli.settings import Settings, pass_settings
     default=None,
     help="In the embedded cloud, or on AWS. Without either: where it runs, if the stage is there.",
 )
+@python_option
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM [ARGUMENTS]...]")
 @pass_settings
-def command(settings: Settings, function: str | None, local: bool | None, program: tuple[str, ...]) -> None:
+def command(
+    settings: Settings, function: str | None, local: bool | None, python: str | None, program: tuple[str, ...]
+) -> None:
     """Run PROGRAM so that `from skykite_lambda import resource` knows what the functions of the stage are linked to.
 
     The names, addresses and secrets are those of the deployed stage, in AWS, or in the embedded cloud while that runs
@@ -31,4 +34,6 @@ def command(settings: Settings, function: str | None, local: bool | None, progra
     """
     from skykite.cli.shell import run_shell
 
-    click.get_current_context().exit(run_shell(settings, function=function, local=local, program=program))
+    click.get_current_context().exit(
+        run_shell(settings, function=function, local=local, program=program, python=python)
+    )

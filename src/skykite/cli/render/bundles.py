@@ -16,6 +16,7 @@ _WHY: Final = {
     "copied": "copy_files",
     "hook": "made by after_build",
     "built": "made by the build",
+    "map": "source map",
     "support": "Skykite's, in every zip",
     "layer": "of the layer",
     "asset": "of the asset",

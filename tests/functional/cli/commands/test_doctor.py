@@ -35,6 +35,7 @@ async def test_each_thing_is_one_event_and_a_healthy_machine_exits_with_0(tmp_pa
         "cache": "ok",
         "cloud": "warn",  # of a home directory that is new
         "credentials": "warn",
+        "environment": "ok",
         "project": "ok",
         "git": "ok",
     }
