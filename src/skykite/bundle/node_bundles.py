@@ -79,7 +79,7 @@ class NodeBundles:
             found += [
                 _file(path, path.relative_to(beside).as_posix())
                 for path in sorted((beside / "node_modules").rglob("*"))
-                if path.is_file() and not path.name.startswith(".package-lock")
+                if path.is_file() and not path.name.startswith(".package-lock") and ".bin" not in path.parts
             ]
         return NodeContents(files=tuple(found), sources=sources)
 

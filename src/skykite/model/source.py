@@ -10,8 +10,8 @@ The rule of what is in. Everything below the import root, Python or data, except
 - `__pycache__`, `*.pyc`, `*.egg-info`, `node_modules`, `cdk.out`, and any folder that is a virtual environment, a cache
   (with a `CACHEDIR.TAG`, as Cargo's `target` has), or was
   made by `kite build`;
-- directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json` and lock files: they concern the
-  project, not its functions;
+- directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json`, lock files, READMEs and settings of
+  tools: they concern the project, not its functions;
 - what the function's `exclude` matches.
 
 Symbolic links are followed as long as they stay in the project.
@@ -44,7 +44,10 @@ NODE_MARKERS: Final = ("package.json",)
 
 _EXCLUDED_ANYWHERE: Final = frozenset({"__pycache__", "node_modules", "cdk.out"})
 _EXCLUDED_AT_ROOT: Final = frozenset(
-    {"tests", "typings", "kite.toml", "cdk.context.json", "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"}
+    {
+        *("tests", "typings", "kite.toml", "cdk.context.json", "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"),
+        *("README.md", "README.rst", "CHANGELOG.md", "Makefile", "mypy.ini", "pytest.ini", "tox.ini"),
+    }
 )
 _EXCLUDED_SUFFIXES: Final = (".pyc", ".pyo", ".egg-info")
 _HASH_FORMAT: Final = "skykite-source-2"
