@@ -86,6 +86,8 @@ def remedy_for(
             return into + " ".join(["pdm install", *(f"--group {one}" for one in (*extras, *groups))])
         case "requirements":
             return f"{fresh}{'uv pip' if fresh else pip} install -r {file}"
+        case "pyproject" if keeper in ("poetry", "pdm"):
+            return f"{into}{keeper} install"
         case "pyproject" | "pylock":
             return f"{fresh}uv pip install -r {file}"
 
@@ -97,7 +99,7 @@ def _same(one: str, other: str) -> bool:
 def _canonical(version: str) -> str:
     """As PEP 440 compares: `1.0` is `1.0.0`, `1.0-rc.1` is `1.0rc1`, `+CPU_1` is `+cpu.1`."""
     public, plus, local = version.lower().strip().removeprefix("v").partition("+")
-    public = re.sub(r"[-_.]*(a|b|c|rc|alpha|beta|preview|pre|post|rev|r|dev)[-_.]*(\d*)", _phase, public)
+    public = re.sub(r"[-_.]*(alpha|beta|preview|post|dev|pre|rev|rc|a|b|c|r)[-_.]*(\d*)", _phase, public)
     public = re.sub(r"(\.0)+(?=$|[a-z])", "", public)
     return public + (plus + re.sub(r"[-_]", ".", local) if plus else "")
 

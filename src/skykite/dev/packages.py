@@ -308,9 +308,20 @@ class PackageCheck:
 
     @property
     def _environment_name(self) -> str:
-        if self._found.keeper == "own":
-            return "the Python of `kite`"
-        return f"`{shown(self._found.folder, self._project_root)}`"
+        folder = self._found.folder
+        match self._found.keeper:
+            case "own":
+                return "the Python of `kite`"
+            case "poetry":
+                return "Poetry's environment"
+            case "pdm":
+                return "PDM's environment"
+            case "pyenv":
+                return f"pyenv's `{folder.name}`"
+            case "conda":
+                return f"the conda environment `{folder.name}`"
+            case _:
+                return f"`{shown(folder, self._project_root)}`"
 
     def _listing(self, dependencies: Dependencies | None) -> tuple[str | None, str]:
         """What lists packages, as people call it, and how one more is listed."""

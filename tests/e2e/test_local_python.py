@@ -1,0 +1,106 @@
+"""Functions run in the project's own environment, and what it lacks of the packages that would be deployed is told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+from kit.http import fetch
+from kit.kite import dev, kite
+
+HANDLER = """
+import greetings
+
+
+def handler(event, context):
+    import sys
+    return {"statusCode": 200, "body": f"{greetings.HELLO} {sys.prefix}"}
+"""
+STACKS = """
+from skykite import Api, App, Stack
+
+
+def main(app: App) -> None:
+    stack = Stack(app, "Hello")
+    Api(stack, "Api", routes={"GET /": "functions/hello.handler"})
+"""
+
+
+def make_environment(folder: Path) -> Path:
+    """A real one of uv's. Returns the folder for packages."""
+    command = [find_uv_bin(), "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)]
+    subprocess.run(command, check=True)
+    (site,) = folder.glob("[Ll]ib/**/site-packages")
+    return site
+
+
+def install(site: Path, name: str, version: str, code: str) -> None:
+    """As an installer leaves a package of one module."""
+    info = site / f"{name}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n")
+    (info / "RECORD").write_text(f"{name}.py,,\n{info.name}/METADATA,,\n{info.name}/RECORD,,\n")
+    (site / f"{name}.py").write_text(code)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    root = tmp_path / "app"
+    for folder in ("stacks", "functions"):
+        (root / folder).mkdir(parents=True)
+    (root / "kite.toml").write_text('name = "app"\n')
+    (root / "stacks" / "app.py").write_text(STACKS)
+    (root / "functions" / "hello.py").write_text(HANDLER)
+    (root / "requirements.txt").write_text("greetings==1.0\n")
+    return root
+
+
+async def test_a_package_that_is_not_installed_is_told_and_found_as_soon_as_it_is(project: Path) -> None:
+    site = make_environment(project / ".venv")
+    async with dev(project, "--stage", "test", "--port", "0") as session:
+        url = (await session.ready())["endpoints"][0]["url"]
+        differ = await session.event("notice", lambda e: e["notice"] == "packages-differ")
+        assert differ["message"] == (
+            "`.venv` is not what `requirements.txt` would deploy: `greetings` is not installed"
+        )
+        assert differ["hint"] == "run `uv pip install -r requirements.txt`"
+        assert (await fetch("GET", url)).status == 500
+        failed = await session.event("invocation.finished")
+        assert failed["error"]["hint"] == (
+            "`greetings` is in `requirements.txt` but not installed in `.venv`: "
+            "run `uv pip install -r requirements.txt`"
+        )
+
+        install(site, "greetings", "1.0", "HELLO = 'hello'\n")
+        await session.event("notice", lambda e: e["notice"] == "packages-agree")
+        assert (await fetch("GET", url)).text == f"hello {project / '.venv'}"
+
+        (project / "requirements.txt").write_text("")
+        told = await session.event("notice", lambda e: e["notice"] == "package-undeployed")
+        assert told["message"].startswith(
+            "`greetings` works here and would be missing on AWS: `functions/hello.py:2` imports `greetings`"
+        )
+
+
+async def test_python_on_the_command_line_is_what_functions_run_on(project: Path) -> None:
+    other = project.parent / "other"
+    install(make_environment(other), "greetings", "1.0", "HELLO = 'from the other'\n")
+    done = await kite("invoke", "--local", "--python", str(other), "functions/hello.handler", cwd=project)
+    assert (done.code, f"from the other {other}" in done.stdout) == (0, True), done.stderr
+
+    wrong = await kite("dev", "--local", "--python", "nowhere", "--output", "plain", cwd=project)
+    assert wrong.code == 1
+    assert "python-not-found" in wrong.stderr
+    beside = await kite("invoke", "--python", "3.12", "functions/hello.handler", cwd=project)
+    assert "option-conflict" in beside.stderr
+
+
+async def test_doctor_says_which_python_functions_run_on_and_why(project: Path) -> None:
+    make_environment(project / ".venv")
+    done = await kite("doctor", "--output", "plain", cwd=project)
+    said = done.stdout + done.stderr
+    assert f"at {project / '.venv' / 'bin' / 'python'}: `.venv` of the project" in said
