@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.test_never_stale import SAVES
+from e2e import test_never_stale
 from kit.kite import dev, kite
 
 STACKS = """
@@ -51,6 +51,19 @@ ROUTES = {
 SAVED = ("functions/direct.ts", "lib/helper.ts", "data/version.json")
 MOVED = "lib/moved.ts"
 START = "0000"
+
+
+def through_a_link(path: Path, text: str) -> None:
+    """To another file each time, in another folder; esbuild goes by the suffix of that."""
+    target = path.parent.parent / "targets" / f"{path.stem}{random.getrandbits(40):x}{path.suffix}"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text)
+    aside = path.with_name(f".{path.name}.link")
+    aside.symlink_to(Path("..", "targets", target.name))
+    aside.replace(path)
+
+
+SAVES = (*(save for save in test_never_stale.SAVES if save is not test_never_stale.through_a_link), through_a_link)
 
 
 @dataclass
@@ -138,7 +151,7 @@ async def test_no_answer_is_older_than_the_last_save_before_its_request(tmp_path
             await asyncio.sleep(chance.choice([0, 0.001, 0.01, 0.1, 0.3]))
         load.stop = True
         await asyncio.gather(*clients)
-        told = [event for event in session.events if event["code"] == "error"]
+        told = [event for event in session.events if event["code"] == "error" or event.get("error")]
         assert not load.wrong, f"seed {seed}: {load.wrong[:3]} after {done[-8:]}; {told[-4:]}"
         assert load.answers > seconds * 2
         print(json.dumps({"seed": seed, "answers": load.answers, "saves": len(done), "half": load.failures}))

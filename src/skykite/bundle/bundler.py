@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -151,9 +151,9 @@ class Bundler:
     async def _build_code(self, asset: AssetEntry, bundle: BundleEntry, kept: Path) -> None:
         if bundle.node is not None:
             assert self._nodes is not None
-            made = await self._nodes.files(bundle)
-            files = {file.path: file for file in (*made, *copied_sources(bundle.copied, self._project_root))}
-            await asyncio.to_thread(self._write_code, asset, bundle, files, kept)
+            made = await self._nodes.contents(bundle)
+            files = {file.path: file for file in (*made.files, *copied_sources(bundle.copied, self._project_root))}
+            await asyncio.to_thread(self._write_code, asset, bundle, files, kept, made.sources)
             return
         third_party = None if bundle.layered else await self._third_party(bundle.third_party)
         local = await self._local(bundle)
@@ -162,7 +162,14 @@ class Bundler:
         files = {file.path: file for file in (*installed, *bundle_files(bundle, self._project_root))}
         await asyncio.to_thread(self._write_code, asset, bundle, files, kept)
 
-    def _write_code(self, asset: AssetEntry, bundle: BundleEntry, chosen: dict[str, SourceFile], kept: Path) -> None:
+    def _write_code(
+        self,
+        asset: AssetEntry,
+        bundle: BundleEntry,
+        chosen: dict[str, SourceFile],
+        kept: Path,
+        sources: Sequence[SourceFile] | None = None,
+    ) -> None:
         with _new_file(self._cache, kept) as temporary, contextlib.ExitStack() as folders:
             if bundle.after_build:
                 own = Path(folders.enter_context(tempfile.TemporaryDirectory(dir=self._cache)))
@@ -173,7 +180,7 @@ class Bundler:
             )
             _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
             # After the zip is written, so that a change while it was being written is noticed too.
-            if not _is_named(asset, bundle_hash(self._project_root, bundle)):
+            if not _is_named(asset, bundle_hash(self._project_root, bundle, sources)):
                 raise _changed(bundle.import_root)
 
     async def _build_executable(

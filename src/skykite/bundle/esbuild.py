@@ -20,9 +20,11 @@ from typing import Final
 
 from skykite.errors import SkykiteError
 from skykite.model.node_build import NodeBuild
-from skykite.model.runtimes import node_version
+from skykite.model.runtimes import NODE_SUFFIXES, node_version
 
 _META: Final = "meta.json"
+_MODULES: Final = "node_modules"
+_SUFFIXES: Final = ("", *NODE_SUFFIXES, ".json")
 _ERROR: Final = re.compile(r"^. \[ERROR\] (?P<message>.*?)(?=^. \[(?:ERROR|WARNING)\] |\d+ errors?\b|\Z)", re.M | re.S)
 _PLACE: Final = re.compile(r"^\s{4}(?P<file>\S.*?):(?P<line>\d+):(?P<column>\d+):\n(?P<frame>(?:.*\n?)*)", re.M)
 _REQUIRE: Final = (
@@ -72,10 +74,9 @@ async def run_esbuild(
     SourceError, `esbuild-failed`."""
     first, outputs = builds[0], folder / _META
     command = [
-        *(build.entry for build in builds),
+        *(f"{_output(build).removesuffix(build.suffix)}={build.entry}" for build in builds),
         *_options(first, runtime, project_root),
         f"--outdir={folder}",
-        f"--outbase={import_root}",
         f"--metafile={outputs}",
     ]
     process = await asyncio.create_subprocess_exec(
@@ -95,7 +96,13 @@ async def run_esbuild(
         raise
     if process.returncode != 0:
         raise _failed(said.decode(errors="replace"), import_root, project_root)
-    return _read_meta(json.loads(outputs.read_bytes()), import_root, folder)
+    entries = {_output(build): build.entry for build in builds}
+    return _read_meta(json.loads(outputs.read_bytes()), entries, import_root, folder)
+
+
+def _output(build: NodeBuild) -> str:
+    """Where a bundle is in the folder, also if its source is a symbolic link to a file of another name."""
+    return str(PurePosixPath(build.entry).with_suffix(build.suffix))
 
 
 def _options(build: NodeBuild, runtime: str, project_root: Path) -> list[str]:
@@ -123,27 +130,55 @@ def _options(build: NodeBuild, runtime: str, project_root: Path) -> list[str]:
 
 
 def _read_meta(
-    meta: Mapping[str, Mapping[str, dict[str, object]]], import_root: Path, folder: Path
+    meta: Mapping[str, Mapping[str, dict[str, object]]],
+    entries: Mapping[str, str],
+    import_root: Path,
+    folder: Path,
 ) -> dict[str, Bundled]:
     found = {}
+    links = _links(meta["inputs"], import_root)
     for path, output in meta["outputs"].items():
-        entry = output.get("entryPoint")
-        if not isinstance(entry, str):
+        file = Path(import_root, path).resolve().relative_to(folder.resolve()).as_posix()
+        if file not in entries:
             continue
+        entry = entries[file]
         inputs = output["inputs"]
         assert isinstance(inputs, dict)
         exports = output.get("exports")
         assert isinstance(exports, list)
-        file = Path(import_root, path).resolve().relative_to(folder.resolve())
-        found[PurePosixPath(entry).as_posix()] = Bundled(
-            file=file.as_posix(),
+        found[entry] = Bundled(
+            file=file,
             inputs=tuple(
-                sorted(Path(os.path.normpath(import_root / one)) for one in (*inputs, entry) if not _is_virtual(one))
+                sorted(
+                    {Path(os.path.normpath(import_root / one)) for one in inputs if not _is_virtual(one)}
+                    | {link for one in inputs for link in links.get(one, ())}
+                    | {import_root / entry}
+                )
             ),
             exports=tuple(map(str, exports)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
             imports={name: _imported(meta["inputs"].get(name, {})) for name in inputs},
         )
+    return found
+
+
+def _links(inputs: Mapping[str, dict[str, object]], import_root: Path) -> dict[str, set[Path]]:
+    """By input: where it was looked for, if it was found through a symbolic link. esbuild only tells where that leads,
+    and it may lead elsewhere next, or have become a file already."""
+    base = import_root.resolve()
+    found: dict[str, set[Path]] = {}
+    for importer, read in inputs.items():
+        imports = read["imports"]
+        assert isinstance(imports, list)
+        for one in imports:
+            original, path = one.get("original", ""), one["path"]
+            if not original.startswith(".") or one.get("external") or _MODULES in Path(importer).parts:
+                continue
+            place = os.path.normpath(base / Path(importer).parent / original)
+            stem = place.removesuffix(".js").removesuffix(".mjs").removesuffix(".cjs").removesuffix(".jsx")
+            looked = {Path(start + suffix) for start in (place, stem, f"{place}/index") for suffix in _SUFFIXES}
+            if base / os.path.normpath(path) not in looked and Path(os.path.normpath(base / path)) not in looked:
+                found.setdefault(path, set()).update(looked)
     return found
 
 

@@ -59,6 +59,12 @@ class NodeBuilds:
             self._keep(config.id, wanted, built)
             return built
 
+    def close(self) -> None:
+        """Remove what was made; it goes with the process anyway."""
+        if self._home is not None:
+            self._home.cleanup()
+            self._home = None
+
     async def _build(self, config: FunctionConfig, known: BuildInputs) -> BuiltSource:
         assert config.node is not None
         build = config.node

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,14 @@ from skykite.bundle.node_packages import check_installed, install_beside
 from skykite.errors import SkykiteError
 from skykite.model.manifest import BundleEntry
 from skykite.model.source import SourceFile, node_files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeContents:
+    """`files` go into the zip; `sources` are what names it, as they were listed after the bundle was made."""
+
+    files: tuple[SourceFile, ...]
+    sources: tuple[SourceFile, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,17 +54,18 @@ class NodeBundles:
         self._batches: dict[object, _Batch] = {}
         self._folders: list[Path] = []
 
-    async def files(self, bundle: BundleEntry) -> tuple[SourceFile, ...]:
+    async def contents(self, bundle: BundleEntry) -> NodeContents:
         """What goes into the zip besides copied files. Raises `source-invalid`, `packages-not-installed`,
         `registry-unreachable`."""
         assert bundle.node is not None
         folder, made = await self._bundled(bundle)
         bundled = made[bundle.node.entry]
-        self._check_known(bundle, bundled)
+        sources = node_files(bundle, self._project_root)
+        _check_known(bundle.node.entry, bundled, sources)
         found = [_file(folder / bundled.file, bundled.file)]
         mapped = folder / f"{bundled.file}.map"
         if mapped.is_file():
-            _settle_map(mapped, bundled.file, (self._project_root / bundle.import_root).resolve())
+            _settle_map(mapped, bundled.file, str((self._project_root / bundle.import_root).resolve()))
             found.append(_file(mapped, f"{bundled.file}.map"))
         if bundle.node.install:
             beside = await install_beside(
@@ -70,12 +79,12 @@ class NodeBundles:
             found += [
                 _file(path, path.relative_to(beside).as_posix())
                 for path in sorted((beside / "node_modules").rglob("*"))
-                if path.is_file() and not path.name.startswith(".package-lock")
+                if path.is_file() and not path.name.startswith(".package-lock") and ".bin" not in path.parts
             ]
-        return tuple(found)
+        return NodeContents(files=tuple(found), sources=sources)
 
     async def bundled(self, bundle: BundleEntry) -> Bundled:
-        """What its bundle is made of. Raises as `files` does."""
+        """What its bundle is made of. Raises as `contents` does."""
         assert bundle.node is not None
         _, made = await self._bundled(bundle)
         return made[bundle.node.entry]
@@ -124,28 +133,33 @@ class NodeBundles:
             if not isinstance(error, Exception):
                 raise
 
-    def _check_known(self, bundle: BundleEntry, bundled: Bundled) -> None:
-        """A file that the zip's name does not depend on could change without being deployed."""
-        assert bundle.node is not None
-        known = {file.location for file in node_files(bundle, self._project_root)}
-        others = [file for file in bundled.inputs if file not in known and "node_modules" not in file.parts]
-        real = {file.resolve() for file in known} if others else set()
-        for file in others:
-            if file.resolve() not in real:
-                raise SkykiteError(
-                    "source-unknown",
-                    f"`{bundle.node.entry}` is bundled with `{file}`, which Skykite did not find by itself",
-                    hint="import it by a relative path",
-                    blame="skykite",
-                )
+
+def _check_known(entry: str, bundled: Bundled, sources: Sequence[SourceFile]) -> None:
+    """A file that the zip's name does not depend on could change without being deployed."""
+    known = {file.location for file in sources}
+    others = [file for file in bundled.inputs if file not in known and "node_modules" not in file.parts]
+    real = {file.resolve() for file in known} if others else set()
+    for file in others:
+        if file.resolve() not in real:
+            raise SkykiteError(
+                "source-unknown",
+                f"`{entry}` is bundled with `{file}`, which Skykite did not find by itself",
+                hint="import it by a relative path",
+                blame="skykite",
+            )
 
 
-def _settle_map(mapped: Path, file: str, import_root: Path) -> None:
-    """Sources as they are to be found from where the bundle will be, whatever folder it was made in."""
+def _settle_map(mapped: Path, file: str, import_root: str) -> None:
+    """Sources as they are to be found from where the bundle will be, whatever folder it was made in. `import_root` has
+    no links."""
     document = json.loads(mapped.read_bytes())
-    there = (import_root / file).parent
+    here, there = mapped.parent, str(Path(import_root, file).parent)
+    sources = [os.path.normpath(here / source) for source in document["sources"]]
     document["sources"] = [
-        Path(os.path.relpath((mapped.parent / source).resolve(), there)).as_posix() for source in document["sources"]
+        os.path.relpath(one if one.startswith(import_root + os.sep) else Path(one).resolve(), there).replace(
+            os.sep, "/"
+        )
+        for one in sources
     ]
     mapped.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
 

@@ -10,8 +10,8 @@ The rule of what is in. Everything below the import root, Python or data, except
 - `__pycache__`, `*.pyc`, `*.egg-info`, `node_modules`, `cdk.out`, and any folder that is a virtual environment, a cache
   (with a `CACHEDIR.TAG`, as Cargo's `target` has), or was
   made by `kite build`;
-- directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json` and lock files: they concern the
-  project, not its functions;
+- directly in the import root: `tests`, `typings`, `kite.toml`, `cdk.context.json`, lock files, READMEs and settings of
+  tools: they concern the project, not its functions;
 - what the function's `exclude` matches.
 
 Symbolic links are followed as long as they stay in the project.
@@ -44,7 +44,10 @@ NODE_MARKERS: Final = ("package.json",)
 
 _EXCLUDED_ANYWHERE: Final = frozenset({"__pycache__", "node_modules", "cdk.out"})
 _EXCLUDED_AT_ROOT: Final = frozenset(
-    {"tests", "typings", "kite.toml", "cdk.context.json", "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"}
+    {
+        *("tests", "typings", "kite.toml", "cdk.context.json", "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"),
+        *("README.md", "README.rst", "CHANGELOG.md", "Makefile", "mypy.ini", "pytest.ini", "tox.ini"),
+    }
 )
 _EXCLUDED_SUFFIXES: Final = (".pyc", ".pyo", ".egg-info")
 _HASH_FORMAT: Final = "skykite-source-2"
@@ -173,8 +176,8 @@ def excluded(name: str, *, at_root: bool) -> bool:
     )
 
 
-def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
-    """64 hex digits that change whenever the zip could."""
+def bundle_hash(project_root: Path, bundle: BundleEntry, sources: Sequence[SourceFile] | None = None) -> str:
+    """64 hex digits that change whenever the zip could. `sources` are a Node function's files, if they are known."""
     digest = hashlib.sha256()
 
     def add(*parts: str) -> None:
@@ -188,7 +191,8 @@ def bundle_hash(project_root: Path, bundle: BundleEntry) -> str:
     add(_HASH_FORMAT)
     if bundle.node is not None:
         add("node", bundle.runtime, bundle.architecture if bundle.node.install else "", repr(bundle.node))
-        for file in (*node_files(bundle, project_root), *copied_sources(bundle.copied, project_root)):
+        own = node_files(bundle, project_root) if sources is None else sources
+        for file in (*own, *copied_sources(bundle.copied, project_root)):
             add_file("file", file)
         for command in bundle.after_build:
             add("command", command)
@@ -214,17 +218,20 @@ def node_files(bundle: BundleEntry, project_root: Path) -> tuple[SourceFile, ...
     assert bundle.node is not None
     import_root = (project_root / bundle.import_root).resolve()
     source = read_node_source(import_root / bundle.node.entry, import_root)
-    files = {file: _from(project_root, file) for file in source.files}
+    files = list(source.files)
     if source.everything:
-        inside = (file for file in select(import_root, project_root) if not file.path.endswith((".py", ".pyi")))
-        files |= {file.location: _from(project_root, file.location) for file in inside}
-    return tuple(sorted(files.values(), key=lambda file: file.path))
+        files += [
+            file.location for file in select(import_root, project_root) if not file.path.endswith((".py", ".pyi"))
+        ]
+    root = str(project_root.resolve())
+    found = {file: SourceFile(path=_from(root, str(file)), location=file, executable=False) for file in files}
+    return tuple(sorted(found.values(), key=lambda file: file.path))
 
 
-def _from(project_root: Path, file: Path) -> SourceFile:
-    return SourceFile(
-        path=Path(os.path.relpath(file, project_root.resolve())).as_posix(), location=file, executable=False
-    )
+def _from(root: str, file: str) -> str:
+    if file.startswith(root + os.sep):
+        return file[len(root) + 1 :].replace(os.sep, "/")
+    return Path(os.path.relpath(file, root)).as_posix()
 
 
 def packages_digest(project_root: Path, packages: PackagesEntry) -> str:

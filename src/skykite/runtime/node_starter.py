@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from skykite.errors import SkykiteError
 from skykite.model.built import BuildError, BuiltSource
 from skykite.model.invocation import FunctionConfig
 from skykite.ports import SourceBuilds
@@ -171,6 +172,8 @@ class NodeStarter:
     async def _start_spare(self, node: Path) -> None:
         try:
             self._spare = (node, await self._start(node, self._environment))
+        except (SkykiteError, OSError):
+            pass  # whatever is wrong shows with the next worker, where somebody can be told
         finally:
             self._making = None
 

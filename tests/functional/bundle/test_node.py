@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +113,8 @@ class NodeBench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[NodeBench]:
-    found = NodeBench(tmp_path, cache_directory(os.environ))
-    yield found
-    found.builds.close()
+def bench(tmp_path: Path) -> NodeBench:
+    return NodeBench(tmp_path, cache_directory(os.environ))
 
 
 def run(folder: Path, file: str, function: str = "main") -> str:
@@ -263,6 +260,28 @@ async def test_npm_that_reaches_nobody_leaves_nothing_half_made(bench: NodeBench
     assert raised.value.code == "registry-unreachable"
     assert raised.value.message.startswith("esbuild ")
     assert list((tmp_path / "cache" / "esbuild").iterdir()) == []
+
+
+async def test_what_is_saved_after_the_stacks_were_read_is_not_deployed_under_their_name(bench: NodeBench) -> None:
+    asset = bench.asset()
+    bench.write("src/lib/name.ts", 'export const name: string = "two";\n')
+    with pytest.raises(SkykiteError) as raised:
+        await bench.zips(asset)
+    assert raised.value.code == "source-changed"
+    assert await bench.zips(bench.asset())
+
+
+@pytest.mark.slow
+async def test_compiled_packages_are_installed_for_the_functions_machine(bench: NodeBench) -> None:
+    bench.write("package.json", '{"dependencies": {"@node-rs/crc32": "1.10.6"}}')
+    bench.write("node_modules/@node-rs/crc32/package.json", '{"name": "@node-rs/crc32", "version": "1.10.6"}')
+    bench.write(
+        "src/lambda.ts", 'import { crc32 } from "@node-rs/crc32";\nexport const main = async () => crc32("a");\n'
+    )
+    [archive] = await bench.zips(bench.asset(install=("@node-rs/crc32",)))
+    compiled = [name for name in archive.namelist() if name.endswith(".node")]
+    assert compiled == ["node_modules/@node-rs/crc32-linux-arm64-gnu/crc32.linux-arm64-gnu.node"]
+    assert b'from "@node-rs/crc32"' in archive.read("src/lambda.mjs")
 
 
 # For workers on this machine
