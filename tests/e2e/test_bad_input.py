@@ -86,6 +86,15 @@ async def test_handler_function_missing_names_what_the_file_defines(project: Pat
     assert 'hint: change routes["GET /"] to "functions/hello.handler"' in await refused(project)
 
 
+async def test_a_handler_that_is_no_function_is_refused_before_anything_starts(project: Path) -> None:
+    (project / "functions" / "hello.py").write_text(HELLO + "\n\nlimit = 3\n")
+    (project / "stacks" / "app.py").write_text(APP % '"GET /": "functions/hello.limit"')
+    text = await refused(project)
+    assert "error: handler-not-found" in text
+    assert "points to `hello.limit`, which is a value and no function in `functions/hello.py`" in " ".join(text.split())
+    assert "stacks/app.py:6" in text
+
+
 async def test_handler_file_missing(project: Path) -> None:
     (project / "stacks" / "app.py").write_text(APP % '"GET /": "functions/helo.handler"')
     text = await refused(project)

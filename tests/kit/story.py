@@ -38,6 +38,7 @@ from skykite.model.events import (
     InvocationLog,
     InvocationStarted,
     Notice,
+    OutputsShown,
     QuestionAnswered,
     QuestionAsked,
     ReloadFailed,
@@ -47,6 +48,7 @@ from skykite.model.events import (
     StepFinished,
     StepProgress,
     StepStarted,
+    SynthFinished,
 )
 from skykite.model.invocation import Trigger
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, RequestId, StackName, StageName
@@ -224,6 +226,8 @@ START: Final[tuple[Event, ...]] = (
     DeployStack(stack=STACK, result="updated", elapsed_ms=1_234.0),
     DeployStack(stack=StackName("alice-notes-Other"), result="unchanged", elapsed_ms=0.0),
     StepFinished(step="deploy", message="Deployed 1 stack", elapsed_ms=1_300.0),
+    OutputsShown(outputs={STACK: {"ApiEndpoint": "http://127.0.0.1:4000"}}),
+    SynthFinished(assembly="/notes/.kite/alice/assembly", templates={STACK: "NotesStack.template.json"}),
     DeployFinished(outputs={STACK: {"ApiEndpoint": "http://127.0.0.1:4000"}}, elapsed_ms=1_300.0),
     DevReady(
         app=APP,

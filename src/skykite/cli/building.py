@@ -56,7 +56,7 @@ async def _build(workspace: Workspace, target: Path, *, shown: str, events: Even
     result = await synthesize(
         deploy_synthesis(workspace), environment=workspace.environment.variables, events=events, clock=CLOCK
     )
-    if findings := await validate(result.assembly):
+    if findings := await validate(result.assembly, project_root=workspace.project.root):
         raise ExceptionGroup("the templates have mistakes", findings)
     building = CLOCK.monotonic()
     events.emit(StepStarted(step="build", message="building bundles"))

@@ -102,7 +102,7 @@ async def ship(
     )
     async with asyncio.TaskGroup() as tasks:
         if findings:
-            tasks.create_task(_report_findings(assembly, events))
+            tasks.create_task(_report_findings(assembly, root, events))
         deploying = tasks.create_task(deployer.deploy(manifest, assembly, build=build))
     await remains.clear(expected=deploying.result().was_live)
 
@@ -149,9 +149,9 @@ async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, 
     return result.manifest
 
 
-async def _report_findings(assembly: Path, events: EventSink) -> None:
+async def _report_findings(assembly: Path, root: Path, events: EventSink) -> None:
     """What AWS's own rules say against the templates, beside the deploy that will run into it."""
     from skykite.synth import validate
 
-    for finding in await validate(assembly):
+    for finding in await validate(assembly, project_root=root):
         events.emit(ErrorRaised.of(finding))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from skykite.cli.regions import known_regions
 from skykite.errors import SkykiteError
 from skykite.model.project import CONFIG_FILE, STATE_DIRECTORY, Project, parse_project
 
@@ -44,7 +45,7 @@ def read_project(root: Path) -> Project:
         raise SkykiteError(
             "config-unreadable", f"`{file}` cannot be read: {error.strerror}", hint="check its permissions"
         ) from error
-    return parse_project(text, root)
+    return parse_project(text, root, regions=known_regions())
 
 
 def prepare_state(project: Project) -> Path:

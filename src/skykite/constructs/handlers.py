@@ -62,12 +62,19 @@ def locate(text: object, root: Path, *, change: str = "set handler=") -> Located
         raise _file_missing(handler, root, change)
     definitions = _read(handler, file)
     if not definitions.may_define(handler.function):
-        defined = definitions.functions
+        defined, meant = definitions.functions, f"{handler.path.rpartition('/')[2]}.{handler.function}"
+        hint = _function_hint(handler, defined, change)
+        if handler.function in definitions.values:
+            raise PropProblem(
+                "handler-not-found",
+                f"points to `{meant}`, which is a value and no function in `{handler.file}`",
+                hint=hint,
+            )
         raise PropProblem(
             "handler-not-found",
-            f"points to `{handler.path.rpartition('/')[2]}.{handler.function}`, but `{handler.file}` "
+            f"points to `{meant}`, but `{handler.file}` "
             + (f"defines {_and(defined)}" if defined else "defines no function"),
-            hint=_function_hint(handler, defined, change),
+            hint=hint,
         )
     return _located(handler, file, find_import_root(file, root), root, "python")
 

@@ -80,6 +80,7 @@ def write_manifest(directory: Path, program: Program) -> None:
         secrets=tuple(_secrets(program)),
         notices=notices,
         made=tuple(sorted(program.made)),
+        lines={path: line.relative_to(program.root) for path, line in sorted(program.lines.items())},
     )
     (directory / MANIFEST_FILE).write_bytes(encode_manifest(manifest))
 

@@ -237,7 +237,7 @@ class DevSession:
     async def _report_findings(self, assembly: Path) -> None:
         """What AWS would refuse although the embedded cloud may take it. Said, and the session goes on."""
         try:
-            findings = await validate(assembly, templates_in=self._place.templates(assembly))
+            findings = await validate(assembly, project_root=self._root, templates_in=self._place.templates(assembly))
         except SkykiteError as error:
             findings = (error,)
         for finding in findings:

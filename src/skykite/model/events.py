@@ -338,6 +338,21 @@ class DeployFinished(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_ms: float
 
 
+class OutputsShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What `kite outputs` found of the last deploy: all, or the one that was asked for."""
+
+    code: ClassVar = "outputs.shown"
+    outputs: dict[StackName, dict[str, str]]
+
+
+class SynthFinished(msgspec.Struct, frozen=True, kw_only=True):
+    """`kite synth` has written the cloud assembly into the folder `assembly`, with these templates by stack."""
+
+    code: ClassVar = "synth.finished"
+    assembly: str
+    templates: dict[StackName, str]
+
+
 class QuestionAsked(msgspec.Struct, frozen=True, kw_only=True):
     """A question to the user. Off a terminal nobody answers and `default` is taken."""
 
@@ -484,6 +499,8 @@ Event = (
     | DeployResource
     | DeployStack
     | DeployFinished
+    | OutputsShown
+    | SynthFinished
     | QuestionAsked
     | QuestionAnswered
     | CloudStarted

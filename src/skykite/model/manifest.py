@@ -292,6 +292,16 @@ class Manifest:
     secrets: tuple[SecretEntry, ...] = ()
     notices: tuple[SynthNotice, ...] = ()
     made: tuple[str, ...] = ()  # files and folders that hooks changed meanwhile, relative to the project
+    lines: dict[ConstructPath, SourceLocation] = field(default_factory=dict)  # where stacks and our constructs are made
+
+    def line_of(self, path: str) -> SourceLocation | None:
+        """Where the user's program made this construct, or else the nearest one around it."""
+        while path:
+            found = self.lines.get(ConstructPath(path))
+            if found is not None:
+                return found
+            path = path.rpartition("/")[0]
+        return None
 
     def function(self, id: FunctionId) -> FunctionEntry:
         """Raises KeyError if there is none of that id."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal, cast, get_args
@@ -36,8 +38,9 @@ class Project:
         return self.root / STATE_DIRECTORY
 
 
-def parse_project(text: str, root: Path) -> Project:
-    """Read the text of `kite.toml`. Every complaint names the key and the line."""
+def parse_project(text: str, root: Path, *, regions: Collection[str] = ()) -> Project:
+    """Read the text of `kite.toml`. Every complaint names the key and the line. `regions` are those that AWS has, if
+    that is known."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -58,6 +61,14 @@ def parse_project(text: str, root: Path) -> Project:
             "config-invalid",
             f"`{CONFIG_FILE}` line {_line_of(text, 'region')}: `{region}` is not an AWS region",
             hint='write it as AWS does, for instance region = "eu-west-1"',
+        )
+    if regions and region not in regions:
+        near = difflib.get_close_matches(region, regions, n=1)
+        raise SkykiteError(
+            "region-unknown",
+            f"`{CONFIG_FILE}` line {_line_of(text, 'region')}: AWS has no region `{region}`",
+            hint=(f"did you mean `{near[0]}`? " if near else "")
+            + "for a region that is newer than your boto3, `pip install --upgrade boto3`",
         )
     main = PurePosixPath(_string(data, "main", text) or "stacks/app.py")
     if main.is_absolute() or ".." in main.parts:

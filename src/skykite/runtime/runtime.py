@@ -68,6 +68,7 @@ from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, Ticke
 from skykite.runtime.reports import exit_hint
 from skykite.runtime.saved import Reloaded, SavedFiles, load_errors
 from skykite.runtime.starter import Starter
+from skykite.runtime.strays import end_strays
 from skykite.runtime.worker import Worker
 from skykite_lambda import frames
 
@@ -246,6 +247,7 @@ class Runtime:
         self._background = None
         self._functions.clear()
         for call in list(self._calls.values()):
+            self._pool.abandon(call.ticket)  # or the end of a worker would have another one started for it
             self._finish(call, exited(None, hint="Skykite was stopped", kind="unavailable"))
         workers = list(self._workers.values())
         for worker in workers:
@@ -262,6 +264,7 @@ class Runtime:
         await self._running
         self._running = None
         if self._home is not None:
+            end_strays(self._home)
             shutil.rmtree(self._home, ignore_errors=True)
 
     async def configure(self, functions: Sequence[FunctionConfig]) -> None:
@@ -278,15 +281,18 @@ class Runtime:
         now = self._clock.monotonic()
         for name in self._functions.keys() - wanted.keys():
             del self._functions[name]
-            for ticket in self._pool.waiting_since_before(name, now):
-                self._pool.abandon(ticket)
-                self._finish(self._calls[ticket], exited(None, hint="the function was removed", kind="unavailable"))
+            self._refuse_waiting(name, now)
         self._saved.expect(wanted.values())
         for kind, launcher in self._launchers.items():
             launcher.expect([config for config in wanted.values() if config.kind == kind])
         for name in changed:
             self._do(self._pool.outdate(name, now))
         self._on_watched()
+
+    def _refuse_waiting(self, removed: FunctionId, now: float) -> None:
+        for ticket in self._pool.waiting_since_before(removed, now):
+            self._pool.abandon(ticket)
+            self._finish(self._calls[ticket], exited(None, hint="the function was removed", kind="unavailable"))
 
     # Files
 
@@ -424,6 +430,10 @@ class Runtime:
 
     def _launch(self, id: WorkerId, function: FunctionId) -> None:
         now = self._clock.monotonic()
+        if function not in self._functions:  # removed while a worker ran it that has turned out to be stale
+            self._refuse_waiting(function, now)
+            self._do(self._pool.gone(id, now))
+            return
         self._functions[function].used = True
         config = self._functions[function].config
         worker = Worker(id=id, config=config, nonce=secrets.token_hex(8), started=now, listener=self)

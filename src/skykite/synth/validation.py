@@ -2,8 +2,8 @@
 
 In: an assembly. Out: errors under construct paths, nothing if all is well. I/O: one child process (this module's
 `main`, which holds AWS's own validation engine: half a second and 60 MB that `kite` does not keep), reading the
-templates. Meant to run beside a deploy, off the way of what people wait for. What was found to be in order is noted
-beside the assembly, and not looked at again.
+templates, and the user's file for each finding. Meant to run beside a deploy, off the way of what people wait for. What
+was found to be in order is noted beside the assembly, and not looked at again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Final
 import msgspec
 
 from skykite.errors import SkykiteError
-from skykite.model.manifest import MANIFEST_FILE, StackEntry, decode_manifest
+from skykite.model.code_frame import code_frame
+from skykite.model.manifest import MANIFEST_FILE, ResourceEntry, SourceLocation, StackEntry, decode_manifest
 from skykite.synth.process_group import OWN_GROUP
 
 _VALIDATOR: Final = "cloudformation-validate"
@@ -39,9 +40,9 @@ class Finding:
     link: str | None
 
 
-async def validate(assembly: Path, *, templates_in: Path | None = None) -> tuple[SkykiteError, ...]:
+async def validate(assembly: Path, *, project_root: Path, templates_in: Path | None = None) -> tuple[SkykiteError, ...]:
     """Errors in the order of the templates, which may also lie elsewhere than in the assembly, under the same names.
-    Warnings and advice are left out."""
+    Each shows the user's line, of the construct or of what it is in. Warnings and advice are left out."""
     manifest = decode_manifest((assembly / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
     templates = [stack.template for stack in manifest.stacks]
     folder = templates_in or assembly
@@ -52,7 +53,22 @@ async def validate(assembly: Path, *, templates_in: Path | None = None) -> tuple
     stacks = {stack.template: stack for stack in manifest.stacks}
     if not findings and _key(folder, templates) == key:  # else it changed while it was looked at
         in_order_file(assembly).write_text(key)
-    return tuple(_to_error(finding, stacks[finding.template]) for finding in findings)
+    errors = []
+    for finding in findings:
+        stack = stacks[finding.template]
+        resource = next((entry for entry in stack.resources if entry.logical_id == finding.logical_id), None)
+        line = manifest.line_of((resource and resource.path) or stack.path)
+        context = _shown(line, project_root) if line else None
+        errors.append(_to_error(finding, stack, resource, context=context))
+    return tuple(errors)
+
+
+def _shown(line: SourceLocation, root: Path) -> str:
+    try:
+        source = (root / line.file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return str(line)
+    return code_frame(source, file=line.file, line=line.line)
 
 
 def in_order_file(assembly: Path) -> Path:
@@ -105,13 +121,15 @@ async def _look(folder: Path, templates: Sequence[str]) -> list[Finding]:
     return msgspec.json.decode(output, type=list[Finding])
 
 
-def _to_error(finding: Finding, stack: StackEntry) -> SkykiteError:
-    resource = next((entry for entry in stack.resources if entry.logical_id == finding.logical_id), None)
+def _to_error(
+    finding: Finding, stack: StackEntry, resource: ResourceEntry | None, *, context: str | None
+) -> SkykiteError:
     where = f"`{resource.path or resource.logical_id}` ({resource.type})" if resource else f"stack `{stack.path}`"
     at = f" at `{finding.property}`" if finding.property else ""
     return SkykiteError(
         "template-invalid",
         f"CloudFormation would refuse {where}{at}: {finding.message.rstrip('.')}",
+        context=context,
         hint=f"rule {finding.rule} of cloudformation-validate",
         link=finding.link,
     )

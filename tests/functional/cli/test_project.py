@@ -54,6 +54,24 @@ def test_a_kite_toml_that_is_not_text_is_named(tmp_path: Path) -> None:
     assert caught.value.message == f"`{tmp_path / 'kite.toml'}` is not UTF-8: invalid start byte"
 
 
+def test_a_region_that_aws_does_not_have_is_named_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "kite.toml").write_text('name = "notes"\nregion = "eu-wst-1"\n')
+    with pytest.raises(SkykiteError) as caught:
+        find_project(tmp_path)
+    assert (caught.value.code, caught.value.message) == (
+        "region-unknown",
+        "`kite.toml` line 2: AWS has no region `eu-wst-1`",
+    )
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("did you mean `eu-west-1`?")
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "cn-north-1", "mx-central-1"])
+def test_the_regions_of_every_partition_are_known(tmp_path: Path, region: str) -> None:
+    (tmp_path / "kite.toml").write_text(f'name = "notes"\nregion = "{region}"\n')
+    assert find_project(tmp_path).region == region
+
+
 def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
     (tmp_path / "kite.toml").write_bytes(b'\xef\xbb\xbfname = "notes"\n')
     assert find_project(tmp_path).name == "notes"

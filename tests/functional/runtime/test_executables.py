@@ -184,7 +184,9 @@ async def test_what_a_script_has_started_ends_with_it(project: ExecutableProject
 @pytest.mark.parametrize("guarded", [False, True])
 async def test_executables_end_with_kite(tmp_path: Path, guarded: bool) -> None:
     """Also a loop that goes on whatever curl says, and also when `kite` is killed."""
-    endless = "#!/bin/sh\necho $$ > pid\nwhile :; do sleep 1; done\n"
+    # With its event it is certainly held.
+    asked = 'curl -sS -o /dev/null "http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation/next"'
+    endless = f"#!/bin/sh\n{asked}\necho $$ > pid\nwhile :; do sleep 1; done\n"
     write_executable(tmp_path, "endless", endless)
     code = f"""
 import asyncio, sys

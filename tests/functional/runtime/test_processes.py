@@ -42,6 +42,31 @@ async def test_stop_leaves_nothing_within_a_second(project: FunctionProject) -> 
     assert workers_of(os.getpid()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="such processes are found through /proc")
+async def test_stop_ends_what_a_function_put_into_a_session_of_its_own(project: FunctionProject) -> None:
+    project.write(
+        "app.py",
+        """
+        import os, subprocess
+        def handler(event, context):
+            read, write = os.pipe()
+            if os.fork() == 0:  # a daemon as Unix has made them: nobody's child, in no group of ours
+                os.setsid()
+                if os.fork() == 0:
+                    os.write(write, str(os.getpid()).encode())
+                    os.execvp("sleep", ["sleep", "100"])
+                os._exit(0)
+            detached = subprocess.Popen(["sleep", "100"], start_new_session=True)
+            return [int(os.read(read, 20)), detached.pid]
+        """,
+    )
+    await project.define("app.handler")
+    pids = await project.result("app.handler")
+    assert all(map(is_running, pids))
+    await project.runtime.stop()
+    await eventually(lambda: not any(map(is_running, pids)), within=1)
+
+
 async def test_timeout_ends_what_the_function_started(project: FunctionProject) -> None:
     project.write("app.py", WITH_CHILD)
     await project.define("app.handler", timeout_s=0.5)

@@ -77,7 +77,7 @@ async def test_a_project_becomes_an_assembly_and_is_then_skipped_until_something
         "stacks/notes.py",
     }
     assert template_errors(first.assembly) == []
-    assert await validate(first.assembly) == ()
+    assert await validate(first.assembly, project_root=project) == ()
 
     again = await run(project, log)
     assert again.skipped
@@ -353,7 +353,7 @@ async def test_a_template_cloudformation_would_refuse_is_found_beside_the_deploy
         "from aws_cdk import CfnResource\nfrom skykite import App, Stack\n\n\ndef main(app: App) -> None:\n"
         "    CfnResource(Stack(app, 'NotesStack'), 'Orders', type='AWS::SQS::Queue', properties={'Fifo': 'perhaps'})\n"
     )
-    (error, *_) = await validate((await run(project)).assembly)
+    (error, *_) = await validate((await run(project)).assembly, project_root=project)
     assert (error.code, error.message) == (
         "template-invalid",
         (
@@ -361,19 +361,35 @@ async def test_a_template_cloudformation_would_refuse_is_found_beside_the_deploy
             "Additional properties are not allowed ('Fifo' was unexpected)"
         ),
     )
+    assert error.context is not None
+    assert error.context.startswith("stacks/app.py:6\n"), "the stack's line: plain CDK constructs have none"
+
+
+async def test_what_cloudformation_would_refuse_of_our_constructs_is_shown_at_their_line(project: Path) -> None:
+    (project / "stacks" / "app.py").write_text(
+        "from skykite import App, Stack, Table\n\n\ndef main(app: App) -> None:\n"
+        "    stack = Stack(app, 'NotesStack')\n"
+        "    notes = Table(stack, 'Notes', fields={'id': 'string'}, primary_index={'partition_key': 'id'})\n"
+        "    notes.cdk.table.node.default_child.add_property_override('Tabel', 'x')\n"
+    )
+    (error, *_) = await validate((await run(project)).assembly, project_root=project)
+    assert error.context is not None
+    assert "> 6 |     notes = Table(stack," in error.context
 
 
 async def test_templates_in_order_are_looked_at_again_or_others_are_not(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assembly = (await run(project)).assembly
-    assert await validate(assembly) == ()
+    assert await validate(assembly, project_root=project) == ()
     template = assembly / "NotesStack.template.json"
     with monkeypatch.context() as nobody_can_look:
         nobody_can_look.setattr(sys, "executable", "/nowhere/python")
-        assert await validate(assembly) == ()
+        assert await validate(assembly, project_root=project) == ()
         template.write_text(template.read_text().replace("AWS::ApiGatewayV2::Stage", "AWS::ApiGatewayV2::Stages"))
         with pytest.raises(FileNotFoundError):
-            await validate(assembly)
+            await validate(assembly, project_root=project)
     for _ in range(2):
-        assert [error.code for error in await validate(assembly)] == ["template-invalid"], "what is wrong is told once"
+        assert [error.code for error in await validate(assembly, project_root=project)] == ["template-invalid"], (
+            "what is wrong is told once"
+        )

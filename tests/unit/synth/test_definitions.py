@@ -29,6 +29,8 @@ from skykite.model.handlers import read_definitions
         "def setup():\n    global handler\n    handler = 1\nsetup()",
         "globals()['handler'] = 1",
         "with lib() as handler: ...",
+        "handler = None\nif DEBUG:\n    handler = make()",
+        "handler = None\nfor handler in made: ...",
     ],
 )
 def test_a_handler_that_is_there_is_reported_missing(source: str) -> None:
@@ -45,6 +47,9 @@ def test_a_handler_that_is_there_is_reported_missing(source: str) -> None:
         "print(handler)",
         "handler = 1\ndel handler",
         "f = lambda handler: handler",
+        "handler = 3",
+        "handler = other = 'functions.notes'",
+        "handler = {'GET': 1}",
     ],
 )
 def test_a_handler_that_is_not_there_is_taken(source: str) -> None:

@@ -19,7 +19,7 @@ Outputs = dict[StackName, dict[str, str]]
 
 @click.command()
 @click.argument("key", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print an object by stack and name.")
+@click.option("--json", "as_json", is_flag=True, help="Print one object, by stack and name.")
 @pass_settings
 def command(settings: Settings, key: str | None, as_json: bool) -> None:
     """Print the outputs of the last deploy as NAME=VALUE lines, or the value of one: `kite outputs ApiEndpoint`.
@@ -30,9 +30,16 @@ def command(settings: Settings, key: str | None, as_json: bool) -> None:
     from skykite.cli.workspace import open_workspace
 
     outputs = read_outputs(open_workspace(settings, local=True))
-    if key is not None:
-        click.echo(find_output(outputs, key))
-    elif as_json or settings.output == "json":
+    if settings.output == "json" and not as_json:
+        from skykite.cli.console import open_console
+        from skykite.model.events import OutputsShown
+
+        with open_console(settings) as (events, _):
+            events.emit(OutputsShown(outputs=outputs if key is None else _alone(outputs, key)))
+    elif key is not None:
+        stack, name = find_output(outputs, key)
+        click.echo(outputs[stack][name])
+    elif as_json:
         import json
 
         click.echo(json.dumps(outputs, indent=None if settings.output == "json" else 2))
@@ -71,15 +78,20 @@ def read_outputs(workspace: Workspace) -> Outputs:
         ) from error
 
 
-def find_output(outputs: Outputs, key: str) -> str:
-    """The value of `Name` or `Stack.Name`."""
+def _alone(outputs: Outputs, key: str) -> Outputs:
+    stack, name = find_output(outputs, key)
+    return {stack: {name: outputs[stack][name]}}
+
+
+def find_output(outputs: Outputs, key: str) -> tuple[StackName, str]:
+    """The stack and the name that `Name` or `Stack.Name` means."""
     from skykite.cli.output_rows import output_rows
 
-    values = {f"{stack}.{name}": value for stack, named in outputs.items() for name, value in named.items()}
+    places = {f"{stack}.{name}": (stack, name) for stack, named in outputs.items() for name in named}
     shown = dict(output_rows(outputs))
-    values.update(shown)
-    if key in values:
-        return values[key]
+    places |= {name: place for place in places.values() if (name := place[1]) in shown}
+    if key in places:
+        return places[key]
     same = [name for name in shown if name.endswith(f".{key}")]
     if same:
         raise SkykiteError(

@@ -52,6 +52,7 @@ def command(settings: Settings, mode: Mode) -> None:
 
 async def _synthesize(workspace: Workspace, mode: Mode, events: EventSink) -> tuple[SkykiteError, ...]:
     from skykite.cli.clock import SystemClock
+    from skykite.model.events import SynthFinished
     from skykite.model.synthesis import Synthesis
     from skykite.synth import synthesize, validate
 
@@ -69,4 +70,6 @@ async def _synthesize(workspace: Workspace, mode: Mode, events: EventSink) -> tu
     result = await synthesize(
         synthesis, environment=workspace.environment.variables, events=events, clock=SystemClock()
     )
-    return await validate(result.assembly)
+    templates = {stack.name: stack.template for stack in result.manifest.stacks}
+    events.emit(SynthFinished(assembly=str(result.assembly), templates=templates))
+    return await validate(result.assembly, project_root=project.root)

@@ -39,6 +39,7 @@ from skykite.model.events import (
     InvocationLog,
     InvocationStarted,
     Notice,
+    OutputsShown,
     QuestionAnswered,
     QuestionAsked,
     ReloadFailed,
@@ -48,6 +49,7 @@ from skykite.model.events import (
     StepFinished,
     StepProgress,
     StepStarted,
+    SynthFinished,
 )
 
 _WHOLE_STACK: Final = 6
@@ -115,7 +117,7 @@ class Transcript:
                     return []
                 start = "\r" if self._live else ""  # over the ^C that the terminal shows
                 return [line(Span(f"{start}stopped in {duration(event.elapsed_ms)}", "dim"))]
-            case ReloadStarted():
+            case ReloadStarted() | OutputsShown() | SynthFinished():
                 return []
             case ReloadFinished():
                 return [self._reload_finished(event)]

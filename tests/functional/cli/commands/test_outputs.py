@@ -34,10 +34,19 @@ async def test_one_output_is_its_value_alone(project: Path) -> None:
     assert (done.code, done.stdout) == (0, "http://127.0.0.1:4000\n")
 
 
-@pytest.mark.parametrize("option", [("--json",), ("--output", "json")])
-async def test_json_is_by_stack_and_name(project: Path, option: tuple[str, ...]) -> None:
-    done = await kite("outputs", *option, "--stage", "blue", cwd=project)
+async def test_json_is_by_stack_and_name(project: Path) -> None:
+    done = await kite("outputs", "--json", "--stage", "blue", cwd=project)
     assert json.loads(done.stdout) == OUTPUTS
+
+
+@pytest.mark.parametrize(("keys", "shown"), [((), OUTPUTS), (("Stack.Name",), {B: {"Name": "b"}})])
+async def test_in_the_event_stream_outputs_have_a_code_too(
+    project: Path, keys: tuple[str, ...], shown: dict[StackName, dict[str, str]]
+) -> None:
+    keys = tuple(key.replace("Stack", B) for key in keys)
+    done = await kite("outputs", *keys, "--output", "json", "--stage", "blue", cwd=project)
+    (event,) = map(json.loads, done.stdout.splitlines())
+    assert (event["code"], event["outputs"]) == ("outputs.shown", shown)
 
 
 async def test_a_stage_without_outputs_names_those_that_have_some(project: Path) -> None:
@@ -60,8 +69,8 @@ async def test_a_broken_file_is_named(project: Path) -> None:
 
 
 def test_a_name_with_its_stack_is_always_understood() -> None:
-    assert find_output(OUTPUTS, "blue-notes-B.Name") == "b"
-    assert find_output(OUTPUTS, "blue-notes-A.ApiEndpoint") == "http://127.0.0.1:4000"
+    assert find_output(OUTPUTS, "blue-notes-B.Name") == (B, "Name")
+    assert find_output(OUTPUTS, "blue-notes-A.ApiEndpoint") == (A, "ApiEndpoint")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""Processes that a function started and let go: in a session of their own, a kill of their worker's group misses them.
+
+In Lambda they end with the container. In: the folder that every process of a runtime has as its home, and passes on to
+what it starts. Out: their ids. I/O: reads `/proc`, sends signals; where there is no `/proc`, nothing is found.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+_ROUNDS: Final = 5  # what is found may have started more meanwhile
+
+
+def end_strays(home: Path) -> None:
+    """Kill what still has this home."""
+    for _ in range(_ROUNDS):
+        found = strays(home)
+        if not found:
+            return
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+
+
+def strays(home: Path) -> list[int]:
+    """Other processes that live and have this home."""
+    mark = b"\0HOME=%s\0" % os.fsencode(home)
+    found = []
+    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes()  # empty once a process has ended
+        except OSError:
+            continue  # somebody else's, or gone
+        if mark in b"\0" + environment:
+            found.append(int(entry.name))
+    return found
