@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from skykite.errors import SkykiteError
-from skykite.model.dependencies import workspace_lock
+from skykite.model.dependencies import normalized, workspace_lock
 
 Keeper = Literal["given", "uv", "venv", "active", "conda", "poetry", "pdm", "pyenv", "own"]
 """Whose an environment is, which says how packages get into it."""
@@ -197,7 +197,7 @@ def _poetry(root: Path, environment: Mapping[str, str]) -> Iterator[Path]:
     home = _poetry_environments(root, environment)
     place = os.path.normcase(root.resolve())
     digest = base64.urlsafe_b64encode(hashlib.sha256(place.encode()).digest()).decode()[:8]
-    base = re.sub(r'[ $`!*@"\\\r\n\t]', "_", name.lower())[:_POETRY_NAME] + f"-{digest}"
+    base = re.sub(r'[ $`!*@"\\\r\n\t]', "_", normalized(name))[:_POETRY_NAME] + f"-{digest}"
     chosen = _toml(home / "envs.toml").get(base, {}).get("minor")
     if isinstance(chosen, str):
         yield home / f"{base}-py{chosen}"

@@ -21,6 +21,7 @@ from skykite.model.dependencies import (
     Dependencies,
     included_files,
     normalized,
+    read_lock,
     read_toml,
     requirement_lines,
 )
@@ -83,9 +84,7 @@ def _from_uv(
 ) -> Iterator[tuple[str, str | None]]:
     """By walking from the import root's own entry along what applies to this interpreter."""
     lock = dependencies.files[0]
-    packages: list[Package] = [
-        one for one in read_toml(lock, "lock-invalid").get("package", ()) if isinstance(one, dict)
-    ]
+    packages: list[Package] = [one for one in read_lock(lock).get("package", ()) if isinstance(one, dict)]
     by_name: dict[str, list[Package]] = {}
     for one in packages:
         by_name.setdefault(one["name"], []).append(one)

@@ -37,6 +37,7 @@ _NAME: Final = re.compile(r"^\s*(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9
 _AT: Final = re.compile(r"^\s*[A-Za-z0-9._-]+\s*(?:\[[^]]*\])?\s*@\s*(?P<url>\S+)")
 _DECLARING: Final = ("project", "dependency-groups", "build-system")
 _DECLARING_TOOLS: Final = ("uv", "poetry", "pdm")
+_ARCHIVES: Final = re.compile(r"(?m)^(?:wheels|files) = \[\n(?:[ \t]+\{.*\},?\n)*\]\n|^sdist = \{.*\}\n")
 _LAYOUT: Final = 2  # counted up when layers are made otherwise from the same files
 
 
@@ -128,6 +129,15 @@ def read_toml(file: Path, code: str) -> dict[str, Any]:
         ) from error
 
 
+def read_lock(file: Path) -> dict[str, Any]:
+    """A lock of uv's, Poetry's or PDM's without what its packages may be downloaded from, which is most of it and takes
+    most of the time. Raises `lock-invalid`."""
+    try:
+        return tomllib.loads(_ARCHIVES.sub("", file.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return read_toml(file, "lock-invalid")  # which knows the line
+
+
 def normalized(name: str) -> str:
     """As PEP 503 compares names."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -198,8 +208,7 @@ def workspace_lock(import_root: Path) -> Path | None:
 def _from_uv_lock(
     lock: Path, import_root: Path, pyproject: Mapping[str, Any], options: PackageOptions
 ) -> Dependencies | None:
-    document = read_toml(lock, "lock-invalid")
-    packages = [one for one in document.get("package", ()) if isinstance(one, dict)]
+    packages = [one for one in read_lock(lock).get("package", ()) if isinstance(one, dict)]
     by_name: dict[str, list[dict[str, Any]]] = {}
     for one in packages:
         by_name.setdefault(str(one.get("name")), []).append(one)
@@ -314,7 +323,7 @@ def _from_pylock(lock: Path) -> Dependencies:
 
 
 def _from_other_lock(lock: Path, pyproject: Path, kind: Literal["poetry", "pdm"]) -> Dependencies:
-    packages = [one for one in read_toml(lock, "lock-invalid").get("package", ()) if isinstance(one, dict)]
+    packages = [one for one in read_lock(lock).get("package", ()) if isinstance(one, dict)]
     local: dict[str, Path] = {}
     for one in packages:
         source = one.get("source", {})
