@@ -10,6 +10,7 @@ https://esbuild.github.io/api/
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -91,7 +92,8 @@ async def run_esbuild(
     try:
         _, said = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            process.kill()
         await process.wait()
         raise
     if process.returncode != 0:

@@ -7,6 +7,7 @@ registry it is configured for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import platform
 import shutil
 import sys
@@ -125,7 +126,8 @@ async def run_npm(node: Path, folder: Path, arguments: list[str], environment: M
     try:
         _, complaint = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            process.kill()
         await process.wait()
         raise
     if process.returncode != 0:

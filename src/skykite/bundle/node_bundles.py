@@ -126,12 +126,13 @@ class NodeBundles:
                 environment=self._environment,
             )
             batch.done.set_result((folder, made))
-        except BaseException as error:
-            self._batches.pop(group, None)
-            if not batch.done.done():
-                batch.done.set_exception(error)
-            if not isinstance(error, Exception):
-                raise
+        except Exception as error:  # noqa: BLE001 - whoever asked has to know
+            batch.done.set_exception(error)
+            batch.done.exception()  # who asked may have been cancelled
+        finally:
+            if self._batches.get(group) is batch:
+                del self._batches[group]
+            batch.done.cancel()  # does nothing if there is a result
 
 
 def _check_known(entry: str, bundled: Bundled, sources: Sequence[SourceFile]) -> None:

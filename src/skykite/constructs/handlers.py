@@ -142,16 +142,17 @@ def _file_missing(handler: Handler, root: Path, change: str) -> PropProblem:
     folder = (root / handler.file).parent
     shown_folder = folder.relative_to(root).as_posix()
     if folder.is_dir():
-        files = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+        suffixes = (".py", *NODE_SUFFIXES)
+        files = sorted(path.name for path in folder.iterdir() if path.suffix in suffixes and path.stem != "__init__")
         name = handler.path.rpartition("/")[2]
-        near = difflib.get_close_matches(name, files, n=1)
+        near = difflib.get_close_matches(name, [Path(file).stem for file in files], n=1)
         if near:
             better = (Path(handler.path).parent / near[0]).as_posix()
             hint = f'did you mean "{better}.{handler.function}"?'
         elif files:
-            hint = f"`{shown_folder}` holds {listed([f'{file}.py' for file in files[:8]])}"
+            hint = f"`{shown_folder}` holds {listed(files[:8])}"
         else:
-            hint = f"`{shown_folder}` holds no Python file"
+            hint = f"`{shown_folder}` holds no file in Python, TypeScript or JavaScript"
     else:
         hint = f"there is no folder `{shown_folder}`; handlers are relative to the folder of kite.toml"
     return PropProblem("handler-not-found", message, hint=hint)

@@ -5,6 +5,7 @@ In: what the user gave, the handler's file. Out: a `NodeBuild`, or a PropProblem
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +30,8 @@ def node_build(given: object, entry: str, file: Path, root: Path) -> NodeBuild:
         found[name] = _names(name, options.get(name, ()))
     for name in ("define", "loader"):
         found[name] = _pairs(name, options.get(name, {}))
+    _check_defined(found["define"])
+    _check_suffixes(found["loader"])
     if "banner" in options:
         check_type('node["banner"]', options["banner"], str, "a string")
         found["banner"] = options["banner"]
@@ -61,3 +64,27 @@ def _pairs(name: str, given: object) -> tuple[tuple[str, str], ...]:
     for key, value in pairs.items():
         check_type(f'node["{name}"]: {key}', value, str, "a string")
     return tuple(sorted((str(key), str(value)) for key, value in pairs.items()))
+
+
+def _check_defined(pairs: Sequence[tuple[str, str]]) -> None:
+    """https://esbuild.github.io/api/#define"""
+    for name, value in pairs:
+        try:
+            json.loads(value)
+        except ValueError:
+            if not all(part.isidentifier() for part in value.replace("$", "_").split(".")):
+                raise PropProblem(
+                    "prop-value",
+                    f'was given node["define"]: {name}={shown(value)}, which is neither JSON nor a name',
+                    hint=f"a string is written {json.dumps(value)!r}",
+                ) from None
+
+
+def _check_suffixes(pairs: Sequence[tuple[str, str]]) -> None:
+    for suffix, loader in pairs:
+        if not suffix.startswith("."):
+            raise PropProblem(
+                "prop-value",
+                f'was given node["loader"]: {shown(suffix)}, which is no ending of a file\'s name',
+                hint=f'write {{".{suffix}": "{loader}"}}',
+            )
