@@ -133,7 +133,7 @@ Kind = Literal["uv", "pylock", "poetry", "pdm", "requirements", "pyproject"]
 
 
 def adding(kind: Kind | None, file: str, beside: str = "") -> str:
-    """How one more package is listed; `{}` stands for it, `beside` is the folder where a tool's command is to be run."""
+    """How one more package is listed; `{}` stands for it, `beside` is the folder of a tool's command."""
     into = f"cd {beside} && " if beside else ""
     match kind:
         case "uv" | "poetry" | "pdm":
