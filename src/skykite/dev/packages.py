@@ -328,7 +328,8 @@ class PackageCheck:
         if dependencies is None:
             return None, adding(None, "")
         lock = shown(dependencies.files[0], self._project_root)
-        return lock, adding(dependencies.kind, shown(dependencies.main, self._project_root))
+        beside = _below(dependencies.main.parent, self._project_root)
+        return lock, adding(dependencies.kind, shown(dependencies.main, self._project_root), beside)
 
     def _remedy(self, root: Root, listed: Listed, *, shared: bool = False) -> str:
         if listed.dependencies is None:

@@ -132,11 +132,12 @@ def _is_own(top: str, import_root: Path) -> bool:
 Kind = Literal["uv", "pylock", "poetry", "pdm", "requirements", "pyproject"]
 
 
-def adding(kind: Kind | None, file: str) -> str:
-    """How one more package is listed; `{}` stands for it."""
+def adding(kind: Kind | None, file: str, beside: str = "") -> str:
+    """How one more package is listed; `{}` stands for it, `beside` is the folder where a tool's command is to be run."""
+    into = f"cd {beside} && " if beside else ""
     match kind:
         case "uv" | "poetry" | "pdm":
-            return f"`{kind} add {{}}`"
+            return f"`{into}{kind} add {{}}`"
         case None:
             return "name it in a `requirements.txt` beside `kite.toml`"
         case _:

@@ -129,10 +129,11 @@ def test_the_endpoint_survives_the_way_to_the_untraced_process() -> None:
     assert environment == {}
 
 
-def test_every_template_and_the_guide_have_the_launch_configuration_that_is_tested() -> None:
+def test_every_python_template_and_the_guide_have_the_launch_configuration_that_is_tested() -> None:
     root = Path(__file__).parents[3]
     tested = LAUNCH.read_text()
     templates = [folder for folder in LAUNCH.parents[2].iterdir() if (folder / "kite.toml").exists()]
+    templates = [folder for folder in templates if folder.name != "typescript"]  # runs in Node: another debugger
     assert len(templates) >= 2
     for folder in (*templates, root / "examples/hello"):
         assert (folder / ".vscode/launch.json").read_text() == tested

@@ -114,11 +114,13 @@ class Told:
     """An EventSink that can be waited for."""
 
     notices: list[Notice] = field(default_factory=list)
+    all: list[Notice] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def emit(self, event: Event) -> None:
         assert isinstance(event, Notice)
         self.notices.append(event)
+        self.all.append(event)
         self._news.set()
 
     async def wait(self, name: str) -> Notice:
@@ -249,6 +251,21 @@ async def test_what_differs_is_told_until_it_is_installed_and_again_when_it_come
         check.changed()
         project.write(f"{folder}/uv.lock", UV_LOCK)
         await project.told.wait("packages-agree")
+
+
+async def test_what_goes_on_differing_is_told_once(project: Project) -> None:
+    project.write("requirements.txt", "alpha==1\n")
+    project.install("tool", "1", "tool/__init__.py")
+    file = project.write("functions/get.py", "import tool\n")
+    async with project.checked() as check:
+        await project.told.wait("packages-differ")
+        load(check, project, file, "tool")
+        await project.told.wait("package-undeployed")
+        project.write("functions/get.py", "import tool\n\n")
+        project.install("alpha", "1")
+        check.changed()
+        await project.told.wait("packages-agree")
+    assert [one.notice for one in project.told.all] == ["packages-differ", "package-undeployed", "packages-agree"]
 
 
 async def test_extras_and_groups_that_functions_get_are_compared_too(project: Project) -> None:

@@ -38,3 +38,16 @@ def test_paths_are_told_relative_to_the_project_and_sorted() -> None:
         "functions/a.py",
         "stacks/app.py",
     )
+
+
+def test_what_is_installed_or_listed_is_no_saved_code() -> None:
+    interests = Interests(
+        infrastructure=frozenset(),
+        code=frozenset(),
+        packages=frozenset({Path("/p/uv.lock"), Path("/p/.venv")}),
+        installed=frozenset({Path("/p/.venv/site-packages")}),
+    )
+    assert {Path("/p"), Path("/p/.venv/site-packages")} <= interests.directories
+    for path in ("/p/uv.lock", "/p/.venv", "/p/.venv/site-packages/six.py", "/p/.venv/site-packages/a-1.dist-info"):
+        assert decide({Path(path)}, interests) == Decision(packages=True)
+    assert decide({Path("/p/other.txt")}, interests) == Decision()
