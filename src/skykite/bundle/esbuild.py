@@ -137,10 +137,15 @@ def _read_meta(
     import_root: Path,
     folder: Path,
 ) -> dict[str, Bundled]:
+    # Strings rather than paths: there are thousands of them in a large project.
     found = {}
-    links = _links(meta["inputs"], import_root)
+    base, made = os.path.realpath(import_root), os.path.realpath(folder) + os.sep
+    links = _links(meta["inputs"], base)
+    absolute = {
+        one: Path(os.path.normpath(f"{import_root}{os.sep}{one}")) for one in meta["inputs"] if not _is_virtual(one)
+    }
     for path, output in meta["outputs"].items():
-        file = Path(import_root, path).resolve().relative_to(folder.resolve()).as_posix()
+        file = os.path.normpath(f"{base}{os.sep}{path}").removeprefix(made).replace(os.sep, "/")
         if file not in entries:
             continue
         entry = entries[file]
@@ -152,7 +157,7 @@ def _read_meta(
             file=file,
             inputs=tuple(
                 sorted(
-                    {Path(os.path.normpath(import_root / one)) for one in inputs if not _is_virtual(one)}
+                    {absolute[one] for one in inputs if one in absolute}
                     | {link for one in inputs for link in links.get(one, ())}
                     | {import_root / entry}
                 )
@@ -164,23 +169,26 @@ def _read_meta(
     return found
 
 
-def _links(inputs: Mapping[str, dict[str, object]], import_root: Path) -> dict[str, set[Path]]:
+def _links(inputs: Mapping[str, dict[str, object]], base: str) -> dict[str, set[Path]]:
     """By input: where it was looked for, if it was found through a symbolic link. esbuild only tells where that leads,
     and it may lead elsewhere next, or have become a file already."""
-    base = import_root.resolve()
     found: dict[str, set[Path]] = {}
     for importer, read in inputs.items():
         imports = read["imports"]
         assert isinstance(imports, list)
+        if _MODULES in importer.split("/"):
+            continue
+        folder = f"{base}{os.sep}{importer.rpartition('/')[0]}"
         for one in imports:
             original, path = one.get("original", ""), one["path"]
-            if not original.startswith(".") or one.get("external") or _MODULES in Path(importer).parts:
+            if not original.startswith(".") or one.get("external"):
                 continue
-            place = os.path.normpath(base / Path(importer).parent / original)
+            place = os.path.normpath(f"{folder}{os.sep}{original}")
             stem = place.removesuffix(".js").removesuffix(".mjs").removesuffix(".cjs").removesuffix(".jsx")
-            looked = {Path(start + suffix) for start in (place, stem, f"{place}/index") for suffix in _SUFFIXES}
-            if base / os.path.normpath(path) not in looked and Path(os.path.normpath(base / path)) not in looked:
-                found.setdefault(path, set()).update(looked)
+            leads = os.path.normpath(f"{base}{os.sep}{path}")
+            looked = [start + suffix for start in (place, stem, f"{place}{os.sep}index") for suffix in _SUFFIXES]
+            if leads not in looked:
+                found.setdefault(path, set()).update(map(Path, looked))
     return found
 
 

@@ -62,11 +62,11 @@ class NodeBundles:
         bundled = made[bundle.node.entry]
         sources = node_files(bundle, self._project_root)
         _check_known(bundle.node.entry, bundled, sources)
-        found = [_file(folder / bundled.file, bundled.file)]
+        found = [SourceFile(path=bundled.file, location=folder / bundled.file, executable=False)]
         mapped = folder / f"{bundled.file}.map"
         if mapped.is_file():
             _settle_map(mapped, bundled.file, str((self._project_root / bundle.import_root).resolve()))
-            found.append(_file(mapped, f"{bundled.file}.map"))
+            found.append(SourceFile(path=f"{bundled.file}.map", location=mapped, executable=False))
         if bundle.node.install:
             beside = await install_beside(
                 bundle.node.install,
