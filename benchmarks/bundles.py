@@ -36,7 +36,7 @@ from skykite.model.source import bundle_hash, packages_hash
 
 FUNCTIONS = 100
 RUNTIME = f"python3.{sys.version_info.minor}"
-REQUIREMENTS = "pandas==2.3.2\npydantic==2.12.5\n"
+REQUIREMENTS = "pandas==2.3.2\nnumpy==2.2.6\npydantic==2.12.5\n"
 PLUGIN = "serverless-python-requirements@6.1.2"
 SAM = "aws-sam-cli==1.150.1"
 HANDLER = """\
