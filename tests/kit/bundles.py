@@ -69,7 +69,7 @@ class BundleBench:
     def function(self, *, root: str = ".", **options: Any) -> AssetEntry:
         """The code of a function whose packages are in a layer, as `Function` declares it."""
         packages = PackageOptions(**options)
-        found = read_dependencies(self.project / root, self.project, packages)
+        found = read_dependencies(self.project / root, packages)
         local = (
             tuple(Path(os.path.relpath(one.folder, self.project)).as_posix() for one in found.local) if found else ()
         )
@@ -89,12 +89,14 @@ class BundleBench:
         await asyncio.to_thread(subprocess.run, command, env=self.environment, check=True)
 
     async def build(self, asset: AssetEntry | None = None) -> zipfile.ZipFile:
+        await self.bundler().build(asset or self.asset(), self.zip)
+        return zipfile.ZipFile(self.zip)
+
+    def bundler(self) -> Bundler:
         self.events = RecordedEvents()
-        bundler = Bundler(
+        return Bundler(
             project_root=self.project, cache=self.root / "cache", environment=self.environment, events=self.events
         )
-        await bundler.build(asset or self.asset(), self.zip)
-        return zipfile.ZipFile(self.zip)
 
     async def users_files(self, asset: AssetEntry | None = None) -> list[str]:
         archive = await self.build(asset)

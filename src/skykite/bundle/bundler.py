@@ -11,13 +11,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from skykite.bundle.binaries import check_bootstrap
-from skykite.bundle.contents import check_size, package_files
+from skykite.bundle.contents import UNPACKED_LIMIT, check_size, package_files, too_large, unpacked_size
 from skykite.bundle.esbuild import Bundled
 from skykite.bundle.executables import run_build
 from skykite.bundle.hooks import files_in, have_run
@@ -78,6 +78,8 @@ class Bundler:
         self._environment = environment
         self._events = events
         self._packages = PackageFolders(cache=cache, environment=environment, events=events)
+        self._layers: dict[PackagesEntry, asyncio.Future[Path]] = {}
+        self._unpacked: dict[Path, int] = {}
 
     async def build(self, asset: AssetEntry, destination: Path) -> None:
         """Write the zip that `asset` names.
@@ -85,17 +87,49 @@ class Bundler:
         Raises `wheel-missing`, `packages-…`, `registry-unreachable`, `lock-…`, `requirements-…`, `bundle-too-large`,
         `source-unreadable`, and `source-changed` if the code is no longer what it was when the stacks were synthesised.
         """
-        kept = self._cache / Path(asset.key).name
-        if not kept.is_file():
-            if asset.packages is not None:
-                await self._build_layer(asset, asset.packages, kept)
-            elif asset.bundle is not None and asset.bundle.executable is not None:
-                await self._build_executable(asset, asset.bundle, asset.bundle.executable, kept)
-            elif asset.bundle is not None:
-                await self._build_code(asset, asset.bundle, kept)
-            else:
-                raise SkykiteError("asset-unbuildable", f"`{asset.key}` does not say what to build", blame="skykite")
+        if asset.packages is None:
+            kept = await self._make(asset)
+        else:  # known before anything waits, so that code that needs it finds it
+            self._layers[asset.packages] = asyncio.ensure_future(self._make(asset))
+            kept = await self._layers[asset.packages]
+        if asset.bundle is not None and asset.bundle.layered:
+            await self._check_with_layer(asset.bundle, kept)
         await asyncio.to_thread(_place, kept, destination)
+
+    async def _make(self, asset: AssetEntry) -> Path:
+        """The zip, made if it is not kept."""
+        kept = self._cache / Path(asset.key).name
+        if kept.is_file():
+            return kept
+        if asset.packages is not None:
+            await self._build_layer(asset, asset.packages, kept)
+        elif asset.bundle is not None and asset.bundle.executable is not None:
+            await self._build_executable(asset, asset.bundle, asset.bundle.executable, kept)
+        elif asset.bundle is not None:
+            await self._build_code(asset, asset.bundle, kept)
+        else:
+            raise SkykiteError("asset-unbuildable", f"`{asset.key}` does not say what to build", blame="skykite")
+        return kept
+
+    async def _check_with_layer(self, bundle: BundleEntry, code: Path) -> None:
+        """Lambda's limit is for both together. A layer that was sent from another machine is not here to be counted."""
+        await asyncio.sleep(0)  # what is asked for at once is all known then
+        if (making := self._layers.get(bundle.third_party)) is not None:
+            await asyncio.wait([making])
+            if making.cancelled() or making.exception() is not None:
+                return  # whoever asked for the layer is told
+            layer = making.result()
+        else:
+            digest = await asyncio.to_thread(packages_hash, self._project_root, bundle.third_party)
+            layer = self._cache / f"{_as_cdk_names_it(digest)}.zip"
+        if layer.is_file():
+            await asyncio.to_thread(self._check_zips, bundle.import_root, code, layer)
+
+    def _check_zips(self, import_root: str, code: Path, layer: Path) -> None:
+        for file in {code, layer} - self._unpacked.keys():  # a layer is shared by many functions, and long to list
+            self._unpacked[file] = unpacked_size(file)
+        if self._unpacked[code] + self._unpacked[layer] > UNPACKED_LIMIT:
+            raise too_large(f"the code of `{import_root}` with the layer of its packages", code, layer)
 
     async def installed(self, asset: AssetEntry) -> Installed:
         """The packages of an asset, installed again if they are no longer kept. Raises what `build` does."""
@@ -140,7 +174,7 @@ class Bundler:
 
     def _write_layer(self, asset: AssetEntry, packages: PackagesEntry, folder: Path | None, kept: Path) -> None:
         files = package_files(folder, prefix=f"{LAYER_FOLDER}/") if folder else ()
-        check_size(f"the layer with the packages of `{packages.import_root}`", [files])
+        check_size(f"the layer with the packages of `{packages.import_root}`", {file.path: file for file in files})
         entries = (_entry(file) for file in files)
         contents = ArchiveEntry(path=_CONTENTS, read=lambda: _listed(files))
         with _new_file(self._cache, kept) as temporary:
@@ -175,9 +209,7 @@ class Bundler:
                 own = Path(folders.enter_context(tempfile.TemporaryDirectory(dir=self._cache)))
                 have_run(bundle.after_build, chosen, own, self._project_root, self._environment)
                 chosen = {file.path: file for file in files_in(own)}
-            check_size(
-                f"the code of `{bundle.import_root}`" + _with_packages(bundle), [chosen.values(), self._layer(bundle)]
-            )
+            check_size(f"the code of `{bundle.import_root}`" + ("" if bundle.layered else " with its packages"), chosen)
             _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
             # After the zip is written, so that a change while it was being written is noticed too.
             if not _is_named(asset, bundle_hash(self._project_root, bundle, sources)):
@@ -219,19 +251,10 @@ class Bundler:
                 architecture=bundle.architecture,
                 shown=f"{bundle.import_root}/{BOOTSTRAP}",
             )
-            check_size(f"the code of `{bundle.import_root}`", [chosen.values()])
+            check_size(f"the code of `{bundle.import_root}`", chosen)
             _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
             if not _is_named(asset, bundle_hash(root, bundle)):
                 raise _changed(bundle.import_root)
-
-    def _layer(self, bundle: BundleEntry) -> tuple[SourceFile, ...]:
-        """What a function finds besides its code, as far as it is on this machine: a layer that was sent from another
-        was checked there."""
-        if not bundle.layered:
-            return ()
-        found = self._dependencies(bundle.third_party)
-        folder = self._packages.kept(found, bundle.third_party) if found else None
-        return package_files(folder) if folder else ()
 
     async def _third_party(self, packages: PackagesEntry) -> Path | None:
         """The packages from elsewhere, if any are needed."""
@@ -251,27 +274,22 @@ class Bundler:
         return await self._packages.local(folders, target_of(bundle.runtime, bundle.architecture), bundle.import_root)
 
     def _dependencies(self, packages: PackagesEntry) -> Dependencies | None:
-        return read_dependencies(self._project_root / packages.import_root, self._project_root, packages.options)
+        return read_dependencies(self._project_root / packages.import_root, packages.options)
 
 
-class _new_file:  # noqa: N801  (used like a function)
+@contextlib.contextmanager
+def _new_file(folder: Path, kept: Path) -> Iterator[Path]:
     """A temporary file that takes its place when all went well, and goes when not."""
-
-    def __init__(self, folder: Path, kept: Path) -> None:
-        self._folder, self._kept = folder, kept
-
-    def __enter__(self) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".making-", dir=self._folder)
-        os.close(handle)
-        self._temporary = Path(name)
-        return self._temporary
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._temporary.replace(self._kept)
-        else:
-            self._temporary.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".making-", dir=folder)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.replace(kept)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _write_zip(file: Path, entries: list[ArchiveEntry]) -> None:
@@ -297,18 +315,18 @@ def _listed(files: Iterable[SourceFile]) -> bytes:
 
 
 def _is_named(asset: AssetEntry, digest: str) -> bool:
-    """CDK names an asset by the hash of the hash it was given."""
-    return Path(asset.key).stem in (digest, hashlib.sha256(digest.encode()).hexdigest())
+    return Path(asset.key).stem in (digest, _as_cdk_names_it(digest))
+
+
+def _as_cdk_names_it(digest: str) -> str:
+    """An asset, by the hash of the hash that it was given."""
+    return hashlib.sha256(digest.encode()).hexdigest()
 
 
 def _changed(import_root: str) -> SkykiteError:
     return SkykiteError(
         "source-changed", f"the code in `{import_root}` changed after the stacks were synthesised", hint="deploy again"
     )
-
-
-def _with_packages(bundle: BundleEntry) -> str:
-    return " with the layer of its packages" if bundle.layered else " with its packages"
 
 
 def _place(kept: Path, destination: Path) -> None:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,18 +42,35 @@ def package_files(folder: Path, *, prefix: str = "") -> tuple[SourceFile, ...]:
     return tuple(sorted(placed, key=lambda file: file.path))
 
 
-def check_size(what: str, parts: Sequence[Iterable[SourceFile]]) -> None:
-    """Raises `bundle-too-large`, with what is big."""
+def check_size(what: str, files: Mapping[str, SourceFile]) -> None:
+    """By path. Raises `bundle-too-large`, with what is big."""
+    sizes = [(path, file.location.stat().st_size) for path, file in files.items()]
+    if sum(size for _, size in sizes) > UNPACKED_LIMIT:
+        raise _too_large(what, sizes)
+
+
+def unpacked_size(file: Path) -> int:
+    """Bytes, of a zip."""
+    return sum(size for _, size in _listed(file))
+
+
+def too_large(what: str, *zips: Path) -> SkykiteError:
+    """That zips are, together."""
+    return _too_large(what, (one for file in zips for one in _listed(file)))
+
+
+def _listed(file: Path) -> list[tuple[str, int]]:
+    with zipfile.ZipFile(file) as archive:
+        return [(entry.filename, entry.file_size) for entry in archive.infolist()]
+
+
+def _too_large(what: str, files: Iterable[tuple[str, int]]) -> SkykiteError:
     sizes: Counter[str] = Counter()
-    for files in parts:
-        for file in files:
-            sizes[file.path.removeprefix("python/").partition("/")[0]] += file.location.stat().st_size
-    unpacked = sizes.total()
-    if unpacked <= UNPACKED_LIMIT:
-        return
-    raise SkykiteError(
+    for path, size in files:
+        sizes[path.removeprefix("python/").partition("/")[0]] += size
+    return SkykiteError(
         "bundle-too-large",
-        f"{what} has {_megabytes(unpacked)} unpacked; Lambda takes {_megabytes(UNPACKED_LIMIT)}",
+        f"{what} has {_megabytes(sizes.total())} unpacked; Lambda takes {_megabytes(UNPACKED_LIMIT)}",
         context="\n".join(f"{_megabytes(size):>7} {name}" for name, size in sizes.most_common(8)),
         hint="leave out what functions do not import: move what only stacks and tests need into a dependency group, "
         'name what is not needed in `packages={"without": […]}`, and files in `exclude`; or give functions with other '

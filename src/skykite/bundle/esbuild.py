@@ -9,8 +9,6 @@ https://esbuild.github.io/api/
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import os
 import re
@@ -19,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from skykite.bundle.processes import run_tool
 from skykite.errors import SkykiteError
 from skykite.model.node_build import NodeBuild
 from skykite.model.runtimes import NODE_SUFFIXES, node_version
@@ -80,24 +79,9 @@ async def run_esbuild(
         f"--outdir={folder}",
         f"--metafile={outputs}",
     ]
-    process = await asyncio.create_subprocess_exec(
-        str(program),
-        *command,
-        cwd=import_root,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={**environment, "NO_COLOR": "1"},
-    )
-    try:
-        _, said = await process.communicate()
-    except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):  # it has ended
-            process.kill()
-        await process.wait()
-        raise
-    if process.returncode != 0:
-        raise _failed(said.decode(errors="replace"), import_root, project_root)
+    ended = await run_tool([program, *command], folder=import_root, environment={**environment, "NO_COLOR": "1"})
+    if ended.status != 0:
+        raise _failed(ended.complaint, import_root, project_root)
     entries = {_output(build): build.entry for build in builds}
     return _read_meta(json.loads(outputs.read_bytes()), entries, import_root, folder)
 

@@ -7,15 +7,14 @@ registry it is configured for.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import platform
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from skykite.bundle.kept import keep, working_folder
+from skykite.bundle.processes import run_tool
 from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
 from skykite.ports import EventSink
@@ -80,9 +79,7 @@ class EsbuildTool:
         return folder / _PROGRAM
 
     async def _install(self, package: str, folder: Path) -> None:
-        self._cache.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".making-", dir=self._cache))
-        try:
+        async with working_folder(self._cache) as work:
             await run_npm(
                 self._node,
                 work,
@@ -90,14 +87,7 @@ class EsbuildTool:
                 self._environment,
                 what=f"esbuild {VERSION}, which bundles TypeScript and JavaScript,",
             )
-            made = work / "node_modules" / package
-            try:
-                made.replace(folder)
-            except OSError:
-                if not (folder / _PROGRAM).is_file():  # else another process was faster
-                    raise
-        finally:
-            await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+            keep(work / "node_modules" / package, folder)
 
 
 _PROGRAM: Final = "esbuild.exe" if sys.platform == "win32" else "bin/esbuild"
@@ -106,35 +96,16 @@ _PROGRAM: Final = "esbuild.exe" if sys.platform == "win32" else "bin/esbuild"
 async def run_npm(node: Path, folder: Path, arguments: list[str], environment: Mapping[str, str], *, what: str) -> None:
     """Run npm in a folder. Raises `registry-unreachable` with what npm said, and leaves what is in the folder to the
     caller."""
+    quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
     try:
-        process = await asyncio.create_subprocess_exec(
-            str(node),
-            str(find_npm(node)),
-            *arguments,
-            "--no-audit",
-            "--no-fund",
-            "--no-update-notifier",
-            "--loglevel=error",
-            cwd=folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=dict(environment),
-        )
+        ended = await run_tool([node, find_npm(node), *arguments, *quiet], folder=folder, environment=environment)
     except OSError as error:
         raise SkykiteError("node-missing", f"cannot start `{node}`: {error.strerror}") from error
-    try:
-        _, complaint = await process.communicate()
-    except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):  # it has ended
-            process.kill()
-        await process.wait()
-        raise
-    if process.returncode != 0:
+    if ended.status != 0:
         raise SkykiteError(
             "registry-unreachable",
             f"{what} could not be installed by npm",
-            context=complaint.decode(errors="replace").strip() or None,
+            context=ended.complaint.strip() or None,
             hint="check the network and the registry that npm is configured for, and try again",
         )
 

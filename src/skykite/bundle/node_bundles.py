@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,7 +51,7 @@ class NodeBundles:
         self._cache = cache
         self._environment = environment
         self._batches: dict[object, _Batch] = {}
-        self._folders: list[Path] = []
+        self._home: tempfile.TemporaryDirectory[str] | None = None  # goes with this
 
     async def contents(self, bundle: BundleEntry) -> NodeContents:
         """What goes into the zip besides copied files. Raises `source-invalid`, `packages-not-installed`,
@@ -89,11 +88,6 @@ class NodeBundles:
         _, made = await self._bundled(bundle)
         return made[bundle.node.entry]
 
-    def close(self) -> None:
-        """Remove what was made on the way."""
-        for folder in self._folders:
-            shutil.rmtree(folder, ignore_errors=True)
-
     async def _bundled(self, bundle: BundleEntry) -> tuple[Path, dict[str, Bundled]]:
         """What is asked for before the event loop gets to it, is bundled at once."""
         assert bundle.node is not None
@@ -114,8 +108,9 @@ class NodeBundles:
             program = await self._tool.find(import_root)
             await asyncio.sleep(0)
             del self._batches[group]  # who comes later is in the next one
-            folder = Path(tempfile.mkdtemp(prefix="kite-node-"))
-            self._folders.append(folder)
+            if self._home is None:
+                self._home = tempfile.TemporaryDirectory(prefix="kite-node-")
+            folder = Path(tempfile.mkdtemp(dir=self._home.name))
             made = await run_esbuild(
                 program,
                 [one.node for one in batch.entries.values() if one.node is not None],

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from skykite.bundle.esbuild_tool import run_npm
+from skykite.bundle.kept import keep, working_folder
 from skykite.errors import SkykiteError
 from skykite.model.node_source import lock_files
 
@@ -82,25 +81,13 @@ async def install_beside(
     folder = cache / "node-packages" / digest
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
+    async with working_folder(folder.parent) as work:
         (work / "package.json").write_text(json.dumps({"private": True, "dependencies": versions}))
         arguments = ["install", "--os=linux", f"--cpu={_MACHINES[architecture]}", "--libc=glibc", "--omit=dev"]
         what = ", ".join(f"`{name}`" for name in names)
         await run_npm(node, work, arguments, environment, what=what)
-        _keep(work, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        keep(work, folder)
     return folder
-
-
-def _keep(work: Path, folder: Path) -> None:
-    try:
-        work.replace(folder)
-    except OSError:
-        if not folder.is_dir():  # else another process was faster
-            raise
 
 
 def _version(name: str, import_root: Path) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import shutil
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from skykite.bundle.bytecode import compile_for
+from skykite.bundle.kept import keep, working_folder
 from skykite.bundle.requirements import wanted_packages
 from skykite.bundle.target import Target
 from skykite.bundle.uv import Uv
@@ -63,11 +62,6 @@ class PackageFolders:
 
         return await self._folder(_name(dependencies, packages), f"the packages of {shown} for {target.platform}", make)
 
-    def kept(self, dependencies: Dependencies, packages: PackagesEntry) -> Path | None:
-        """The folder of third-party packages, if it is there already."""
-        folder = self._cache / _name(dependencies, packages)
-        return folder if folder.is_dir() else None
-
     async def local(self, folders: Sequence[Path], target: Target, shown: str) -> Path:
         """The user's own packages, built as their `pyproject.toml` says. They are installed without what they need."""
         digest = hashlib.sha256(f"{_LAYOUT} {target.python}".encode())
@@ -102,13 +96,10 @@ class PackageFolders:
             if await asyncio.to_thread(folder.is_dir):
                 return folder
             self._events.emit(StepProgress(step="bundle", message=f"installing {what}"))
-            self._cache.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=".making-", dir=self._cache))
-            try:
+            async with working_folder(self._cache) as work:
                 await make(work)
-                _keep(work / _MADE, folder)
-            finally:
-                await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+                (work / _MADE).mkdir(exist_ok=True)
+                keep(work / _MADE, folder)
             return folder
 
 
@@ -136,12 +127,3 @@ def _check_pure(folder: Path) -> None:
                 hint="build a wheel of it for the function's machine, and name that file in the requirements instead "
                 "of the folder",
             )
-
-
-def _keep(made: Path, folder: Path) -> None:
-    made.mkdir(exist_ok=True)
-    try:
-        made.replace(folder)
-    except OSError:
-        if not folder.is_dir():  # else another process was faster, with the same content
-            raise

@@ -6,13 +6,13 @@ asks the package index and keeps a cache of its own.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from skykite.bundle.processes import run_tool
 from skykite.errors import SkykiteError
 
 _NO_WHEEL: Final = re.compile(
@@ -47,26 +47,10 @@ class Uv:
         `registry-unreachable`, `packages-unresolved`."""
         from uv import find_uv_bin
 
-        process = await asyncio.create_subprocess_exec(
-            find_uv_bin(),
-            *arguments,
-            "--quiet",
-            "--no-progress",
-            "--color=never",
-            cwd=folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=self.environment,
-        )
-        try:
-            _, complaint = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-        if process.returncode != 0:
-            raise self._failed(complaint.decode(errors="replace"))
+        command = [find_uv_bin(), *arguments, "--quiet", "--no-progress", "--color=never"]
+        ended = await run_tool(command, folder=folder, environment=self.environment)
+        if ended.status != 0:
+            raise self._failed(ended.complaint)
 
     def _failed(self, complaint: str) -> SkykiteError:
         context = complaint.strip() or None

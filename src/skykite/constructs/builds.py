@@ -52,7 +52,7 @@ def packages_of(settings: FunctionSettings, program: Program, import_root: str) 
     word on them. Raises SkykiteError for lock files that are of no use."""
     place = (import_root, settings.packages)
     if place not in program.dependencies:
-        program.dependencies[place] = read_dependencies(program.root / import_root, program.root, settings.packages)
+        program.dependencies[place] = read_dependencies(program.root / import_root, settings.packages)
     found = program.dependencies[place]
     room = settings.layered and not settings.after_build and len(settings.layers) < LAYERS_LIMIT
     return {

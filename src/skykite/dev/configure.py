@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 from skykite.model.project import STATE_DIRECTORY
 from skykite.model.secrets import AGE_VARIABLE, STAMP_FILE, STAMP_VARIABLE
-from skykite.model.source import bundle_files, copied_sources, select, select_package
+from skykite.model.source import bundle_files, copied_sources, naming_files, select, select_package
 
 if TYPE_CHECKING:
     from skykite.aws import FunctionState
@@ -165,12 +166,14 @@ def bundled_sources(manifest: Manifest, project_root: Path) -> frozenset[Path]:
     for root in {bundle.import_root for bundle in bundles if bundle.executable is None}:
         import_root = project_root / root
         files = [file.location for file in select(import_root, project_root)]
-        found.update(files, dependency_files(import_root, project_root))
+        found.update(files, dependency_files(import_root))
         found.update(file.parent for file in files)
     for folder in {folder for bundle in bundles for folder in bundle.local}:
         files = [file.location for file in select_package(project_root / folder)]
         found.update(files, (file.parent for file in files))
     for bundle in bundles:
+        with contextlib.suppress(SkykiteError):  # being written at this moment; that it is there is watched already
+            found.update(naming_files(bundle, project_root))
         if bundle.executable is not None:
             files = [file.location for file in bundle_files(bundle, project_root)]
             found.update(files, (file.parent for file in files))

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from skykite.dev.environments import Keeper
+from skykite.model.dependencies import Kind
 from skykite.model.events import Notice
 
 _NAMED: Final = 3  # differences that a line names
-
-Kind = Literal["uv", "pylock", "poetry", "pdm", "requirements", "pyproject"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -126,7 +126,7 @@ class PackageCheck:
     def files(self) -> frozenset[Path]:
         """What lists packages, and what may become the project's environment."""
         roots = {seen.root for seen in self._functions.values()}
-        found = {file for root in roots for file in dependency_files(root.folder, self._project_root)}
+        found = {file for root in roots for file in dependency_files(root.folder)}
         for root in roots:
             listed = self._listed.get(root)
             found.update(listed.dependencies.files if listed and listed.dependencies else ())
@@ -263,7 +263,7 @@ class PackageCheck:
     def _read_listed(self, root: Root) -> Listed:
         known = self._listed.get(root)
         if known is not None and all(stat_of(path) == mark for path, mark in known.marks.items()):
-            found = {str(path) for path in dependency_files(root.folder, self._project_root)}
+            found = {str(path) for path in dependency_files(root.folder)}
             if found <= known.marks.keys():
                 return known
         self._listed[root] = listed = self._list(root)
@@ -271,10 +271,10 @@ class PackageCheck:
 
     def _list(self, root: Root) -> Listed:
         assert self._interpreter is not None
-        files = dependency_files(root.folder, self._project_root)
+        files = dependency_files(root.folder)
         marks = {str(file): stat_of(str(file)) for file in files}
         try:
-            dependencies = read_dependencies(root.folder, self._project_root, root.options)
+            dependencies = read_dependencies(root.folder, root.options)
             if dependencies is None:
                 return Listed(marks=marks)
             marks |= {str(file): stat_of(str(file)) for file in dependencies.files if str(file) not in marks}

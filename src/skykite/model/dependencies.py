@@ -61,14 +61,14 @@ class Dependencies:
     installs: bool = True
 
 
-def read_dependencies(import_root: Path, project_root: Path, options: PackageOptions) -> Dependencies | None:
+def read_dependencies(import_root: Path, options: PackageOptions) -> Dependencies | None:
     """The most exact of what there is. None if no packages are needed.
 
     Raises `lock-invalid`, `lock-outdated`, `pyproject-invalid`, `requirements-missing`, `packages-unknown`.
     """
     there = {name: import_root / name for name in DEPENDENCY_FILES if (import_root / name).is_file()}
     pyproject = read_toml(there["pyproject.toml"], "pyproject-invalid") if "pyproject.toml" in there else {}
-    if pyproject and (lock := there.get("uv.lock") or workspace_lock(import_root)):
+    if "project" in pyproject and (lock := there.get("uv.lock") or workspace_lock(import_root)):
         return _from_uv_lock(lock, import_root, pyproject, options)
     if "pylock.toml" in there:
         return _from_pylock(there["pylock.toml"])
@@ -82,7 +82,7 @@ def read_dependencies(import_root: Path, project_root: Path, options: PackageOpt
     return None
 
 
-def dependency_files(import_root: Path, project_root: Path) -> tuple[Path, ...]:
+def dependency_files(import_root: Path) -> tuple[Path, ...]:
     """The files that may pin what the packages are: those in the import root and, when it is a member of a workspace,
     the `uv.lock` above it. For whoever watches; nothing is read."""
     found = [import_root / name for name in DEPENDENCY_FILES if (import_root / name).is_file()]
@@ -171,8 +171,8 @@ def included_files(file: Path) -> tuple[Path, ...]:
     return tuple(seen)
 
 
-def local_folder(line: str, beside: Path) -> Path | None:
-    """The folder that a line of a requirements file names, if it does."""
+def local_path(line: str, beside: Path) -> Path | None:
+    """The folder or file that a line of a requirements file names, if it does."""
     line = line.partition(" ;")[0].strip()
     editable = _EDITABLE.match(line)
     at = _AT.match(line)
@@ -183,8 +183,8 @@ def local_folder(line: str, beside: Path) -> Path | None:
         text = unquote(url.path)
     elif (url.scheme and len(url.scheme) > 1) or not (editable or at or text.startswith((".", "/", "~"))):
         return None
-    folder = Path(beside, Path(text).expanduser())
-    return folder.resolve() if folder.is_dir() else None
+    named = Path(beside, Path(text).expanduser())
+    return named.resolve() if named.exists() else None
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -271,7 +271,9 @@ def _folder_of(package: Mapping[str, Any], lock: Path) -> Path | None:
 def _check_uv_lock(own: Mapping[str, Any], pyproject: Mapping[str, Any], lock: Path) -> None:
     """Whether what the project asks for is what the lock was made from. Names alone: whether versions still fit, uv
     finds when it locks; a package that was added or taken away is what people forget to lock."""
-    asked = {_name_of(one) for one in pyproject.get("project", {}).get("dependencies", ()) if isinstance(one, str)}
+    if "dependencies" in pyproject["project"].get("dynamic", ()):
+        return  # what it asks for is somewhere else
+    asked = {_name_of(one) for one in pyproject["project"].get("dependencies", ()) if isinstance(one, str)}
     locked = {normalized(one["name"]) for one in own.get("dependencies", ())}
     metadata = own.get("metadata", {}).get("requires-dist")
     if metadata is not None:
@@ -342,11 +344,14 @@ def _from_other_lock(lock: Path, pyproject: Path, kind: Literal["poetry", "pdm"]
 def _from_requirements(file: Path) -> Dependencies | None:
     files = included_files(file)
     local: dict[str, Path] = {}
-    others = 0
+    others, wheels = 0, []
     for path in files:
         for line in requirement_lines(path):
-            if folder := local_folder(line, path.parent):
-                local[_project_name(folder)] = folder
+            named = local_path(line, path.parent)
+            if named is not None and named.is_file():
+                wheels.append(named)  # built again, it may have the same name
+            if named is not None and named.is_dir():
+                local[_project_name(named)] = named
             elif not line.startswith("-") and _name_of(line) != NEVER_INSTALLED:
                 others += 1
     if not others and not local:
@@ -355,7 +360,7 @@ def _from_requirements(file: Path) -> Dependencies | None:
     return Dependencies(
         kind="requirements",
         main=file,
-        files=(*files, *(one for one in declaring if one.is_file())),
+        files=(*files, *wheels, *(one for one in declaring if one.is_file())),
         local=_locals(local.items()),
         installs=bool(others) or any(_declares(folder) for folder in local.values()),
     )

@@ -234,9 +234,20 @@ def _from(root: str, file: str) -> str:
     return Path(os.path.relpath(file, root)).as_posix()
 
 
+def naming_files(bundle: BundleEntry, project_root: Path) -> tuple[Path, ...]:
+    """Files that a zip or its layer is named by, wherever they are: what pins packages, also from above the import root
+    or included from elsewhere, and what a Node function imports. Raises what naming it raises."""
+    if bundle.node is not None:
+        return tuple(file.location for file in node_files(bundle, project_root))
+    if bundle.kind != "python":
+        return ()
+    found = read_dependencies(project_root / bundle.import_root, bundle.packages)
+    return found.files if found else ()
+
+
 def packages_digest(project_root: Path, packages: PackagesEntry) -> str:
     """What names the packages of an import root: empty if it needs none."""
-    found = read_dependencies(project_root / packages.import_root, project_root, packages.options)
+    found = read_dependencies(project_root / packages.import_root, packages.options)
     if found is None:
         return ""
     return dependencies_digest(found, packages.options, packages.runtime, packages.architecture)

@@ -20,6 +20,8 @@ import msgspec
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError, BuiltSource
 from skykite.model.invocation import FunctionConfig
+from skykite.model.node_source import LOCK_FILES
+from skykite.model.runtimes import NODE_SUFFIXES
 from skykite.ports import SourceBuilds
 from skykite.runtime.build_inputs import observed_of, read_beside
 from skykite.runtime.inspector import Inspector
@@ -30,15 +32,7 @@ from skykite.runtime.node_choice import NodeChoice
 from skykite_lambda.tracking import Stat, stat_of
 
 ENTRY: Final = Path(__file__).parent / "node" / "worker.cjs"
-SUFFIXES: Final = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
-LOCK_FILES: Final = (
-    "package-lock.json",
-    "npm-shrinkwrap.json",
-    "pnpm-lock.yaml",
-    "yarn.lock",
-    "bun.lock",
-    "node_modules/.package-lock.json",
-)
+_INSTALLED: Final = (*LOCK_FILES, "node_modules/.package-lock.json")
 _EDITORS_VARIABLES: Final = ("NODE_OPTIONS", "VSCODE_INSPECTOR_OPTIONS")
 _SOURCE_MAPS: Final = "--enable-source-maps"
 _FAULTS: Final = {"handler-not-found": "Runtime.HandlerNotFound"}
@@ -90,7 +84,7 @@ class NodeStarter:
 
     def handler_files(self, config: FunctionConfig) -> frozenset[str]:
         """What the handler's module may be called."""
-        return frozenset(str(config.import_root / f"{config.handler.path}{suffix}") for suffix in SUFFIXES)
+        return frozenset(str(config.import_root / f"{config.handler.path}{suffix}") for suffix in NODE_SUFFIXES)
 
     async def prepare(self, config: FunctionConfig) -> Prepared:
         beside = read_beside(config)
@@ -197,7 +191,7 @@ def _loading(config: FunctionConfig, built: BuiltSource) -> dict[str, object]:
 
 def _source_of(config: FunctionConfig) -> str:
     """The handler's file, as its user names it."""
-    for suffix in SUFFIXES:
+    for suffix in NODE_SUFFIXES:
         if (config.import_root / f"{config.handler.path}{suffix}").is_file():
             return f"{config.handler.path}{suffix}"
     return config.handler.path
@@ -223,7 +217,7 @@ def _lock_files(config: FunctionConfig) -> list[tuple[str, Stat | None]]:
     folder = (config.import_root / config.handler.path).parent
     found: list[tuple[str, Stat | None]] = []
     for place in (folder, *folder.parents):
-        locks = [(str(place / name), stat_of(str(place / name))) for name in LOCK_FILES]
+        locks = [(str(place / name), stat_of(str(place / name))) for name in _INSTALLED]
         found += locks
         if any(stat is not None for _, stat in locks):
             break

@@ -27,7 +27,7 @@ from skykite.model.handlers import read_definitions
 from skykite.model.invocation import FunctionKind, parse_handler
 from skykite.model.manifest import Manifest
 from skykite.model.project import CONFIG_FILE
-from skykite.model.source import executable_sources, find_import_root, select, select_package
+from skykite.model.source import executable_sources, find_import_root, naming_files, select, select_package
 from skykite.model.synthesis import Synthesis
 from skykite.synth.report import Reads
 
@@ -76,6 +76,7 @@ def take(
     bundles = [asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle]
     roots = sorted({bundle.import_root for bundle in bundles if bundle.executable is None})
     local = sorted({folder for bundle in bundles for folder in bundle.local})
+    naming = {str(path) for bundle in set(bundles) for path in naming_files(bundle, root)}
     copied = {str(root / one.source) for bundle in bundles for one in bundle.copied}
     trees = {path: _tree(Path(path)) for path in (*reads.trees, *copied)}
     if any(tree is None for tree in trees.values()):
@@ -84,7 +85,7 @@ def take(
         format=_FORMAT,
         synthesis=synthesis,
         versions=versions(),
-        files={path: mark(Path(path)) for path in (str(root / CONFIG_FILE), *reads.files)},
+        files={path: mark(Path(path)) for path in (str(root / CONFIG_FILE), *reads.files, *naming)},
         listings={path: _names(Path(path), modules=False) for path in reads.listings},
         modules={path: _names(Path(path), modules=True) for path in reads.modules},
         trees={path: tree for path, tree in trees.items() if tree is not None},
@@ -218,7 +219,7 @@ def _source(root: Path, import_root: str) -> dict[str, Mark]:
     """The files that name and make a bundle."""
     folder = root / import_root
     marks = {file.path: mark(file.location) for file in select(folder, root)}
-    return {**marks, **{f"dependencies:{path}": mark(path) for path in dependency_files(folder, root)}}
+    return {**marks, **{f"dependencies:{path}": mark(path) for path in dependency_files(folder)}}
 
 
 def _executables(root: Path, manifest: Manifest) -> dict[str, dict[str, Mark]]:

@@ -83,10 +83,7 @@ class NodeBench:
             events=self.events,
             nodes=nodes,
         )
-        try:
-            await asyncio.gather(*(bundler.build(asset, self.root / asset.source) for asset in assets))
-        finally:
-            nodes.close()
+        await asyncio.gather(*(bundler.build(asset, self.root / asset.source) for asset in assets))
         return [zipfile.ZipFile(self.root / asset.source) for asset in assets]
 
     def bytes_of(self, archive: zipfile.ZipFile) -> bytes:

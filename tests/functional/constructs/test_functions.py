@@ -88,6 +88,22 @@ def test_lambda_is_told_sizes_concurrency_tracing_and_log_format(project: Path) 
     assert template_errors(built.directory) == []
 
 
+@pytest.mark.parametrize(("own", "layered"), [(0, True), (4, True), (5, False)])
+def test_packages_are_in_a_layer_of_their_own_while_lambda_has_room_for_one(
+    project: Path, own: int, layered: bool
+) -> None:
+    (project / "requirements.txt").write_text("parcel==1.0\n")
+    layers = [f"arn:aws:lambda:eu-west-1:111111111111:layer:tools:{number}" for number in range(own)]
+    built = one(project, layers=layers)
+    given = function_of(built).get("Layers", [])
+    assert [one for one in given if isinstance(one, str)] == layers
+    made = [asset for stack in built.manifest.stacks for asset in stack.assets if asset.packages]
+    (code,) = [asset.bundle for stack in built.manifest.stacks for asset in stack.assets if asset.bundle]
+    assert code is not None
+    assert (code.layered, len(made), len(given) - own) == ((True, 1, 1) if layered else (False, 0, 0))
+    assert template_errors(built.directory) == []
+
+
 @pytest.mark.parametrize(
     ("stage", "given", "days", "policy"),
     [

@@ -92,7 +92,7 @@ def test_the_import_root_is_the_nearest_folder_that_says_so(tmp_path: Path) -> N
 
 def test_a_workspace_members_lock_is_found_above_it(tmp_path: Path) -> None:
     write(tmp_path, "uv.lock", "pyproject.toml", "services/orders/pyproject.toml")
-    assert [path.name for path in dependency_files(tmp_path / "services/orders", tmp_path)] == [
+    assert [path.name for path in dependency_files(tmp_path / "services/orders")] == [
         "pyproject.toml",
         "uv.lock",
     ]

@@ -393,3 +393,33 @@ async def test_templates_in_order_are_looked_at_again_or_others_are_not(
         assert [error.code for error in await validate(assembly, project_root=project)] == ["template-invalid"], (
             "what is wrong is told once"
         )
+
+
+async def test_what_names_a_deployed_function_ends_the_skipping_also_from_outside_its_import_root(
+    tmp_path: Path,
+) -> None:
+    """What a list of requirements includes, and a package that `node_modules` has a link to."""
+    files = {
+        "stacks/app.py": MAIN,
+        "stacks/notes.py": STACK.replace('{"GET /": ', '{"GET /": "services/py/a.get", "GET /ts": ').replace(
+            "functions/notes.get", "services/ts/b.get"
+        ),
+        "services/py/a.py": "def get(event, context): ...\n",
+        "services/py/requirements.txt": "-r ../../base.txt\n",
+        "base.txt": "idna==3.9\n",
+        "services/ts/b.ts": 'import { name } from "shared";\nexport const get = async () => name;\n',
+        "services/ts/package.json": "{}",
+        "packages/shared/index.ts": 'export const name = "one";\n',
+        "packages/shared/package.json": '{"name": "shared", "main": "index.ts"}',
+    }
+    project = write_project(tmp_path, files)
+    (project / "services/ts/node_modules").mkdir()
+    (project / "services/ts/node_modules/shared").symlink_to(project / "packages/shared")
+    first = await run(project, mode="deploy")
+    assert (await run(project, mode="deploy")).skipped
+    for path, text in (("base.txt", "idna==3.10\n"), ("packages/shared/index.ts", 'export const name = "two";\n')):
+        (project / path).write_text(text)
+        again = await run(project, mode="deploy")
+        assert not again.skipped, path
+        assert again.manifest.stacks != first.manifest.stacks, path
+        first = again
