@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from skykite.model.built import BuiltSource
 from skykite.model.events import Event
 from skykite.model.invocation import FunctionConfig, Invocation, Outcome
+from skykite.model.manifest import AssetEntry, Manifest
 from skykite.model.names import RequestId
 
 
@@ -49,6 +51,17 @@ class SourceBuilds(Protocol):
     async def build(self, config: FunctionConfig) -> BuiltSource:
         """Cancelling it leaves nothing half-made. Raises BuildError for source that does not build, SkykiteError
         where no build can be tried."""
+
+
+class Bundles(Protocol):
+    """Make the zips of functions that are deployed with their own code."""
+
+    async def build(self, asset: AssetEntry, destination: Path) -> None:
+        """Write the zip that a `bundle` asset names. Raises SkykiteError for what cannot be built."""
+
+    async def check(self, manifest: Manifest, assembly: Path) -> None:
+        """When all are built that were not in the bucket. Raises SkykiteError for functions that Lambda would not
+        take."""
 
 
 class Admission(Protocol):

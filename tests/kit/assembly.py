@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kit.cloud import Answers, RealClock, RecordedEvents
 from skykite.aws import AwsSession, StackState
-from skykite.deploy import Build, Deployed, Deployer, RemovedStacks
+from skykite.deploy import Deployed, Deployer, RemovedStacks
 from skykite.model.manifest import AssetEntry, FunctionEntry, Manifest, Mode, ResourceEntry, StackEntry
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
 
@@ -36,6 +36,18 @@ def template(
             key: {"Value": value} if isinstance(value, str) else value for key, value in outputs.items()
         }
     return document
+
+
+Build = Callable[[AssetEntry, Path], Awaitable[None]]
+
+
+class BuiltBy:
+    """Bundles that a function makes; whether Lambda takes them is no question here."""
+
+    def __init__(self, build: Build) -> None:
+        self.build = build
+
+    async def check(self, manifest: Manifest, assembly: Path) -> None: ...
 
 
 class Workbench:
@@ -118,7 +130,8 @@ class Workbench:
         live: Sequence[str] = (),
     ) -> Deployed:
         manifest = self.manifest(stacks, dependencies=dependencies, assets=assets, mode=mode, live=live)
-        return await self.deployer().deploy(manifest, self.assembly, build=build)
+        bundles = BuiltBy(build) if build else None
+        return await self.deployer().deploy(manifest, self.assembly, bundles=bundles)
 
     async def remove(self) -> RemovedStacks:
         return await self.deployer().remove(self.app, self.stage)

@@ -17,19 +17,20 @@ from pathlib import Path
 from typing import Final
 
 from skykite.bundle.binaries import check_bootstrap
-from skykite.bundle.contents import UNPACKED_LIMIT, check_size, package_files, too_large, unpacked_size
+from skykite.bundle.contents import package_files
 from skykite.bundle.esbuild import Bundled
 from skykite.bundle.executables import run_build
 from skykite.bundle.hooks import files_in, have_run
 from skykite.bundle.node_bundles import NodeBundles
 from skykite.bundle.packages import PackageFolders
+from skykite.bundle.sizes import FunctionSizes, check_size
 from skykite.bundle.target import target_of
 from skykite.bundle.toolchains import lambda_machine
 from skykite.errors import SkykiteError
 from skykite.model.archive import ArchiveEntry, write_archive
 from skykite.model.dependencies import Dependencies, read_dependencies
 from skykite.model.executable import BOOTSTRAP, ExecutableBuild
-from skykite.model.manifest import AssetEntry, BundleEntry, PackagesEntry
+from skykite.model.manifest import AssetEntry, BundleEntry, Manifest, PackagesEntry
 from skykite.model.source import (
     SourceFile,
     bundle_files,
@@ -78,8 +79,7 @@ class Bundler:
         self._environment = environment
         self._events = events
         self._packages = PackageFolders(cache=cache, environment=environment, events=events)
-        self._layers: dict[PackagesEntry, asyncio.Future[Path]] = {}
-        self._unpacked: dict[Path, int] = {}
+        self._sizes = FunctionSizes()
 
     async def build(self, asset: AssetEntry, destination: Path) -> None:
         """Write the zip that `asset` names.
@@ -87,14 +87,19 @@ class Bundler:
         Raises `wheel-missing`, `packages-…`, `registry-unreachable`, `lock-…`, `requirements-…`, `bundle-too-large`,
         `source-unreadable`, and `source-changed` if the code is no longer what it was when the stacks were synthesised.
         """
-        if asset.packages is None:
-            kept = await self._make(asset)
-        else:  # known before anything waits, so that code that needs it finds it
-            self._layers[asset.packages] = asyncio.ensure_future(self._make(asset))
-            kept = await self._layers[asset.packages]
-        if asset.bundle is not None and asset.bundle.layered:
-            await self._check_with_layer(asset.bundle, kept)
+        kept = await self._make(asset)
         await asyncio.to_thread(_place, kept, destination)
+
+    async def check(self, manifest: Manifest, assembly: Path) -> None:
+        """Once bundles are built, and before anything is sent: whether Lambda takes functions with their layers. What
+        was sent before counts, too, as long as it is kept here. Raises `bundle-too-large`."""
+        keys = {asset.source: asset.key for stack in manifest.stacks for asset in stack.assets}
+
+        def find(source: str) -> Path | None:
+            places = (assembly / source, self._cache / Path(keys.get(source, source)).name)
+            return next((place for place in places if place.exists()), None)
+
+        await asyncio.to_thread(self._sizes.check, manifest, find)
 
     async def _make(self, asset: AssetEntry) -> Path:
         """The zip, made if it is not kept."""
@@ -110,26 +115,6 @@ class Bundler:
         else:
             raise SkykiteError("asset-unbuildable", f"`{asset.key}` does not say what to build", blame="skykite")
         return kept
-
-    async def _check_with_layer(self, bundle: BundleEntry, code: Path) -> None:
-        """Lambda's limit is for both together. A layer that was sent from another machine is not here to be counted."""
-        await asyncio.sleep(0)  # what is asked for at once is all known then
-        if (making := self._layers.get(bundle.third_party)) is not None:
-            await asyncio.wait([making])
-            if making.cancelled() or making.exception() is not None:
-                return  # whoever asked for the layer is told
-            layer = making.result()
-        else:
-            digest = await asyncio.to_thread(packages_hash, self._project_root, bundle.third_party)
-            layer = self._cache / f"{_as_cdk_names_it(digest)}.zip"
-        if layer.is_file():
-            await asyncio.to_thread(self._check_zips, bundle.import_root, code, layer)
-
-    def _check_zips(self, import_root: str, code: Path, layer: Path) -> None:
-        for file in {code, layer} - self._unpacked.keys():  # a layer is shared by many functions, and long to list
-            self._unpacked[file] = unpacked_size(file)
-        if self._unpacked[code] + self._unpacked[layer] > UNPACKED_LIMIT:
-            raise too_large(f"the code of `{import_root}` with the layer of its packages", code, layer)
 
     async def installed(self, asset: AssetEntry) -> Installed:
         """The packages of an asset, installed again if they are no longer kept. Raises what `build` does."""

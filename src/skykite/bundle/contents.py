@@ -13,19 +13,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-import zipfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from skykite.errors import SkykiteError
 from skykite.model.source import SourceFile
-
-UNPACKED_LIMIT: Final = 250 * 1024 * 1024
-"""Bytes, of a function's code and its layers together;
-https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html. The 50 MB limit for zips concerns those sent to
-Lambda itself; ours go through S3."""
 
 _INSTALLER_FILES: Final = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json"})
 _INSTALLER_FOLDERS: Final = frozenset({"bin", "Scripts"})
@@ -40,46 +32,6 @@ def package_files(folder: Path, *, prefix: str = "") -> tuple[SourceFile, ...]:
     chosen = (file for file in found if _TESTS not in file.path.split("/")[1:-1] or file.path.partition("/")[0] in kept)
     placed = (SourceFile(path=prefix + one.path, location=one.location, executable=one.executable) for one in chosen)
     return tuple(sorted(placed, key=lambda file: file.path))
-
-
-def check_size(what: str, files: Mapping[str, SourceFile]) -> None:
-    """By path. Raises `bundle-too-large`, with what is big."""
-    sizes = [(path, file.location.stat().st_size) for path, file in files.items()]
-    if sum(size for _, size in sizes) > UNPACKED_LIMIT:
-        raise _too_large(what, sizes)
-
-
-def unpacked_size(file: Path) -> int:
-    """Bytes, of a zip."""
-    return sum(size for _, size in _listed(file))
-
-
-def too_large(what: str, *zips: Path) -> SkykiteError:
-    """That zips are, together."""
-    return _too_large(what, (one for file in zips for one in _listed(file)))
-
-
-def _listed(file: Path) -> list[tuple[str, int]]:
-    with zipfile.ZipFile(file) as archive:
-        return [(entry.filename, entry.file_size) for entry in archive.infolist()]
-
-
-def _too_large(what: str, files: Iterable[tuple[str, int]]) -> SkykiteError:
-    sizes: Counter[str] = Counter()
-    for path, size in files:
-        sizes[path.removeprefix("python/").partition("/")[0]] += size
-    return SkykiteError(
-        "bundle-too-large",
-        f"{what} has {_megabytes(sizes.total())} unpacked; Lambda takes {_megabytes(UNPACKED_LIMIT)}",
-        context="\n".join(f"{_megabytes(size):>7} {name}" for name, size in sizes.most_common(8)),
-        hint="leave out what functions do not import: move what only stacks and tests need into a dependency group, "
-        'name what is not needed in `packages={"without": […]}`, and files in `exclude`; or give functions with other '
-        "needs a folder with requirements of its own. `kite bundle inspect FUNCTION` says who asks for each",
-    )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1024 / 1024:.0f} MB"
 
 
 def _is_compiled(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from skykite.bundle.sizes import FunctionSizes
 from skykite.errors import SkykiteError
 from skykite.model.archive import ArchiveEntry, write_archive
 from skykite.model.events import StepProgress
@@ -34,7 +35,8 @@ async def export_assembly(
     manifest: Manifest, assembly: Path, folder: Path, *, build: Build, events: EventSink
 ) -> tuple[Manifest, int]:
     """Fill `folder`, which is empty. Returns the manifest that lies there, all of whose assets are files, and how many
-    of them are bundles. Raises what `build` raises, and `bundle-broken`, `asset-missing`, `build-image`."""
+    of them are bundles. Raises what `build` raises, and `bundle-broken`, `bundle-too-large`, `asset-missing`,
+    `build-image`."""
     for entry in manifest.stacks:
         if entry.images:
             raise SkykiteError(
@@ -64,6 +66,7 @@ async def export_assembly(
             if not is_there:
                 tasks.create_task(make(asset))
     names = {source: _name(asset, assembly) for source, asset in assets.items()}
+    await asyncio.to_thread(FunctionSizes().check, manifest, lambda source: assembly / source)
     await asyncio.to_thread(_copy, assembly, folder, names)
     shipped = _shipped(manifest, names)
     (folder / MANIFEST_FILE).write_bytes(encode_manifest(shipped))
@@ -94,6 +97,7 @@ def _shipped(manifest: Manifest, names: Mapping[str, str]) -> Manifest:
     functions = tuple(
         replace(
             function,
+            code=names.get(function.code, function.code) if function.code else None,
             layers=tuple(
                 replace(layer, source=names.get(layer.source, layer.source)) if layer.source else layer
                 for layer in function.layers

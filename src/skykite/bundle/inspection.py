@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from skykite.bundle.bundler import LAYER_FOLDER, Bundler, Installed
-from skykite.bundle.contents import UNPACKED_LIMIT
 from skykite.bundle.esbuild import Bundled
 from skykite.bundle.markers import machine
 from skykite.bundle.node_inspection import inspect_node
 from skykite.bundle.reasons import Asked, Package, asked_for, reasons, shown
+from skykite.bundle.sizes import UNPACKED_LIMIT, contents_of
 from skykite.bundle.target import target_of
 from skykite.errors import SkykiteError
 from skykite.model.events import BundledFile, BundledFolder, BundledPackage, BundleInspected, BundlePart
@@ -149,7 +148,8 @@ async def _contents(part: _Part, asset: AssetEntry, place: Path, bundler: Bundle
                 raise
             files = await bundler.files(asset)
             return [_File(path=file.path, size=file.location.stat().st_size, part=part.name) for file in files]
-    return await asyncio.to_thread(_listed, place, part.name)
+    listed = await asyncio.to_thread(contents_of, place)
+    return [_File(path=path, size=size, part=part.name) for path, size in listed]
 
 
 class _Findings:
@@ -277,20 +277,3 @@ def _parts(function: FunctionEntry, manifest: Manifest, assembly: Path) -> list[
         name = paths.get(str(logical_id)) or (layer if isinstance(layer, str) else msgspec.json.encode(layer).decode())
         parts.append(_Part(kind="layer", name=name, asset=assets.get(str(key))))
     return parts
-
-
-def _listed(place: Path, part: str) -> list[_File]:
-    """The files of a zip, or of a folder that will be one."""
-    if place.is_dir():
-        names = [Path(path, name) for path, _, found in os.walk(place, followlinks=True) for name in found]
-        return [
-            _File(path=file.relative_to(place).as_posix(), size=file.stat().st_size, part=part)
-            for file in names
-            if file.is_file()
-        ]
-    with zipfile.ZipFile(place) as archive:
-        return [
-            _File(path=entry.filename, size=entry.file_size, part=part)
-            for entry in archive.infolist()
-            if not entry.is_dir()
-        ]

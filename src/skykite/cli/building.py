@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from skykite.cli.compose import CLOCK, builder
+from skykite.cli.compose import CLOCK, make_bundler
 from skykite.cli.console import open_console
 from skykite.cli.deploying import deploy_synthesis
 from skykite.cli.loop import run_loop
@@ -66,7 +66,7 @@ async def _build(workspace: Workspace, target: Path, *, shown: str, events: Even
             result.manifest,
             result.assembly,
             folder / BUILT_ASSEMBLY,
-            build=builder(workspace, events),
+            build=make_bundler(workspace, events).build,
             events=events,
         )
         record, digest = await asyncio.to_thread(seal, folder, _record(workspace, result, target))

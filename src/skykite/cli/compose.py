@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from skykite.aws import AwsSession
     from skykite.bundle import Bundler, EsbuildTool
     from skykite.cloud import CloudAddress, EmbeddedCloud
-    from skykite.deploy import Build, Deployer
+    from skykite.deploy import Deployer
     from skykite.dev.place import Place, Surroundings
     from skykite.dev.session import DevSession
     from skykite.live.cleanup import LiveRemains
@@ -127,7 +127,7 @@ def _dev_session(
             stage=workspace.stage,
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
-            build=builder(workspace, events),
+            bundles=make_bundler(workspace, events),
             functions=functions,
             port=port,
             debugger=detect_debugger(),
@@ -424,13 +424,8 @@ def live_remains(
     )
 
 
-def builder(workspace: Workspace, events: EventSink) -> Build:
-    """What makes the bundles of a project."""
-    return make_bundler(workspace, events).build
-
-
 def make_bundler(workspace: Workspace, events: EventSink) -> Bundler:
-    """What knows the bundles of a project."""
+    """What makes and knows the bundles of a project."""
     from skykite.bundle import Bundler, NodeBundles
     from skykite.cloud import uv_environment
     from skykite.synth.node import find_node

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skykite.cli.compose import CLOCK, aws_session, builder, live_remains, session_at
+from skykite.cli.compose import CLOCK, aws_session, live_remains, make_bundler, session_at
 from skykite.cli.console import open_console
 from skykite.cli.loop import run_loop
 from skykite.cli.project import prepare_state
@@ -21,11 +21,10 @@ from skykite.cli.workspace import Workspace, open_workspace
 from skykite.model.events import ErrorRaised
 from skykite.model.project import Project
 from skykite.model.synthesis import Synthesis
-from skykite.ports import Asker, EventSink
+from skykite.ports import Asker, Bundles, EventSink
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
-    from skykite.deploy import Build
     from skykite.live.cleanup import LiveRemains
     from skykite.live.lease import LeaseDocument
     from skykite.model.manifest import Manifest
@@ -79,7 +78,7 @@ async def ship(
     holder: LeaseDocument | None,
     root: Path,
     state: Path,
-    build: Build | None,
+    bundles: Bundles | None,
     findings: bool,
     events: EventSink,
     asker: Asker,
@@ -103,7 +102,7 @@ async def ship(
     async with asyncio.TaskGroup() as tasks:
         if findings:
             tasks.create_task(_report_findings(assembly, root, events))
-        deploying = tasks.create_task(deployer.deploy(manifest, assembly, build=build))
+        deploying = tasks.create_task(deployer.deploy(manifest, assembly, bundles=bundles))
     await remains.clear(expected=deploying.result().was_live)
 
 
@@ -141,7 +140,7 @@ async def _deploy(workspace: Workspace, session: AwsSession, events: EventSink, 
         holder=holder.result(),
         root=project.root,
         state=project.state,
-        build=builder(workspace, events),
+        bundles=make_bundler(workspace, events),
         findings=True,
         events=events,
         asker=asker,

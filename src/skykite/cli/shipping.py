@@ -98,7 +98,7 @@ async def _deploy(shipment: Shipment, session: AwsSession, state: Path, events: 
         holder=await remains.holder(),
         root=shipment.assembly,
         state=state,
-        build=None,
+        bundles=None,
         findings=False,  # `kite build` has judged them
         events=events,
         asker=asker,

@@ -219,6 +219,7 @@ def _functions(
             handler=declared.handler if declared else None,
             import_root=declared.import_root if declared else None,
             copied=declared.bundle.copied if declared else (),
+            code=_source(resource, stack.folder),
             layers=tuple(_layers(Expression(_stack_name(stack), properties.get("Layers")), templates, folders)),
             vpc="VpcConfig" in properties,
             node=declared.bundle.node if declared else None,
@@ -265,11 +266,19 @@ def _layers(
             yield LayerEntry(name=templates.text(expression))
             continue
         resource = templates.resource(address)
-        source = resource.get("Metadata", {}).get("aws:asset:path")
         yield LayerEntry(
             name=path_of_resource(resource) or f"{address.stack}/{address.logical_id}",
-            source=_inside(folders[address.stack], source) if isinstance(source, str) else None,
+            source=_source(resource, folders[address.stack]),
         )
+
+
+def _source(resource: Mapping[str, Any], folder: PurePosixPath) -> str | None:
+    """Where CDK has put the zip, or its folder, that a function or a layer is made of."""
+    metadata = resource.get("Metadata", {})
+    source = metadata.get("aws:asset:path")
+    if metadata.get("aws:asset:property") not in ("Code", "Content") or not isinstance(source, str):
+        return None  # a container image is one of `Code.ImageUri`
+    return _inside(folder, source)
 
 
 def _literal(properties: Mapping[str, Any], name: str, default: str) -> str:

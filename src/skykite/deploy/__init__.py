@@ -4,7 +4,6 @@ In: a manifest, its assembly, an `AwsSession`. Out: outputs and physical ids. I/
 session; the files of the assembly; `outputs.json` of the stage. Whether the session is local is nowhere asked.
 """
 
-from skykite.deploy.assets import Build
 from skykite.deploy.deployer import Deployed, Deployer, RemovedStacks
 from skykite.deploy.images import Docker, ImagePublisher, image_publisher
 from skykite.deploy.links import LinkedFunction, deployed_functions, links_of
@@ -13,7 +12,6 @@ from skykite.deploy.shipment import Shipment, read_shipment
 from skykite.deploy.state import StageFiles
 
 __all__ = [
-    "Build",
     "Deployed",
     "Deployer",
     "Docker",

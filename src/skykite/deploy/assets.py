@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,8 @@ from skykite.errors import SkykiteError
 from skykite.model.archive import ArchiveEntry, write_archive
 from skykite.model.bootstrap import fill_placeholders
 from skykite.model.events import StepProgress
-from skykite.model.manifest import AssetEntry
-from skykite.ports import EventSink
-
-Build = Callable[[AssetEntry, Path], Awaitable[None]]
-"""Builds a `bundle` asset into the file given; `skykite.bundle` has one."""
+from skykite.model.manifest import AssetEntry, Manifest
+from skykite.ports import Bundles, EventSink
 
 _SENT_AT_ONCE: Final = 8
 _TYPES: Final = {".json": "application/json", ".zip": "application/zip"}
@@ -49,8 +46,17 @@ class AssetPublisher:
         self._events = events
         self._project_root = project_root
 
-    async def publish(self, assets: Iterable[AssetEntry], *, assembly: Path, place: Place, build: Build | None) -> int:
-        """Make sure that every asset is in its bucket. Returns how many had to be sent."""
+    async def publish(
+        self,
+        assets: Iterable[AssetEntry],
+        *,
+        manifest: Manifest,
+        assembly: Path,
+        place: Place,
+        bundles: Bundles | None,
+    ) -> int:
+        """Make sure that every asset is in its bucket; nothing is sent before all are built, and Lambda would take the
+        functions. Returns how many had to be sent."""
         distinct = {(place.fill(asset.bucket), place.fill(asset.key)): asset for asset in assets}
         there = await asyncio.gather(
             *(self._session.run(self._session.s3.head, bucket, key) for bucket, key in distinct)
@@ -61,24 +67,27 @@ class AssetPublisher:
 
         async def send(bucket: str, key: str, asset: AssetEntry) -> None:
             nonlocal sent
-            if asset.packaging == "bundle":  # all at once: the builder knows what can be made together
-                await self._build(asset, assembly / asset.source, build)
             async with places:
                 await self._send(bucket, key, asset, assembly=assembly)
             sent += 1
             self._events.emit(StepProgress(step="bundle", message=f"{sent} of {len(missing)} files sent"))
 
+        # All at once: the builder knows what can be made together.
+        unbuilt = [asset for *_, asset in missing if asset.packaging == "bundle"]
+        await _all(self._build(asset, assembly / asset.source, bundles) for asset in unbuilt)
+        if bundles is not None:
+            await bundles.check(manifest, assembly)
         await _all(send(*entry) for entry in missing)
         return sent
 
-    async def _build(self, asset: AssetEntry, place: Path, build: Build | None) -> None:
-        if build is None:
+    async def _build(self, asset: AssetEntry, place: Path, bundles: Bundles | None) -> None:
+        if bundles is None:
             raise SkykiteError(
                 "asset-unbuildable",
                 f"`{asset.key}` is a function's code, and this deploy was given nothing to build it with",
                 blame="skykite",
             )
-        await build(asset, place)
+        await bundles.build(asset, place)
 
     async def _send(self, bucket: str, key: str, asset: AssetEntry, *, assembly: Path) -> None:
         source = assembly / asset.source

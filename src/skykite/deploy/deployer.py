@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, assert_never
 import msgspec
 
 from skykite.aws import AwsSession, StackState
-from skykite.deploy.assets import AssetPublisher, Build, Place
+from skykite.deploy.assets import AssetPublisher, Place
 from skykite.deploy.bootstrap import bootstrap_template, judge_bootstrap
 from skykite.deploy.consent import Consent, describe_removal
 from skykite.deploy.execute import Broken, Done, Skipped, execute
@@ -47,7 +47,7 @@ from skykite.model.events import (
 from skykite.model.manifest import Manifest
 from skykite.model.names import AppName, ConstructPath, LogicalId, StackName, StageName
 from skykite.model.plan import Apply, KeptExport, Plan, PlanStep, Release, Remove, StepId
-from skykite.ports import Asker, Clock, EventSink
+from skykite.ports import Asker, Bundles, Clock, EventSink
 
 Transform = Callable[[Mapping[StackName, Mapping[str, Any]]], Mapping[StackName, Mapping[str, Any]]]
 """Makes of an app's templates those to deploy. Pure, and the same each time, or nothing is ever unchanged."""
@@ -120,11 +120,11 @@ class Deployer:
         manifest: Manifest,
         assembly: Path,
         *,
-        build: Build | None = None,
+        bundles: Bundles | None = None,
         transform: Transform | None = None,
     ) -> Deployed:
-        """Bring CloudFormation to what the assembly wants. `build` makes the zips of function code; `transform` has
-        the last word on the templates. Before live functions take the place of real ones on a stage that others may
+        """Bring CloudFormation to what the assembly wants. `bundles` makes the zips of function code; `transform`
+        has the last word on the templates. Before live functions take the place of real ones on a stage that others may
         rely on, the user is asked.
 
         Raises a SkykiteError that names the first cause if a stack failed or the user refused; independent stacks
@@ -148,7 +148,7 @@ class Deployer:
             if applied:
                 await self._check_images(manifest, applied)
                 await self._bootstrap(actual.get(StackName(BOOTSTRAP_STACK)))
-                await self._publish(manifest, applied, assembly, build)
+                await self._publish(manifest, applied, assembly, bundles)
             await self._run(plan, desired, removed, states)
         outputs = {stack.name: _outputs(states[stack.name]) for stack in desired}
         physical = await self._physical([states[stack.name] for stack in desired], files)
@@ -285,7 +285,9 @@ class Deployer:
             )
         await self._images.check()
 
-    async def _publish(self, manifest: Manifest, applied: set[StackName], assembly: Path, build: Build | None) -> None:
+    async def _publish(
+        self, manifest: Manifest, applied: set[StackName], assembly: Path, bundles: Bundles | None
+    ) -> None:
         stacks = [entry for entry in manifest.stacks if entry.name in applied]
         assets = [asset for entry in stacks for asset in entry.assets]
         images = [image for entry in stacks for image in entry.images]
@@ -293,7 +295,9 @@ class Deployer:
             return
         start = self._clock.monotonic()
         self._events.emit(StepStarted(step="bundle", message="sending function code and files"))
-        sent = await self._publisher.publish(assets, assembly=assembly, place=self._place, build=build)
+        sent = await self._publisher.publish(
+            assets, manifest=manifest, assembly=assembly, place=self._place, bundles=bundles
+        )
         pushed = 0
         if images and self._images is not None:
             pushed = await self._images.publish(images, assembly=assembly, place=self._place)

@@ -96,8 +96,8 @@ class LivePlace:
             self._keep_templates(manifest, made.templates)
             return made.templates
 
-        build = self._surroundings.options.build
-        deployed = await deployer.deploy(manifest, assembly, build=build, transform=transform)
+        bundles = self._surroundings.options.bundles
+        deployed = await deployer.deploy(manifest, assembly, bundles=bundles, transform=transform)
         return await self._serve(deployed_part(manifest, deployed.physical), deployed, bridge, notices)
 
     def templates(self, assembly: Path) -> Path:

@@ -103,7 +103,7 @@ class LocalPlace:
         )
         await self._functions.expect(manifest, assembly, aws=self._aws, variables=_variables(self.address))
         surroundings.gate.enter("deploying")  # which may wait for functions of ours
-        deployed = await deployer.deploy(manifest, assembly, build=surroundings.options.build)
+        deployed = await deployer.deploy(manifest, assembly, bundles=surroundings.options.bundles)
         return await self._serve(manifest, deployed)
 
     async def _serve(self, whole: Manifest, deployed: Deployed) -> Served:

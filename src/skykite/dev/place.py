@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from skykite.dev.freshness import FreshnessGate
 from skykite.model.events import Endpoint, Notice
@@ -18,12 +18,8 @@ from skykite.model.invocation import FunctionKind
 from skykite.model.manifest import Manifest
 from skykite.model.names import FunctionId, StackName, StageName
 from skykite.model.project import Project
-from skykite.ports import Asker, Clock, EventSink, Ids, SourceBuilds
+from skykite.ports import Asker, Bundles, Clock, EventSink, Ids, SourceBuilds
 from skykite.runtime import DebuggerEndpoint, Runtime
-
-if TYPE_CHECKING:
-    from skykite.deploy import Build
-
 
 DevMode = Literal["local", "live"]
 
@@ -31,14 +27,14 @@ DevMode = Literal["local", "live"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevOptions:
     """What the command line says. `port` is where the first API listens, the others follow; 0 means any free one.
-    `build` makes the zips of functions that run as deployed. `iam` says whether an embedded cloud that is this
+    `bundles` makes the zips of functions that run as deployed. `iam` says whether an embedded cloud that is this
     session's own enforces permissions, `wait` whether a session that cannot begin waits until it is mended."""
 
     project: Project
     stage: StageName
     load_project: Callable[[], Project]
     load_environment: Callable[[], tuple[Mapping[str, str], tuple[Path, ...]]]
-    build: Build
+    bundles: Bundles
     functions: tuple[str, ...] | None = None  # those to run here, as the user wrote them; None means all
     port: int | None = None
     debugger: DebuggerEndpoint | None = None

@@ -163,7 +163,8 @@ class LayerEntry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionEntry:
     """One Lambda function, as the user defined it, whatever a live one is deployed with. `handler` and `import_root`
-    are `None` for functions made by plain CDK: those always run as deployed."""
+    are `None` for functions made by plain CDK: those always run as deployed. `code` is where what it is deployed with
+    is in the assembly directory, a folder or a zip, if it is part of the app."""
 
     id: FunctionId
     stack: StackName
@@ -176,6 +177,7 @@ class FunctionEntry:
     handler: str | None = None  # `functions/notes.get`, relative to the project root
     import_root: str | None = None  # relative to the project root, `.` for the root itself
     copied: tuple[CopiedFile, ...] = ()
+    code: str | None = None
     layers: tuple[LayerEntry, ...] = ()
     vpc: bool = False
     location: SourceLocation | None = None

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from kit.assembly import BuiltBy
 from kit.cloud import Answers, RealClock, RecordedEvents, running_cloud, session_at
 from kit.stacks import Built, build, load_cdk, write_project
 
@@ -101,7 +102,7 @@ class Cloud:
         self.deployed = await deployer.deploy(
             manifest,
             built.directory,
-            build=pack,
+            bundles=BuiltBy(pack),
             transform=None if mode == "deploy" else lambda given: live_templates(given, live, stage).templates,
         )
         return built

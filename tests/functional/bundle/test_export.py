@@ -73,6 +73,7 @@ def an_assembly(root: Path) -> tuple[Manifest, Path]:
         timeout_s=3,
         architecture="arm64",
         live=True,
+        code="asset.code.zip",
         layers=(LayerEntry(name="S/Layer", source="asset.site"), LayerEntry(name="arn:aws:lambda:…")),
     )
     manifest = Manifest(
@@ -114,6 +115,7 @@ async def test_every_asset_is_a_file_under_its_own_key_and_what_was_left_over_st
         ("key-asset.code.zip", "file", "asset.code.zip", None),
     ]
     assert [layer.source for layer in shipped.functions[0].layers] == ["asset.site.zip", None]
+    assert shipped.functions[0].code == "asset.code.zip"
     files = contents(tmp_path / "out")
     assert set(files) == {
         "S.assets.json",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
 
 PROJECT = '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = [{}]\n'
-MEGABYTE = 1024 * 1024
 BUILT = '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
 
 
@@ -51,32 +49,6 @@ async def test_code_and_packages_are_apart_and_each_is_built_once(bench: BundleB
     await bench.build(layer)
     assert bench.zip.read_bytes() == data
     assert bench.events.of(StepProgress) == []
-
-
-@pytest.mark.parametrize("layer_is", ["asked for with it", "kept already"])
-async def test_lambdas_limit_is_for_code_and_layer_together(bench: BundleBench, layer_is: str) -> None:
-    """Each alone is small enough."""
-    make_wheel(bench.wheels, "heavy", "1.0", files={"heavy/words.txt": "x" * (60 * MEGABYTE)})
-    bench.write("requirements.txt", "heavy\n")
-    (bench.project / "data").mkdir()
-    with (bench.project / "data" / "big.bin").open("wb") as stream:
-        stream.truncate(200 * MEGABYTE)
-    if layer_is == "kept already":
-        await bench.build(bench.layer())
-
-    bundler = bench.bundler()
-    assets = {"code": bench.function()} | ({} if layer_is == "kept already" else {"layer": bench.layer()})
-    builds = (bundler.build(asset, bench.root / name) for name, asset in assets.items())
-    refused, *others = await asyncio.gather(*builds, return_exceptions=True)
-
-    assert isinstance(refused, SkykiteError)
-    assert (refused.code, refused.message) == (
-        "bundle-too-large",
-        "the code of `.` with the layer of its packages has 260 MB unpacked; Lambda takes 250 MB",
-    )
-    assert (refused.context or "").splitlines()[:2] == [" 200 MB data", "  60 MB heavy"]
-    assert set(others) <= {None}, "the layer alone is refused"
-    assert not (bench.root / "code").exists()
 
 
 async def test_code_is_shared_by_functions_of_other_runtimes_when_its_packages_are_not_in_it(

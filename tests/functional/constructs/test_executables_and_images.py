@@ -119,7 +119,7 @@ def test_an_image_of_a_folder_is_built_for_the_functions_architecture(tmp_path: 
     assert (image.build_args, image.target, image.platform) == ({"A": "1"}, "prod", "linux/arm64")
     assert (built.directory / image.source / "Dockerfile").is_file()
     (entry,) = built.manifest.functions
-    assert (entry.kind, entry.live, entry.handler) == ("image", False, None)
+    assert (entry.kind, entry.live, entry.handler, entry.code) == ("image", False, None, None)
 
 
 def test_an_image_of_ecr_needs_no_docker(tmp_path: Path) -> None:

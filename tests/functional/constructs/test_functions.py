@@ -156,7 +156,9 @@ def test_a_function_in_a_vpc_has_its_subnets_and_groups(project: Path) -> None:
     assert template_errors(built.directory) == []
 
 
-def test_what_layers_are_made_of_is_in_the_manifest_and_stubs_have_neither_them_nor_a_vpc(project: Path) -> None:
+def test_what_code_and_layers_are_made_of_is_in_the_manifest_and_stubs_have_neither_layers_nor_a_vpc(
+    project: Path,
+) -> None:
     def define(app: App) -> None:
         tools = lambda_.LayerVersion(
             Stack(app, "Tools"), "Layer", code=lambda_.Code.from_asset(str(project / "layers/tools"))
@@ -181,6 +183,9 @@ def test_what_layers_are_made_of_is_in_the_manifest_and_stubs_have_neither_them_
     assert (other.name, other.source) == (LAYER, None)
     assert own.name == "Tools/Layer"
     assert (built.directory / str(own.source) / "python/tools.py").is_file()
+    assert (built.directory / str(worker.code)).is_file()
+    bundles = {asset.source for stack in built.manifest.stacks for asset in stack.assets if asset.packaging == "bundle"}
+    assert deployed.code in bundles, "who is counted with its layers before it is sent"
     template = opened(built).templates[worker.stack]["Resources"]
     assert {"VpcConfig", "Layers"} <= template[deployed.logical_id]["Properties"].keys()
     assert not {"VpcConfig", "Layers"} & template[worker.logical_id]["Properties"].keys()

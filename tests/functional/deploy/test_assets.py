@@ -13,7 +13,7 @@ from kit.assembly import TOPIC, Workbench, template
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import BOOTSTRAP_BUCKET, bootstrap_bucket
 from skykite.model.events import StepFinished
-from skykite.model.manifest import AssetEntry, BundleEntry
+from skykite.model.manifest import AssetEntry, BundleEntry, Manifest
 
 BUNDLE = BundleEntry(import_root=".", runtime="python3.13", architecture="arm64")
 
@@ -125,3 +125,27 @@ async def test_bootstrap_by_itself_is_done_once(bench: Workbench) -> None:
     again = bench.deployer()
     await again.bootstrap()
     assert bench.events.all == []
+
+
+async def test_nothing_is_sent_if_lambda_would_refuse_a_function(bench: Workbench) -> None:
+    """Also what was ready long before the rest."""
+    (bench.assembly / "layer").mkdir()
+    (bench.assembly / "layer" / "font.ttf").write_text("")
+
+    class Judging:
+        async def build(self, entry: AssetEntry, destination: Path) -> None:
+            await asyncio.to_thread(destination.write_bytes, b"zip")
+
+        async def check(self, manifest: Manifest, assembly: Path) -> None:
+            assert (assembly / "code.zip").is_file()
+            raise SkykiteError("bundle-too-large", "too large")
+
+    assets = [asset(bench, "layer.zip", "zip", "layer"), asset(bench, "code.zip", "bundle", "code.zip", BUNDLE)]
+    manifest = bench.manifest({"A": template({"T": TOPIC})}, assets=assets)
+    with pytest.raises(SkykiteError) as raised:
+        await bench.deployer().deploy(manifest, bench.assembly, bundles=Judging())
+    assert raised.value.code == "bundle-too-large"
+    head = bench.session.s3.head
+    bucket = bootstrap_bucket("000000000000", bench.session.region)
+    assert [await bench.session.run(head, bucket, one.key) for one in assets] == [None, None]
+    assert await bench.stack("A") is None
