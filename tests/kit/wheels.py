@@ -16,12 +16,15 @@ def make_wheel(
     *,
     tag: str = "py3-none-any",
     requires: tuple[str, ...] = (),
+    python: str | None = None,
     files: Mapping[str, str] | None = None,
     script: bool = False,
 ) -> None:
     """Write `name-version-tag.whl`; it holds `name.py` unless `files` say otherwise."""
     info = f"{name}-{version}.dist-info"
     metadata = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {other}" for other in requires)]
+    if python is not None:
+        metadata.append(f"Requires-Python: {python}")
     content = {
         **(files or {f"{name}.py": f"TAG = {tag!r}\n"}),
         f"{info}/METADATA": "Metadata-Version: 2.1\n" + "\n".join(metadata) + "\n",

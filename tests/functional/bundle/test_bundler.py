@@ -155,17 +155,6 @@ async def test_a_package_without_a_fitting_wheel_is_named(bench: Bench, versions
     assert "binary" in (raised.value.context or "")
 
 
-async def test_a_package_that_does_not_exist_is_named_with_uvs_words(bench: Bench) -> None:
-    bench.write("requirements.txt", "no-such-thing\n")
-    with pytest.raises(SkykiteError) as raised:
-        await bench.build()
-    assert (raised.value.code, raised.value.message) == (
-        "packages-unresolved",
-        "the packages of `requirements.txt` cannot be installed",
-    )
-    assert "no-such-thing" in (raised.value.context or "")
-
-
 async def test_code_that_changed_since_synth_is_not_deployed_under_its_old_name(bench: Bench) -> None:
     asset = bench.asset()
     bench.write("functions/hello.py", "changed = True\n")
