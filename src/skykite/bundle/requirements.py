@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -122,6 +123,7 @@ async def _resolved(
         "pip",
         "compile",
         str(dependencies.main),
+        f"--python={sys.executable}",  # which builds what has to be built; looking for another takes seconds
         *chosen,
         *target.options,
         "--no-header",
