@@ -28,9 +28,10 @@ from skykite.bundle.target import target_of
 from skykite.bundle.toolchains import lambda_machine
 from skykite.errors import SkykiteError
 from skykite.model.archive import ArchiveEntry, write_archive
-from skykite.model.dependencies import Dependencies, read_dependencies
+from skykite.model.dependencies import read_dependencies
 from skykite.model.executable import BOOTSTRAP, ExecutableBuild
 from skykite.model.manifest import AssetEntry, BundleEntry, Manifest, PackagesEntry
+from skykite.model.packages import Dependencies
 from skykite.model.source import (
     SourceFile,
     bundle_files,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from skykite.errors import SkykiteError
-from skykite.model.dependencies import Dependencies, normalized, read_toml
 from skykite.model.manifest import PackageOptions
+from skykite.model.packages import Dependencies, normalized, read_toml
 
 _ALWAYS, _NEVER = "python_version >= '0'", "python_version < '0'"
 _EXTRA: Final = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")

@@ -19,9 +19,10 @@ from skykite.bundle.requirements import wanted_packages
 from skykite.bundle.target import Target
 from skykite.bundle.uv import Uv
 from skykite.errors import SkykiteError
-from skykite.model.dependencies import Dependencies, dependencies_digest
+from skykite.model.dependencies import dependencies_digest
 from skykite.model.events import StepProgress
 from skykite.model.manifest import PackagesEntry
+from skykite.model.packages import Dependencies
 from skykite.model.source import select_package
 from skykite.ports import EventSink
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from skykite.bundle.markers import Requirement, holds, parse_requirement
-from skykite.model.dependencies import Dependencies, included_files, normalized, read_toml, requirement_lines
 from skykite.model.manifest import PackageOptions
+from skykite.model.packages import Dependencies, normalized, read_toml
+from skykite.model.requirement_files import included_files, requirement_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

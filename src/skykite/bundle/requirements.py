@@ -17,8 +17,8 @@ from typing import Final
 from skykite.bundle.target import Target
 from skykite.bundle.uv import Uv
 from skykite.errors import SkykiteError
-from skykite.model.dependencies import NEVER_INSTALLED, Dependencies, normalized
 from skykite.model.manifest import PackageOptions
+from skykite.model.packages import NEVER_INSTALLED, Dependencies, normalized
 
 _BOTO3_BRINGS: Final = ("botocore", "s3transfer", "jmespath")
 """What only boto3 needs of what it brings; a lock that lists packages one by one does not say so."""

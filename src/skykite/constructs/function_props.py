@@ -29,8 +29,8 @@ from skykite.constructs.props import (
 )
 from skykite.constructs.quantities import read_seconds
 from skykite.constructs.variables import check_environment
-from skykite.model.dependencies import normalized
 from skykite.model.manifest import CopiedFile, PackageOptions
+from skykite.model.packages import normalized
 from skykite.model.runtimes import EXECUTABLE_RUNTIMES, NODE_RUNTIMES, PYTHON_RUNTIMES
 
 RUNTIMES: Final = (*PYTHON_RUNTIMES, *NODE_RUNTIMES, *EXECUTABLE_RUNTIMES)

@@ -15,10 +15,10 @@ from typing import Any, Final, Literal
 from skykite.constructs.blame import UserLine, find_user_line, refuse
 from skykite.constructs.declared import DeclaredLink, DeclaredSecret
 from skykite.constructs.function_props import merge_function_props
-from skykite.model.dependencies import Dependencies
 from skykite.model.invocation import FunctionKind
 from skykite.model.manifest import BundleEntry, FunctionEntry, PackageOptions, PackagesEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
+from skykite.model.packages import Dependencies
 from skykite.model.project import LiveCredentials
 from skykite.model.synthesis import Synthesis
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from skykite.dev.environments import Keeper
-from skykite.model.dependencies import Kind
 from skykite.model.events import Notice
+from skykite.model.packages import Kind
 
 _NAMED: Final = 3  # differences that a line names
 

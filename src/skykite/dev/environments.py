@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from skykite.errors import SkykiteError
-from skykite.model.dependencies import normalized, workspace_lock
+from skykite.model.packages import normalized
+from skykite.model.uv_lock import workspace_lock
 
 Keeper = Literal["given", "uv", "venv", "active", "conda", "poetry", "pdm", "pyenv", "own"]
 """Whose an environment is, which says how packages get into it."""

@@ -15,7 +15,7 @@ from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import Final
 
-from skykite.model.dependencies import normalized
+from skykite.model.packages import normalized
 
 _REQUIRES: Final = re.compile(r"(?m)^Requires-Dist:\s*(.+?)\s*$")
 _SUFFIXES: Final = tuple(sorted({*all_suffixes(), ".py", ".so", ".pyd"}, key=len, reverse=True))

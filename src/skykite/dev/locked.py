@@ -16,16 +16,9 @@ from skykite.bundle.locks import pinned_lines
 from skykite.bundle.markers import holds, parse_requirement
 from skykite.bundle.reasons import asked_for
 from skykite.dev.installed import Installed
-from skykite.model.dependencies import (
-    NEVER_INSTALLED,
-    Dependencies,
-    included_files,
-    normalized,
-    read_lock,
-    read_toml,
-    requirement_lines,
-)
 from skykite.model.manifest import PackageOptions
+from skykite.model.packages import NEVER_INSTALLED, Dependencies, normalized, read_lock, read_toml
+from skykite.model.requirement_files import included_files, requirement_lines
 
 _PINNED: Final = re.compile(r"^\s*(?P<name>[A-Za-z0-9._-]+)\s*(?:\[[^]]*\])?\s*==\s*(?P<version>[^\s;,*]+)\s*(?:;|$)")
 

@@ -23,11 +23,12 @@ from skykite.dev.interpreter import Interpreter
 from skykite.dev.locked import Locked, read_locked
 from skykite.dev.undeployed import adding, explain_missing, find_undeployed, missing_module
 from skykite.errors import SkykiteError
-from skykite.model.dependencies import Dependencies, dependency_files, read_dependencies
+from skykite.model.dependencies import dependency_files, read_dependencies
 from skykite.model.events import Notice
 from skykite.model.invocation import FunctionConfig
 from skykite.model.manifest import FunctionEntry, Manifest, PackageOptions
 from skykite.model.names import FunctionId
+from skykite.model.packages import Dependencies
 from skykite.ports import EventSink
 from skykite.runtime import Observed, WorkerError
 from skykite_lambda.tracking import Stat, stat_of

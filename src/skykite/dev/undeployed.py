@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from skykite.dev.imports import Import
 from skykite.dev.installed import Installed
-from skykite.model.dependencies import normalized
+from skykite.model.packages import normalized
 
 IN_LAMBDA: Final = frozenset({"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"})
 """What the Python runtimes have: https://docs.aws.amazon.com/lambda/latest/dg/python-package.html"""

@@ -30,11 +30,12 @@ from typing import Final
 import skykite_lambda
 from skykite.errors import SkykiteError
 from skykite.model.build import BUILD_FILE, BUILT_ASSEMBLY
-from skykite.model.dependencies import dependencies_digest, read_dependencies, read_toml
+from skykite.model.dependencies import dependencies_digest, read_dependencies
 from skykite.model.executable import ExecutableBuild
 from skykite.model.globs import matcher
 from skykite.model.manifest import MANIFEST_FILE, BundleEntry, CopiedFile, PackagesEntry
 from skykite.model.node_source import read_node_source
+from skykite.model.packages import read_toml
 
 IMPORT_ROOT_MARKERS: Final = ("pyproject.toml", "requirements.txt")
 """A folder that holds one of these is an import root: imports start there, and so does the zip."""

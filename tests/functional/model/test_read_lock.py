@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skykite.errors import SkykiteError
-from skykite.model.dependencies import read_lock
+from skykite.model.packages import read_lock
 
 UV = """\
 version = 1
