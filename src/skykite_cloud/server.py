@@ -53,11 +53,10 @@ def main() -> None:
 
 async def _serve(settings: Settings, owner: Owner, listener: socket.socket, port: int) -> None:
     # Only now: MiniStack reads its settings from the environment when it is imported.
-    from hypercorn.asyncio.run import worker_serve
-    from hypercorn.config import Config, Sockets
-    from hypercorn.utils import wrap_app
+    from hypercorn.config import Config
 
     from skykite_cloud.cloud import Cloud
+    from skykite_cloud.connections import serve
 
     loop = asyncio.get_running_loop()
     cloud = Cloud(settings, port, say=owner.say)
@@ -96,15 +95,8 @@ async def _serve(settings: Settings, owner: Owner, listener: socket.socket, port
     config.loglevel = "WARNING"
     config.include_server_header = False
     config.backlog = _BACKLOG
-    # Never asked to shut down by itself: MiniStack's way of stopping waits for whatever it has under way.
-    server = asyncio.ensure_future(
-        worker_serve(
-            wrap_app(application, config.wsgi_max_body_size, "asgi"),
-            config,
-            sockets=Sockets([], [listener], []),
-            shutdown_trigger=asyncio.Event().wait,
-        )
-    )
+    # The application is never asked to shut down: MiniStack's way of stopping waits for whatever it has under way.
+    server = asyncio.ensure_future(serve(application, config, listener))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({server, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if server.done():

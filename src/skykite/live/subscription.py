@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -57,8 +56,8 @@ async def subscribe(
             await opened.reach("open")
             opened.say(messages.connection_init())
             await opened.reach("acknowledged")
-            body = json.dumps({"channel": channel}, separators=(",", ":"))
-            signed = json.dumps(dict(sign(body.encode())), separators=(",", ":"))
+            body = messages.compact({"channel": channel})
+            signed = messages.compact(dict(sign(body.encode())))
             opened.say(f'{{"type":"subscribe","id":"{_SUBSCRIPTION}",{body[1:-1]},"authorization":{signed}}}')
             await opened.reach("subscribed")
     except TimeoutError as error:
@@ -122,7 +121,7 @@ class Subscription(asyncio.Protocol):
         operation = f"publish-{self._published}"
         now = self._loop.time()
         self._publishing[operation] = (now, answered)
-        headers = json.dumps(dict(signed), separators=(",", ":"))
+        headers = messages.compact(dict(signed))
         self.say(f'{{"type":"publish","id":"{operation}",{body[1:-1]},"authorization":{headers}}}')
         if self._watchdog is None or self._watchdog.when() > now + ANSWER_S:
             self._watch()
@@ -268,5 +267,5 @@ class Subscription(asyncio.Protocol):
 
 
 def _header(signed: Mapping[str, str]) -> str:
-    text = json.dumps(dict(signed), separators=(",", ":"))
+    text = messages.compact(dict(signed))
     return "header-" + base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()

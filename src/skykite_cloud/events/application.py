@@ -54,7 +54,7 @@ class Events:
             await send({"type": "websocket.close"})
             return
         connection = Connection(self._hub, api, publishes_a_second=self._publishes_a_second)
-        await connection.run(scope["subprotocols"], receive, send)
+        await connection.run(scope, receive, send)
 
     async def _publish(
         self, scope: Scope, host: str, headers: Mapping[str, str], receive: Receive

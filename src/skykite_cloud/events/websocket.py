@@ -1,4 +1,8 @@
-"""One WebSocket of a client of an Event API: its messages in, AppSync's messages out, until either side ends it."""
+"""One WebSocket of a client of an Event API: its messages in, AppSync's messages out, until either side ends it.
+
+A bridged invocation crosses several of them, so each takes its connection over once it stands: bytes are looked at as
+they come, and answers written before the event loop's next step.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,10 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from skykite_cloud.connections import connection_of
 from skykite_cloud.events import limits
 from skykite_cloud.events.channels import Path
+from skykite_cloud.events.frames import BINARY, CLOSE, NO_TEXT, PING, PONG, TEXT, Frame, Frames, Violation, encode
 from skykite_cloud.events.hub import Hub
 from skykite_cloud.events.management import Api
 from skykite_cloud.events.refusals import Refusal
@@ -25,7 +31,9 @@ PROTOCOL = "aws-appsync-event-ws"
 _AUTHORIZATION = "header-"
 _SUBSCRIPTION = re.compile(r"[A-Za-z0-9_+-]{1,128}")
 _MOST_WAITING = 64 * 1024 * 1024
+_LONGEST = 16 * 1024 * 1024  # bytes of a message, which is looked at before it is refused for its size
 _UNAUTHORIZED, _GOING_AWAY = 4401, 1001
+_LEAVE_S = 2.0  # for the client to answer a close
 
 
 class Connection:
@@ -37,29 +45,29 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._rate = limits.Rate(publishes_a_second, self._loop.time())
         self._subscriptions: dict[str, Path] = {}
-        self._outbox: asyncio.Queue[str | None] = asyncio.Queue()
-        self._waiting = 0
+        self._frames = Frames(_LONGEST)
+        self._writer: asyncio.StreamWriter | None = None
         self._losing = False
+        self._leaving = False
 
-    async def run(self, protocols: list[str], receive: Receive, send: Send) -> None:
+    async def run(self, scope: Message, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
+        protocols = scope["subprotocols"]
+        self._writer = connection_of(scope).take_over(self._arrived)
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL if PROTOCOL in protocols else None})
         refusal = self._connect(protocols)
         if refusal is not None:
-            text = json.dumps({"type": "connection_error", "errors": _coded(refusal)})
-            await send({"type": "websocket.send", "text": text})
-            await send({"type": "websocket.close", "code": _UNAUTHORIZED})
+            self._say({"type": "connection_error", "errors": _coded(refusal)})
+            self._close(_UNAUTHORIZED)
+            await receive()  # websocket.disconnect
             return
-        timers = [self._loop.call_later(limits.CONNECTION_S, self._outbox.put_nowait, None)]
+        timers = [self._loop.call_later(limits.CONNECTION_S, self._close, _GOING_AWAY)]
         self._keep_alive(timers)
-        writer = asyncio.ensure_future(self._write(send))
         try:
-            while (message := await receive())["type"] == "websocket.receive":
-                self._receive(message.get("text"))
+            await receive()  # websocket.disconnect: all else comes to `_arrived`
         finally:
             for timer in timers:
                 timer.cancel()
-            writer.cancel()
             for subscription, path in self._subscriptions.items():
                 self._hub.unsubscribe(self._api, path, self, subscription)
 
@@ -74,7 +82,63 @@ class Connection:
         self._losing = False
         self._put(f'{{"id":"{subscription}","type":"data","event":{event}}}')
 
-    # ------------------------------------------------------------------
+    # Frames
+
+    def _arrived(self, data: bytes) -> None:
+        frames = self._frames
+        try:
+            frames.feed(data)
+            while (frame := frames.next()) is not None:
+                if not self._leaving:
+                    self._take(frame)
+                elif frame.opcode == CLOSE:
+                    self._end()
+        except Violation as violation:
+            self._close(violation.code)
+
+    def _take(self, frame: Frame) -> None:
+        opcode, payload = frame
+        if opcode == TEXT:
+            try:
+                text = payload.decode()
+            except UnicodeDecodeError:
+                raise Violation(NO_TEXT, "text that is not UTF-8") from None
+            self._receive(text)
+        elif opcode == BINARY:
+            self._receive("")  # which is no message
+        elif opcode == PING:
+            self._write(PONG, payload)
+        elif opcode == CLOSE:
+            self._write(CLOSE, payload[:2])
+            self._leaving = True
+            self._end()
+
+    def _put(self, text: str) -> None:
+        self._write(TEXT, text.encode())
+
+    def _write(self, opcode: int, payload: bytes) -> None:
+        """Nothing, once leave is taken."""
+        if self._writer is not None and not self._leaving:
+            self._writer.write(encode(opcode, payload))
+
+    def _close(self, code: int) -> None:
+        """Take leave. The end comes with the client's answer: what it has not read would be lost by an earlier one."""
+        if not self._leaving:
+            self._write(CLOSE, code.to_bytes(2, "big"))
+            self._leaving = True
+            self._loop.call_later(_LEAVE_S, self._end)
+
+    def _end(self) -> None:
+        """What is written goes out first."""
+        if self._writer is not None:
+            self._writer.close()
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes that the other end has not taken yet."""
+        return 0 if self._writer is None else self._writer.transport.get_write_buffer_size()
+
+    # Messages
 
     def _connect(self, protocols: list[str]) -> Refusal | None:
         if PROTOCOL not in protocols:
@@ -94,27 +158,15 @@ class Connection:
 
         timers.append(self._loop.call_later(limits.KEEP_ALIVE_S, beat))
 
-    async def _write(self, send: Send) -> None:
-        while (text := await self._outbox.get()) is not None:
-            self._waiting -= len(text)
-            await send({"type": "websocket.send", "text": text})
-        await send({"type": "websocket.close", "code": _GOING_AWAY})
-
-    def _put(self, text: str) -> None:
-        self._waiting += len(text)
-        self._outbox.put_nowait(text)
-
     def _say(self, message: Message) -> None:
         self._put(json.dumps(message))
 
     def _refuse(self, kind: str, request: object, refusal: Refusal) -> None:
         self._say({"type": kind, "id": request, "errors": refusal.errors})
 
-    # ------------------------------------------------------------------
-
-    def _receive(self, text: str | None) -> None:
+    def _receive(self, text: str) -> None:
         try:
-            message = json.loads(text or "")
+            message = json.loads(text)
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
@@ -122,7 +174,7 @@ class Connection:
             return
         match message.get("type"):
             case "publish":
-                self._publish(message, len(text or ""))
+                self._publish(message, len(text))
             case "subscribe":
                 self._subscribe(message)
             case "unsubscribe":

@@ -12,12 +12,13 @@ import sys
 from typing import Any, Dict, List, Optional
 
 _RETRY_AFTER_S = 5
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def encode_event(event: Any) -> bytes:
     """The event as JSON again, as short as it was: text is not escaped if it need not be."""
     try:
-        text = json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = _ENCODE(event)
     except ValueError:
         # A number beyond all floats has become infinite; JSON has no word for that, but larger numbers.
         mark = os.urandom(16).hex()

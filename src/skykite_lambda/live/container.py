@@ -58,7 +58,6 @@ class Container:
         self._line: Optional[Line] = None
         self._failures: Dict[str, Failure] = {}
         self._unsent: List[Event] = []
-        self._arrived: List[bytes] = []
         self._again = Backoff(0.2, 5.0, random)  # for lines that come about and are no good
         self._again_at = 0.0
         self._looked = clock.elapsed()
@@ -90,8 +89,6 @@ class Container:
         """
         now = self._look()
         self._failures = {name: failed for name, failed in self._failures.items() if now - failed.at < _FRESH_S}
-        if self._line is not None:
-            self._arrived += self._step_line(self._line)  # which may turn out to be dead
         if KEY not in self._failures and self.key is None:
             self.fetch(KEY, patience)
         if LINE not in self._failures and self._line is None:
@@ -127,23 +124,27 @@ class Container:
         return self._errands.is_running(name)
 
     def step(self) -> Tuple[List[bytes], List[Finished]]:
-        """Take what has come: datagrams, and what was `run`. Publishes what was sent. Never waits."""
+        """Take what has come: datagrams, and what was `run`. Never waits."""
         now = self._look()
         others = [finished for finished in self._errands.finished() if not self._settle(finished)]
-        arrived, self._arrived = self._arrived, []
+        arrived: List[bytes] = []
         if self._line is not None:
-            arrived += self._step_line(self._line)
+            arrived = self._line.step()
+            self._tend(self._line)
         elif LINE not in self._failures and now >= self._again_at:
             self.fetch(LINE)
         return arrived, others
 
     def send(self, datagrams: Iterable[bytes]) -> None:
-        """To be published with the next `step`."""
+        """Publish, as soon as there is a line."""
+        line = self._line
+        if line is None:
+            self._unsent = [*self._unsent, *map(Event.of, datagrams)][-_MOST_UNSENT:]
+            return
         for datagram in datagrams:
-            if self._line is not None:
-                self._line.send(datagram)
-            else:
-                self._unsent = [*self._unsent, Event.of(datagram)][-_MOST_UNSENT:]
+            line.send(datagram)
+        line.flush()
+        self._tend(line)
 
     def wait(self, until: Optional[float]) -> None:
         """For news, or for a moment of the clock's `elapsed`, or just for a while."""
@@ -155,7 +156,8 @@ class Container:
             due = min(due, self._line.next_timer())
         elif LINE not in self._failures and not self.is_fetching(LINE):
             due = min(due, self._again_at)
-        select.select(sources, [], [], max(0.0, due - now))
+        if self._errands in select.select(sources, [], [], max(0.0, due - now))[0]:
+            self._errands.heard()
 
     def rest(self) -> None:
         """The invocation is over: what was not sent is of no interest to the next."""
@@ -167,7 +169,6 @@ class Container:
         self._cloud = self._cloud._replace(session=self.session)
         self._errands.abandon()
         self._unsent = []
-        self._arrived = []
         if self._line is not None:
             self._line.close()
             self._line = None
@@ -199,8 +200,8 @@ class Container:
             self.key = result
         return True
 
-    def _step_line(self, line: Line) -> List[bytes]:
-        datagrams = line.step()
+    def _tend(self, line: Line) -> None:
+        """It was used: see what became of it."""
         if line.accepted:
             self._again.reset()
         if line.lost is not None:
@@ -211,4 +212,3 @@ class Container:
                 if line.denied and self._again.failures >= _USELESS_LINES:
                     self._failures[LINE] = Failure(NoLine(line.lost, denied=True), self._clock.elapsed())
                     self._again.reset()
-        return datagrams

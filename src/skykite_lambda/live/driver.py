@@ -109,12 +109,13 @@ class Driver:
         if self._doubts_key:
             container.fetch(KEY)
         self._advance()
+        if not container.is_connected:
+            container.start(until - began)  # the line turned out to be dead
         asked_at: Optional[float] = None if self._in_contact(began) else began - _LEASE_S
         if asked_at is not None and container.lease_at < asked_at:
             container.fetch(LEASE)
         machine: Optional[StubMachine] = None  # once it has begun
         while True:
-            self._advance()
             now = clock.elapsed()
             if machine is None:
                 problem = self._problem(asked_at) or (self._too_late() if now >= until else None)
@@ -128,8 +129,7 @@ class Driver:
                     self._ask_at = now + _SILENCE_S
             if machine is not None:
                 asked_at = self._serve(machine, payload, asked_at, now)
-                if self._publish(machine, now):
-                    continue
+                self._publish(machine)
                 if machine.outcome is not None:
                     self._note(machine.outcome, machine)
                     return machine.outcome
@@ -138,6 +138,7 @@ class Driver:
                     return self._explained(refused)
                 container.persist()  # the machine knows how long it is worth while
             container.wait(until if machine is None else self._next_timer(machine))
+            self._advance()
 
     def _advance(self) -> None:
         """Let the machine have what has come."""
@@ -160,8 +161,7 @@ class Driver:
         if not self._greeted and container.is_connected:
             self._greeted = True
             machine.hello(self._settings.function, now)
-            self._publish(machine, now)
-            container.step()
+            self._publish(machine)
 
     def _ready(self) -> Optional[StubMachine]:
         checking = self._doubts_key and self._container.is_fetching(KEY)
@@ -224,10 +224,8 @@ class Driver:
         else:
             machine.downloaded(finished.result, now)
 
-    def _publish(self, machine: StubMachine, now: float) -> bool:
-        datagrams = [datagram for _, datagram in machine.outgoing()]
-        self._container.send(datagrams)
-        return bool(datagrams)
+    def _publish(self, machine: StubMachine) -> None:
+        self._container.send([datagram for _, datagram in machine.outgoing()])
 
     def _in_contact(self, now: float) -> bool:
         contact = None if self._machine is None else self._machine.contact

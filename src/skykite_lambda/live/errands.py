@@ -46,14 +46,18 @@ class Errands:
         threading.Thread(target=self._run, args=(name, errand, current, cancelled), daemon=True).start()
 
     def is_running(self, name: str) -> bool:
+        """Until `finished` has given it back."""
         with self._lock:
-            return name in self._running
+            return name in self._running or any(name == one.name for one in self._done)
 
-    def finished(self) -> List[Finished]:
-        """What has come to its end since the last call; never waits."""
+    def heard(self) -> None:
+        """It was readable; it is so again when something else has finished."""
         with contextlib.suppress(BlockingIOError):
             while self._ears.recv(64):
                 pass
+
+    def finished(self) -> List[Finished]:
+        """What has come to its end since the last call; never waits."""
         with self._lock:
             done = list(self._done)
             self._done.clear()

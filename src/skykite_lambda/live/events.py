@@ -89,7 +89,7 @@ class Line:
         return self._socket.fileno()
 
     def send(self, datagram: bytes) -> None:
-        """To be published with the next `step`."""
+        """To be published with the next `flush` or `step`."""
         self._queue.append(Event.of(datagram))
 
     def resend(self, events: Iterable[Event]) -> None:
@@ -99,6 +99,11 @@ class Line:
     def unsent(self) -> List[Event]:
         """What is not known to have been taken."""
         return [event for events in self._in_flight.values() for event in events] + list(self._queue)
+
+    def flush(self) -> None:
+        """Publish what may go."""
+        if self.lost is None:
+            self._publish(self._clock.elapsed(), _ANSWER_S)
 
     def step(self) -> List[bytes]:
         """Take what has come, publish what may go, and see whether the line still lives."""

@@ -26,6 +26,8 @@ HEADERS = {
     "content-encoding": "amz-1.0",
     "content-type": "application/json; charset=UTF-8",
 }
+compact = json.JSONEncoder(separators=(",", ":")).encode
+"""JSON as it is signed."""
 _LONGEST_TIMEOUT_MS = 86_400_000
 _DENIED = ("unauthorized", "not authorized", "denied", "forbidden", "signature", "expired", "security token")
 _THROTTLED = ("throttl", "toomany", "too many", "limitexceeded", "limit exceeded", "rate exceeded")
@@ -90,7 +92,7 @@ def datagram_of(event: str) -> Optional[bytes]:
 
 def publish_body(channel: str, events: Sequence[str]) -> str:
     """What is signed and, over HTTP, sent."""
-    return json.dumps({"channel": channel, "events": events}, separators=(",", ":"))
+    return compact({"channel": channel, "events": events})
 
 
 def authorization(signer: Signer, host: str, body: str) -> Dict[str, str]:
@@ -102,7 +104,7 @@ def authorization(signer: Signer, host: str, body: str) -> Dict[str, str]:
 
 def subprotocols(signer: Signer, host: str) -> List[str]:
     """What to offer in the handshake. Raises NoCredentials."""
-    headers = json.dumps(authorization(signer, host, "{}"), separators=(",", ":"))
+    headers = compact(authorization(signer, host, "{}"))
     return [SUBPROTOCOL, "header-" + base64.urlsafe_b64encode(headers.encode()).rstrip(b"=").decode()]
 
 
@@ -111,7 +113,7 @@ def connection_init() -> str:
 
 
 def subscribe(signer: Signer, host: str, id: str, channel: str) -> str:
-    return _operation(signer, host, "subscribe", id, json.dumps({"channel": channel}, separators=(",", ":")))
+    return _operation(signer, host, "subscribe", id, compact({"channel": channel}))
 
 
 def publish(signer: Signer, host: str, id: str, channel: str, events: Sequence[str]) -> str:
@@ -119,7 +121,7 @@ def publish(signer: Signer, host: str, id: str, channel: str, events: Sequence[s
 
 
 def _operation(signer: Signer, host: str, kind: str, id: str, body: str) -> str:
-    signed = json.dumps(authorization(signer, host, body), separators=(",", ":"))
+    signed = compact(authorization(signer, host, body))
     return f'{{"type":"{kind}","id":{json.dumps(id)},{body[1:-1]},"authorization":{signed}}}'
 
 

@@ -34,6 +34,7 @@ _UNSIGNED = frozenset(
     )
 )
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+_MOMENT, _DIGEST = "\0moment\0", "\0digest\0"  # no header may hold these
 _SKEW_THAT_MATTERS_S = 60.0  # AWS takes signatures that are up to five minutes off
 
 
@@ -64,6 +65,7 @@ class Signer:
         self._clock = clock
         self.offset = 0.0  # seconds that the servers' clock is ahead of ours
         self._keys: Dict[str, Tuple[str, str, bytes]] = {}  # by service: secret, day, signing key
+        self._last: Optional[_Prepared] = None
 
     def learn(self, server_time: Optional[float], offset: float) -> bool:
         """Take a server's word for what time it is. Whether a signature made with `offset` failed because of that."""
@@ -85,33 +87,21 @@ class Signer:
         credentials = self._credentials()
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock.time() + self.offset))
         digest = hashlib.sha256(body).hexdigest()
-        signed = {"host": host, "x-amz-date": moment}
-        if credentials.token:
-            signed["x-amz-security-token"] = credentials.token
+        given = (service, method, host, target, headers, credentials.token)
+        prepared = self._last
+        if prepared is None or prepared.given != given:  # what follows one another mostly differs in nothing but these
+            prepared = self._last = _prepare(*given)
+        signed = {**prepared.headers, "x-amz-date": moment}
         if service == "s3":
             signed["x-amz-content-sha256"] = digest
-        signed.update((name.lower(), value) for name, value in headers.items())
-        names = sorted(name for name in signed if name not in _UNSIGNED)
-        listed = ";".join(names)
-        path, _, query = target.partition("?")
-        request = "\n".join(
-            (
-                method,
-                path if service == "s3" else _quoted(_normalized(path)),
-                "&".join(f"{name}={value}" for name, value in sorted(_pairs(query))),
-                *(f"{name}:{' '.join(signed[name].split())}" for name in names),
-                "",
-                listed,
-                digest,
-            )
-        )
+        request = prepared.request.replace(_MOMENT, moment).replace(_DIGEST, digest)
         scope = f"{moment[:8]}/{self._region}/{service}/aws4_request"
         digest = hashlib.sha256(request.encode()).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"
         signature = _hmac(self._signing_key(credentials.secret_key, moment[:8], service), text).hex()
         signed["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, "
-            f"SignedHeaders={listed}, Signature={signature}"
+            f"SignedHeaders={prepared.listed}, Signature={signature}"
         )
         return signed
 
@@ -126,8 +116,44 @@ class Signer:
         return key
 
 
+class _Prepared(NamedTuple):
+    """A request but for its moment and its body."""
+
+    given: Tuple[str, str, str, str, Mapping[str, str], Optional[str]]
+    headers: Dict[str, str]
+    listed: str
+    request: str  # in its canonical form, with `_MOMENT` and `_DIGEST` where they belong
+
+
+def _prepare(
+    service: str, method: str, host: str, target: str, headers: Mapping[str, str], token: Optional[str]
+) -> _Prepared:
+    kept = {"host": host}
+    if token:
+        kept["x-amz-security-token"] = token
+    kept.update((name.lower(), value) for name, value in headers.items())
+    signed = {**kept, "x-amz-date": _MOMENT}
+    if service == "s3":
+        signed["x-amz-content-sha256"] = _DIGEST
+    names = sorted(name for name in signed if name not in _UNSIGNED)
+    listed = ";".join(names)
+    path, _, query = target.partition("?")
+    request = "\n".join(
+        (
+            method,
+            path if service == "s3" else _quoted(_normalized(path)),
+            "&".join(f"{name}={value}" for name, value in sorted(_pairs(query))),
+            *(f"{name}:{' '.join(signed[name].split())}" for name in names),
+            "",
+            listed,
+            _DIGEST,
+        )
+    )
+    return _Prepared((service, method, host, target, dict(headers), token), kept, listed, request)
+
+
 def _hmac(key: bytes, text: str) -> bytes:
-    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+    return hmac.digest(key, text.encode(), "sha256")
 
 
 def _pairs(query: str) -> List[Tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -495,3 +496,49 @@ def test_pages_of_others_neither_publish_nor_connect(owner: EventsClient) -> Non
     body = compact({"channel": REQUESTS, "events": ["1"]})
 
     assert owner.post(body, {**owner.sign(body), "origin": "https://evil.example"})[0] == 403
+
+
+# ----------------------------------------------------------------------
+# The WebSocket itself
+
+
+def test_pings_fragments_and_bytes_are_taken_as_a_websocket_server_takes_them(owner: EventsClient) -> None:
+    with owner.connect() as socket:
+        assert socket.ping(b"are you there").wait(10)
+        socket.send(['{"type":"conne', 'ction_init"}'])
+        assert hear(socket)["type"] == "connection_ack"
+        socket.send(b'{"type":"connection_init"}')
+        assert hear(socket)["type"] == "error"
+
+
+def test_a_client_that_breaks_the_protocol_is_told_why_it_is_closed(owner: EventsClient) -> None:
+    with owner.connect() as socket:
+        socket.send(b"\xff\xfe", text=True)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1007
+
+
+def test_a_refused_client_reads_why_though_it_has_said_more(owner: EventsClient) -> None:
+    """What it has sent and nobody reads must not cost it the answer."""
+    with owner.connect(PROTOCOL, owner.authorization({"host": owner.api.http_host})) as socket:
+        for _ in range(50):
+            with contextlib.suppress(ConnectionClosed):
+                socket.send('{"type":"connection_init"}' + " " * 10_000)
+        assert hear(socket)["type"] == "connection_error"
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=10)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
+def test_one_who_listens_no_more_is_forgotten(owner: EventsClient) -> None:
+    with owner.connect() as staying:
+        assert ask(staying, owner.subscribe_message(REPLIES, "s"))["type"] == "subscribe_success"
+        for leave in (lambda socket: socket.close(), lambda socket: socket.socket.shutdown(2)):
+            with owner.connect() as going:
+                assert ask(going, owner.subscribe_message(REPLIES, "s"))["type"] == "subscribe_success"
+                leave(going)
+        assert owner.publish(REPLIES, EVENT)[0] == 200
+        assert hear(staying)["event"] == EVENT

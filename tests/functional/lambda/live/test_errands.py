@@ -22,6 +22,7 @@ def test_the_end_of_an_errand_wakes_who_waits_for_it() -> None:
     assert wait_for(errands) == [Finished("one", "done")]
     assert not errands.is_running("one")
     assert errands.finished() == []
+    errands.heard()
     assert not select([errands], [], [], 0)[0]
 
 
