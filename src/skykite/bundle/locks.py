@@ -26,12 +26,11 @@ Package = Mapping[str, Any]
 
 
 def pinned_lines(dependencies: Dependencies, options: PackageOptions) -> Iterator[tuple[str, str]]:
-    """Name and line of each package but for folders. Raises `lock-invalid`, `lock-outdated`."""
+    """Name and line of each package but for folders. Raises `lock-invalid`."""
     lock = dependencies.main
     document = read_toml(lock, "lock-invalid")
     packages = [one for one in document.get("package", ()) if isinstance(one, dict)]
     pyproject = read_toml(lock.with_name("pyproject.toml"), "pyproject-invalid")
-    _check_current(lock, packages, pyproject)
     if dependencies.kind == "pdm":
         yield from _from_pdm(packages, options)
     elif any("groups" in one for one in packages):
@@ -149,19 +148,3 @@ def _line(package: Package, place: str | None, markers: str | None) -> str:
     condition = f" ; {markers}" if markers else ""
     hashes = "" if place else "".join(f" --hash={one['hash']}" for one in package.get("files", ()) if "hash" in one)
     return what + condition + hashes
-
-
-def _check_current(lock: Path, packages: Sequence[Package], pyproject: Package) -> None:
-    locked = {normalized(one["name"]) for one in packages}
-    tool = pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    asked = [
-        found[1] for one in pyproject.get("project", {}).get("dependencies", ()) if (found := _REQUIRED.match(one))
-    ]
-    asked += [name for name in tool if name != "python"]
-    missing = sorted(name for name in asked if normalized(name) not in locked)
-    if missing:
-        raise SkykiteError(
-            "lock-outdated",
-            f"`{lock}` is older than `pyproject.toml`: {', '.join(f'`{name}` is not in it' for name in missing)}",
-            hint=f"run `{lock.stem} lock`",
-        )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from skykite.errors import SkykiteError
+from skykite.model.lock_freshness import check_pdms, check_poetrys, check_pylocks
 from skykite.model.manifest import PackageOptions
 from skykite.model.packages import (
     NEVER_INSTALLED,
@@ -49,10 +50,10 @@ def read_dependencies(import_root: Path, options: PackageOptions) -> Dependencie
     if "project" in pyproject and (lock := there.get("uv.lock") or workspace_lock(import_root)):
         return from_uv_lock(lock, import_root, pyproject, options)
     if "pylock.toml" in there:
-        return _from_pylock(there["pylock.toml"])
+        return _from_pylock(there["pylock.toml"], pyproject)
     for name, kind in (("poetry.lock", "poetry"), ("pdm.lock", "pdm")):
         if name in there and pyproject:
-            return _from_other_lock(there[name], there["pyproject.toml"], kind)  # type: ignore[arg-type]
+            return _from_other_lock(there[name], pyproject, kind)  # type: ignore[arg-type]
     if "requirements.txt" in there:
         return from_requirements(there["requirements.txt"])
     if pyproject:
@@ -89,8 +90,9 @@ def dependencies_digest(found: Dependencies, options: PackageOptions, runtime: s
     return digest.hexdigest()[:40]
 
 
-def _from_pylock(lock: Path) -> Dependencies:
+def _from_pylock(lock: Path, pyproject: Mapping[str, Any]) -> Dependencies:
     document = read_toml(lock, "lock-invalid")
+    check_pylocks(lock, document, pyproject)
     packages = [one for one in document.get("packages", ()) if isinstance(one, dict)]
     local = {
         str(one.get("name")): Path(lock.parent, one["directory"]["path"]).resolve()
@@ -106,8 +108,14 @@ def _from_pylock(lock: Path) -> Dependencies:
     )
 
 
-def _from_other_lock(lock: Path, pyproject: Path, kind: Literal["poetry", "pdm"]) -> Dependencies:
-    packages = [one for one in read_lock(lock).get("package", ()) if isinstance(one, dict)]
+def _from_other_lock(lock: Path, pyproject: Mapping[str, Any], kind: Literal["poetry", "pdm"]) -> Dependencies:
+    document = read_lock(lock)
+    if kind == "poetry":
+        with lock.open(encoding="utf-8") as stream:
+            check_poetrys(lock, document, pyproject, stream.readline())
+    else:
+        check_pdms(lock, document, pyproject)
+    packages = [one for one in document.get("package", ()) if isinstance(one, dict)]
     local: dict[str, Path] = {}
     for one in packages:
         source = one.get("source", {})
@@ -117,7 +125,7 @@ def _from_other_lock(lock: Path, pyproject: Path, kind: Literal["poetry", "pdm"]
     return Dependencies(
         kind=kind,
         main=lock,
-        files=(lock, pyproject),
+        files=(lock, lock.with_name("pyproject.toml")),
         local=local_packages(local.items()),
         installs=any(one.get("name") not in (*local, NEVER_INSTALLED) for one in packages),
     )

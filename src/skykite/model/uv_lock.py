@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from skykite.errors import SkykiteError
+from skykite.model.lock_freshness import check_uvs
 from skykite.model.manifest import PackageOptions
 from skykite.model.packages import (
     NEVER_INSTALLED,
     Dependencies,
     check_known,
     local_packages,
-    name_of,
-    normalized,
     read_lock,
+    read_toml,
 )
 
 
@@ -40,7 +40,8 @@ def workspace_lock(import_root: Path) -> Path | None:
 
 def from_uv_lock(lock: Path, import_root: Path, pyproject: Mapping[str, Any], options: PackageOptions) -> Dependencies:
     """Raises `lock-invalid`, `lock-outdated`, `packages-unknown`."""
-    packages = [one for one in read_lock(lock).get("package", ()) if isinstance(one, dict)]
+    locked = read_lock(lock)
+    packages = [one for one in locked.get("package", ()) if isinstance(one, dict)]
     by_name: dict[str, list[dict[str, Any]]] = {}
     for one in packages:
         by_name.setdefault(str(one.get("name")), []).append(one)
@@ -51,11 +52,15 @@ def from_uv_lock(lock: Path, import_root: Path, pyproject: Mapping[str, Any], op
             f"`{lock}` does not know the project in `{import_root}`",
             hint="run `uv lock`; a member of a workspace is named in `tool.uv.workspace` of the `pyproject.toml` above",
         )
-    _check_uv_lock(own, pyproject, lock)
     check_known(pyproject, options, import_root)
+    check_uvs(own, pyproject, options, lock=lock, file=import_root / "pyproject.toml", locked=locked)
     reached = _reached(own, by_name, options)
     local = {str(one["name"]): folder for one in reached if (folder := _folder_of(one, lock))}
     beside = (import_root / "pyproject.toml", *(folder / "pyproject.toml" for folder in local.values()))
+    for one in reached:
+        folder = _folder_of(one, lock)
+        if folder is not None and one is not own:
+            _check_local(one, folder / "pyproject.toml", lock, locked)
     return Dependencies(
         kind="uv",
         main=import_root / "pyproject.toml",
@@ -63,6 +68,13 @@ def from_uv_lock(lock: Path, import_root: Path, pyproject: Mapping[str, Any], op
         local=local_packages(local.items()),
         installs=any(not _folder_of(one, lock) and one["name"] not in options.without for one in reached),
     )
+
+
+def _check_local(package: Mapping[str, Any], file: Path, lock: Path, locked: Mapping[str, Any]) -> None:
+    """A package of the user's may ask for more than it did, too."""
+    declared = read_toml(file, "pyproject-invalid") if file.is_file() else {}
+    if "project" in declared:
+        check_uvs(package, declared, PackageOptions(), lock=lock, file=file, locked=locked)
 
 
 def _reached(
@@ -98,23 +110,3 @@ def _folder_of(package: Mapping[str, Any], lock: Path) -> Path | None:
         if kind in source:
             return Path(lock.parent, source[kind]).resolve()
     return None
-
-
-def _check_uv_lock(own: Mapping[str, Any], pyproject: Mapping[str, Any], lock: Path) -> None:
-    """Whether what the project asks for is what the lock was made from. Names alone: whether versions still fit, uv
-    finds when it locks; a package that was added or taken away is what people forget to lock."""
-    if "dependencies" in pyproject["project"].get("dynamic", ()):
-        return  # what it asks for is somewhere else
-    asked = {name_of(one) for one in pyproject["project"].get("dependencies", ()) if isinstance(one, str)}
-    locked = {normalized(one["name"]) for one in own.get("dependencies", ())}
-    metadata = own.get("metadata", {}).get("requires-dist")
-    if metadata is not None:
-        locked = {normalized(one["name"]) for one in metadata if "extra ==" not in one.get("marker", "")}
-    if asked != locked:
-        added, gone = sorted(asked - locked), sorted(locked - asked)
-        said = [f"`{name}` is not in it" for name in added] + [f"`{name}` is no longer asked for" for name in gone]
-        raise SkykiteError(
-            "lock-outdated",
-            f"`{lock}` is older than `pyproject.toml`: {', '.join(said)}",
-            hint="run `uv lock`",
-        )

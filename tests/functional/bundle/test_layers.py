@@ -254,6 +254,22 @@ async def test_a_lock_that_is_older_than_its_project_says_what_is_missing_and_th
     assert raised.value.message.endswith("`stamp` is not in it, `parcel` is no longer asked for")
 
 
+async def test_a_package_of_ones_own_that_asks_for_more_makes_the_workspaces_lock_old(bench: BundleBench) -> None:
+    bench.write("pyproject.toml", '[tool.uv.workspace]\nmembers = ["core", "orders"]\n')
+    member(bench, "core", "core", needs='"ink"')
+    bench.write("orders/pyproject.toml", PROJECT.format('"core"') + "[tool.uv.sources]\ncore = {workspace = true}\n")
+    await bench.lock()
+    assert bench.layer(root="orders")
+    member(bench, "core", "core", needs='"ink>=2", "stamp"')
+    with pytest.raises(SkykiteError) as raised:
+        bench.layer(root="orders")
+    assert raised.value.code == "lock-outdated"
+    assert raised.value.message == (
+        f"`{bench.project / 'uv.lock'}` is older than `{bench.project / 'core' / 'pyproject.toml'}`: "
+        "`stamp` is not in it, `ink` is 1.0 in it, and `>=2` is asked for"
+    )
+
+
 async def test_requirements_that_contradict_each_other_are_told_from_ones_that_are_not_there(
     bench: BundleBench,
 ) -> None:
