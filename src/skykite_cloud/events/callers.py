@@ -9,6 +9,7 @@ import importlib
 import logging
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from ministack.core.responses import request_scope
@@ -85,9 +86,14 @@ class Callers:
         return refusal
 
 
+@cache
+def _evaluator() -> Any:
+    return importlib.import_module("ministack.core.iam_evaluator")
+
+
 def _credential(access_key_id: str, token: str, account: str) -> Any:
     """What STS or IAM gave out under this key, or why it does not count."""
-    evaluator = importlib.import_module("ministack.core.iam_evaluator")
+    evaluator = _evaluator()
     found = evaluator.resolve_credential(access_key_id, account, token)
     if not isinstance(found, evaluator.CredentialResolutionError):
         return found
@@ -98,7 +104,7 @@ def _credential(access_key_id: str, token: str, account: str) -> Any:
 
 
 def _evaluate(api: Api, credential: Any, action: str, resource: str) -> Refusal | None:
-    evaluator = importlib.import_module("ministack.core.iam_evaluator")
+    evaluator = _evaluator()
     with request_scope(api.account, api.region):
         principal = evaluator.resolve_principal(credential.access_key_id, api.account, credential)
         if isinstance(principal, evaluator.AuthError):

@@ -92,14 +92,15 @@ class Hub:
             return refusal
         published = Published([], [])
         for index, (event, literal) in enumerate(zip(events, literals, strict=True)):
-            entry = {"identifier": str(uuid.uuid4()), "index": index}
             problem = _problem(event)
-            if problem:
+            if problem is None:
+                for receiver, subscription in self._subscriptions.of(api.api_id, path):
+                    receiver.hear(subscription, literal)
+            entry = {"identifier": str(uuid.uuid4()), "index": index}
+            if problem is None:
+                published.successful.append(entry)
+            else:
                 published.failed.append({**entry, "code": 400, "message": problem})
-                continue
-            for receiver, subscription in self._subscriptions.of(api.api_id, path):
-                receiver.hear(subscription, literal)
-            published.successful.append(entry)
         return published
 
 

@@ -24,6 +24,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 CONNECT_BODY = b"{}"
 _SERVICE = "appsync"
 _FIELD = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _DATE = re.compile(r"\d{8}T\d{6}Z")
 _SPACES = re.compile(r"\s+")
 _MISMATCH = (
@@ -56,7 +57,7 @@ def publish_body(channel: str, events: list[str]) -> bytes:
 
 def to_json(text: str) -> str:
     """As JavaScript's JSON.stringify writes it, which AppSync signs."""
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODE(text)
 
 
 def parse_signature(headers: Mapping[str, str], *, host: str, region: str, now: float) -> Signature | Refusal:

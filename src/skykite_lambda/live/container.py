@@ -39,6 +39,14 @@ class Failure(NamedTuple):
     at: float
 
 
+_Source = Union[Errands, Line]
+
+
+def _ready(sources: List[_Source], seconds: float) -> List[_Source]:
+    """Those that have something, as soon as one of them has."""
+    return select.select(sources, [], [], seconds)[0]
+
+
 class Container:
     """One per process. Used by one thread; its own threads only hand it what they have fetched."""
 
@@ -81,6 +89,11 @@ class Container:
     def persist(self) -> None:
         """Try again though it has failed."""
         self._failures = {}
+
+    def has_news(self) -> bool:
+        """Whether a `step` could find anything; one that finds nothing takes its time, too."""
+        frozen = self._clock.elapsed() - self._looked > _FROZEN_S
+        return frozen or self._line is None or bool(_ready([self._errands, self._line], 0.0))
 
     def start(self, patience: float = float("inf")) -> None:
         """Fetch what is missing, but for what failed lately.
@@ -149,14 +162,14 @@ class Container:
     def wait(self, until: Optional[float]) -> None:
         """For news, or for a moment of the clock's `elapsed`, or just for a while."""
         now = self._clock.elapsed()
-        sources: List[Union[Errands, Line]] = [self._errands]
+        sources: List[_Source] = [self._errands]
         due = now + _LOOK_EVERY_S if until is None else min(until, now + _LOOK_EVERY_S)
         if self._line is not None:
             sources.append(self._line)
             due = min(due, self._line.next_timer())
         elif LINE not in self._failures and not self.is_fetching(LINE):
             due = min(due, self._again_at)
-        if self._errands in select.select(sources, [], [], max(0.0, due - now))[0]:
+        if self._errands in _ready(sources, max(0.0, due - now)):
             self._errands.heard()
 
     def rest(self) -> None:

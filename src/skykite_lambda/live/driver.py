@@ -105,10 +105,12 @@ class Driver:
         self._invocations += 1
         self._transfer = f"transfer {self._invocations}"
         until = began + head.remaining_ms / 1000 - _MARGIN_S
+        news = self._machine is None or container.has_news()
         container.start(until - began)
         if self._doubts_key:
             container.fetch(KEY)
-        self._advance()
+        if news:
+            self._advance()
         if not container.is_connected:
             container.start(until - began)  # the line turned out to be dead
         asked_at: Optional[float] = None if self._in_contact(began) else began - _LEASE_S
