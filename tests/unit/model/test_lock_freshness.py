@@ -179,6 +179,8 @@ def test_a_pylock_may_be_for_a_part_of_the_project_but_not_for_other_versions() 
     wrong = said(check_pylocks, LOCK, {"packages": pinned("parcel 2.5")}, document)
     assert wrong == "`parcel` is 2.5 in it, and `>=1.0,<2` is asked for"
     assert said(check_pylocks, LOCK, {"packages": [{"name": "parcel", "directory": {"path": "."}}]}, document) is None
+    document["tool"]["uv"] = {"override-dependencies": ["Parcel==2.5"]}
+    assert said(check_pylocks, LOCK, {"packages": pinned("parcel 2.5")}, document) is None
 
 
 # uv
