@@ -23,11 +23,13 @@ import msgspec
 
 from skykite.model import executable, node_handlers
 from skykite.model.dependencies import dependency_files
+from skykite.model.disk import Disk
 from skykite.model.handlers import read_definitions
 from skykite.model.invocation import FunctionKind, parse_handler
 from skykite.model.manifest import Manifest
+from skykite.model.naming import naming_files
 from skykite.model.project import CONFIG_FILE
-from skykite.model.source import executable_sources, find_import_root, naming_files, select, select_package
+from skykite.model.source import executable_sources, find_import_root, select, select_package
 from skykite.model.synthesis import Synthesis
 from skykite.synth.report import Reads
 
@@ -76,7 +78,8 @@ def take(
     bundles = [asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle]
     roots = sorted({bundle.import_root for bundle in bundles if bundle.executable is None})
     local = sorted({folder for bundle in bundles for folder in bundle.local})
-    naming = {str(path) for bundle in set(bundles) for path in naming_files(bundle, root)}
+    disk = Disk()
+    naming = {str(path) for bundle in set(bundles) for path in naming_files(bundle, root, disk)}
     copied = {str(root / one.source) for bundle in bundles for one in bundle.copied}
     trees = {path: _tree(Path(path)) for path in (*reads.trees, *copied)}
     if any(tree is None for tree in trees.values()):
