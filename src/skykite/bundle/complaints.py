@@ -185,9 +185,8 @@ def _absent(it: _Complaint) -> SkykiteError:
         "packages-unresolved",
         f"no index has {it.package}, which `{it.shown}` asks for",
         context=it.context,
-        hint="if that is its name, it is in an index that was not asked, or that wants credentials: name that in "
-        "`[[tool.uv.index]]`, in UV_INDEX or in pip's configuration, and give it UV_INDEX_NAME_USERNAME and "
-        "UV_INDEX_NAME_PASSWORD if `name` is what it is called there. What only Poetry or PDM was told is not read",
+        hint="if that is its name, it is in an index that was not asked: name that in `[[tool.uv.index]]`, in UV_INDEX "
+        "or in pip's configuration. What only Poetry or PDM was told is not read",
     )
 
 
@@ -196,8 +195,7 @@ def _no_version(it: _Complaint) -> SkykiteError:
         "packages-unresolved",
         f"no index has the version of {it.package} that `{it.shown}` asks for",
         context=it.context,
-        hint="ask for one that there is; an index that was not given its credentials has none. Of several indexes, uv "
-        "looks only into the first that has the package at all: "
+        hint="ask for one that there is. Of several indexes, uv looks only into the first that has the package at all: "
         "`[tool.uv.sources]` says which index one is from; UV_INDEX_STRATEGY=unsafe-best-match has it look into all",
     )
 

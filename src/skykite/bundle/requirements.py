@@ -18,7 +18,7 @@ from skykite.bundle.target import Target
 from skykite.bundle.uv import Uv
 from skykite.errors import SkykiteError
 from skykite.model.manifest import PackageOptions
-from skykite.model.packages import NEVER_INSTALLED, Dependencies, normalized, read_lock, read_toml
+from skykite.model.packages import NEVER_INSTALLED, Dependencies, normalized
 
 _BOTO3_BRINGS: Final = ("botocore", "s3transfer", "jmespath")
 """What only boto3 needs of what it brings; a lock that lists packages one by one does not say so."""
@@ -55,29 +55,7 @@ async def _from_uv_lock(uv: Uv, dependencies: Dependencies, options: PackageOpti
         f"--project={beside}",
         f"--output-file={pinned}",
     )
-    if explicit := _explicit_indexes(dependencies):
-        listed = "".join(f"--extra-index-url {url}\n" for url in explicit)
-        pinned.write_text(listed + pinned.read_text(encoding="utf-8"), encoding="utf-8")
-        # The lock says which version and which files; without this, an index that also has a package would hide others.
-        return ["--no-deps", "--index-strategy=unsafe-best-match", f"--requirement={pinned}"]
     return ["--no-deps", f"--requirement={pinned}"]
-
-
-def _explicit_indexes(dependencies: Dependencies) -> list[str]:
-    """Those that `[tool.uv.sources]` name for some packages. uv installs from them only where it knows the project, and
-    a list of what is pinned does not say."""
-    lock = dependencies.files[0]
-    sources = (one.get("source", {}) for one in read_lock(lock).get("package", ()))
-    used = {source["registry"].rstrip("/") for source in sources if "registry" in source}
-    found = dict[str, None]()
-    for file in (lock.with_name("uv.toml"), lock.with_name("pyproject.toml"), dependencies.main):
-        if file.is_file():
-            document = read_toml(file, "pyproject-invalid")
-            settings = document if file.name == "uv.toml" else document.get("tool", {}).get("uv", {})
-            for index in settings.get("index", ()):
-                if index.get("explicit") and str(index.get("url", "")).rstrip("/") in used:
-                    found[index["url"]] = None
-    return list(found)
 
 
 def _from_pylock(dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from kit.bundles import BundleBench
-from kit.package_index import PASSWORD, package_index
 from kit.wheels import make_wheel
 from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
@@ -147,46 +146,6 @@ async def test_a_project_of_the_src_layout_is_imported_as_where_it_is_installed(
     (await bench.build(bench.function())).extractall(bench.root / "unpacked")
     said = run_python(bench.root / "unpacked", "from src.shop.handlers import run; print(run({}, None))")
     assert said == "shop"
-
-
-@pytest.mark.parametrize("password", [PASSWORD, "forgotten"])
-async def test_a_package_that_uv_has_from_an_index_of_its_own_is_fetched_from_there(
-    bench: BundleBench, password: str
-) -> None:
-    """The other index, which is asked for all that has no index of its own, has another package of that name."""
-    for index, versions in (("public", ("1.0", "9.0")), ("private", ("1.0+own",))):
-        for version in versions:
-            make_wheel(bench.root / index / "parcel", "parcel", version)
-    make_wheel(bench.root / "public" / "stamp", "stamp", "1.0")
-    make_wheel(bench.root / "private" / "stamp", "stamp", "0.5")
-    (bench.root / "uv.toml").write_text("")
-    bench.environment |= {"UV_INDEX_PRIVATE_USERNAME": "me", "UV_INDEX_PRIVATE_PASSWORD": PASSWORD}
-    del bench.environment["UV_FIND_LINKS"]
-    with (
-        package_index(bench.root / "public") as public,
-        package_index(bench.root / "private", user="me") as private,
-    ):
-        bench.write(
-            "pyproject.toml",
-            '[tool.uv.workspace]\nmembers = ["orders"]\n[tool.uv.sources]\nparcel = {index = "private"}\n'
-            f'[[tool.uv.index]]\nurl = "{public}"\ndefault = true\n'
-            f'[[tool.uv.index]]\nname = "private"\nurl = "{private}"\nexplicit = true\n',
-        )
-        bench.write("orders/pyproject.toml", PROJECT.format('"parcel", "stamp"'))
-        del bench.environment["UV_CONFIG_FILE"]
-        await bench.lock("orders")
-        bench.environment |= {"UV_INDEX_PRIVATE_PASSWORD": password, "UV_CACHE_DIR": str(bench.root / "other")}
-        if password == PASSWORD:
-            names = await bench.layered(bench.layer(root="orders"))
-            assert [name.split("/")[0] for name in names if name.endswith("WHEEL")] == [
-                "parcel-1.0+own.dist-info",
-                "stamp-1.0.dist-info",
-            ]
-            return
-        with pytest.raises(SkykiteError) as raised:
-            await bench.build(bench.layer(root="orders"))
-    assert raised.value.code == "packages-unresolved"
-    assert "credentials" in (raised.value.hint or "")
 
 
 async def test_namespace_packages_of_several_distributions_are_one(bench: BundleBench) -> None:
