@@ -332,8 +332,7 @@ def main() -> None:
     lines = [
         *targets_table((*bundles, *targets_of_command(whole["kite build"]))),
         "",
-        "The first three rows are of the bundles alone. The whole command has the start of Python and the stacks besides;",
-        "when it is cold, also what is done once on a machine.",
+        "The first three rows are of the bundles alone; the whole command has the stacks and Python's start besides.",
         "",
         *beside_one_another(whole),
     ]
