@@ -18,7 +18,7 @@ from skykite.bundle.target import Target
 from skykite.bundle.uv import Uv
 from skykite.errors import SkykiteError
 from skykite.model.manifest import PackageOptions
-from skykite.model.packages import NEVER_INSTALLED, Dependencies, normalized
+from skykite.model.packages import NEVER_INSTALLED, Dependencies, normalized, read_lock, read_toml
 
 _BOTO3_BRINGS: Final = ("botocore", "s3transfer", "jmespath")
 """What only boto3 needs of what it brings; a lock that lists packages one by one does not say so."""
@@ -34,7 +34,7 @@ async def wanted_packages(
         case "pylock":
             return _from_pylock(dependencies, options, work)
         case "poetry" | "pdm":
-            return _from_pinned(dependencies, options, work)
+            return _from_pinned(uv, dependencies, options, work)
         case "requirements" | "pyproject":
             return await _resolved(uv, dependencies, options, target, work)
 
@@ -55,7 +55,29 @@ async def _from_uv_lock(uv: Uv, dependencies: Dependencies, options: PackageOpti
         f"--project={beside}",
         f"--output-file={pinned}",
     )
+    if explicit := _explicit_indexes(dependencies):
+        listed = "".join(f"--extra-index-url {url}\n" for url in explicit)
+        pinned.write_text(listed + pinned.read_text(encoding="utf-8"), encoding="utf-8")
+        # The lock says which version and which files; without this, an index that also has a package would hide others.
+        return ["--no-deps", "--index-strategy=unsafe-best-match", f"--requirement={pinned}"]
     return ["--no-deps", f"--requirement={pinned}"]
+
+
+def _explicit_indexes(dependencies: Dependencies) -> list[str]:
+    """Those that `[tool.uv.sources]` name for some packages. uv installs from them only where it knows the project, and
+    a list of what is pinned does not say."""
+    lock = dependencies.files[0]
+    sources = (one.get("source", {}) for one in read_lock(lock).get("package", ()))
+    used = {source["registry"].rstrip("/") for source in sources if "registry" in source}
+    found = dict[str, None]()
+    for file in (lock.with_name("uv.toml"), lock.with_name("pyproject.toml"), dependencies.main):
+        if file.is_file():
+            document = read_toml(file, "pyproject-invalid")
+            settings = document if file.name == "uv.toml" else document.get("tool", {}).get("uv", {})
+            for index in settings.get("index", ()):
+                if index.get("explicit") and str(index.get("url", "")).rstrip("/") in used:
+                    found[index["url"]] = None
+    return list(found)
 
 
 def _from_pylock(dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:
@@ -91,15 +113,24 @@ def _name_in(package: str) -> str:
     return normalized(found[1]) if found else ""
 
 
-def _from_pinned(dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:
-    from skykite.bundle.locks import pinned_lines
+def _from_pinned(uv: Uv, dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:
+    from skykite.bundle.locks import own_indexes, pinned_lines
 
     left_out = {normalized(name) for name in (NEVER_INSTALLED, *_all(options.without))}
     left_out |= {normalized(package.name) for package in dependencies.local}
     lines = [line for name, line in pinned_lines(dependencies, options) if normalized(name) not in left_out]
     pinned = work / "requirements.txt"
+    indexes = own_indexes(dependencies)
+    # In the file uv fills in `${VARIABLES}`, so that no secret is among the options, which all users of a machine see.
+    lines = [f"--extra-index-url {url}" for url in indexes.by_name.values() if "${" in url] + lines
     pinned.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return ["--no-deps", f"--requirement={pinned}"]
+    if not indexes.by_name:
+        return ["--no-deps", f"--requirement={pinned}"]
+    # Named, for the variables with their credentials. As options they are in the place of the environment's.
+    named = [f"{name}={url}" for name, url in indexes.by_name.items() if "${" not in url]
+    named += uv.environment.get("UV_INDEX", "").split()
+    strategy = ["--index-strategy=unsafe-best-match"] if indexes.alike else []
+    return ["--no-deps", *(f"--index={one}" for one in named), *strategy, f"--requirement={pinned}"]
 
 
 async def _resolved(

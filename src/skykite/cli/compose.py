@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from skykite.cli.clock import SystemClock
 from skykite.cli.console import looked_at, open_console
 from skykite.cli.environment import load_environment
+from skykite.cli.late import LateBuilds, LateBundles
 from skykite.cli.loop import run_loop
 from skykite.cli.project import prepare_state, read_project
 from skykite.cli.settings import Settings
@@ -127,7 +128,7 @@ def _dev_session(
             stage=workspace.stage,
             load_project=lambda: read_project(project.root),
             load_environment=lambda: _environment(workspace),
-            bundles=make_bundler(workspace, events),
+            bundles=LateBundles(lambda: make_bundler(workspace, events)),
             functions=functions,
             port=port,
             debugger=detect_debugger(),
@@ -148,14 +149,19 @@ def _dev_session(
 
 def _source_builds(workspace: Workspace, events: EventSink) -> Mapping[FunctionKind, SourceBuilds]:
     """What makes functions ready to run here, where that is not their source."""
-    from skykite.bundle import ExecutableBuilds, NodeBuilds
-
     variables = workspace.environment.variables
-    cache = cache_directory(variables)
-    return {
-        "node": NodeBuilds(_esbuild(workspace, events), environment=variables),
-        "executable": ExecutableBuilds(cache=cache, environment=variables, events=events),
-    }
+
+    def node() -> SourceBuilds:
+        from skykite.bundle import NodeBuilds
+
+        return NodeBuilds(_esbuild(workspace, events), environment=variables)
+
+    def executable() -> SourceBuilds:
+        from skykite.bundle import ExecutableBuilds
+
+        return ExecutableBuilds(cache=cache_directory(variables), environment=variables, events=events)
+
+    return {"node": LateBuilds(node), "executable": LateBuilds(executable)}
 
 
 def _place(workspace: Workspace, surroundings: Surroundings, *, local: bool, bridge: bool) -> Place:

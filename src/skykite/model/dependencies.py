@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from skykite.errors import SkykiteError
-from skykite.model.lock_freshness import check_pdms, check_poetrys, check_pylocks
 from skykite.model.manifest import PackageOptions
 from skykite.model.packages import (
     NEVER_INSTALLED,
@@ -91,6 +90,8 @@ def dependencies_digest(found: Dependencies, options: PackageOptions, runtime: s
 
 
 def _from_pylock(lock: Path, pyproject: Mapping[str, Any]) -> Dependencies:
+    from skykite.model.lock_freshness import check_pylocks
+
     document = read_toml(lock, "lock-invalid")
     check_pylocks(lock, document, pyproject)
     packages = [one for one in document.get("packages", ()) if isinstance(one, dict)]
@@ -109,6 +110,8 @@ def _from_pylock(lock: Path, pyproject: Mapping[str, Any]) -> Dependencies:
 
 
 def _from_other_lock(lock: Path, pyproject: Mapping[str, Any], kind: Literal["poetry", "pdm"]) -> Dependencies:
+    from skykite.model.lock_freshness import check_pdms, check_poetrys
+
     document = read_lock(lock)
     if kind == "poetry":
         with lock.open(encoding="utf-8") as stream:

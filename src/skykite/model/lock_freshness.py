@@ -112,9 +112,7 @@ def check_pdms(lock: Path, document: Document, pyproject: Document) -> None:
         return
     if "default" not in document.get("metadata", {}).get("groups", ("default",)):
         return  # it is not for what the project always needs
-    resolution = settings.get("resolution", {})
-    otherwise = {normalized(name) for name in (*resolution.get("overrides", ()), *resolution.get("excludes", ()))}
-    asked = [one for one in _in_project(pyproject) if one.name not in otherwise]
+    asked = [one for one in _in_project(pyproject) if one.name not in _overridden(pyproject)]
     if said := list(_unmet(asked, _versions(document.get("package", ())))):
         raise _outdated(lock, lock.with_name("pyproject.toml"), said, hint="run `pdm lock`")
 
@@ -122,7 +120,7 @@ def check_pdms(lock: Path, document: Document, pyproject: Document) -> None:
 def check_pylocks(lock: Path, document: Document, pyproject: Document) -> None:
     """Of what both name: such a lock may be for a part of the project. Raises `lock-outdated`."""
     versions = _versions(document.get("packages", ()))
-    asked = [one for one in _in_project(pyproject) if one.name in versions]
+    asked = [one for one in _in_project(pyproject) if one.name in versions.keys() - _overridden(pyproject)]
     if said := list(_unmet(asked, versions)):
         raise _outdated(
             lock,
@@ -150,6 +148,14 @@ def _parsed(requirements: Iterable[object]) -> Iterator[_Asked]:
 def _in_project(pyproject: Document) -> list[_Asked]:
     project = pyproject.get("project", {})
     return [] if "dependencies" in project.get("dynamic", ()) else list(_parsed(project.get("dependencies", ())))
+
+
+def _overridden(pyproject: Document) -> set[str]:
+    """What uv or PDM was told to lock otherwise than the project asks for."""
+    tool = pyproject.get("tool", {})
+    resolution = tool.get("pdm", {}).get("resolution", {})
+    in_uv = {one.name for one in _parsed(tool.get("uv", {}).get("override-dependencies", ()))}
+    return in_uv | {normalized(name) for name in (*resolution.get("overrides", ()), *resolution.get("excludes", ()))}
 
 
 def _named(table: Mapping[str, Sequence[Any]], wanted: str) -> Sequence[Any]:

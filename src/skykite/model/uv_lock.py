@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from skykite.errors import SkykiteError
-from skykite.model.lock_freshness import check_uvs
 from skykite.model.manifest import PackageOptions
 from skykite.model.packages import (
     NEVER_INSTALLED,
@@ -40,6 +39,8 @@ def workspace_lock(import_root: Path) -> Path | None:
 
 def from_uv_lock(lock: Path, import_root: Path, pyproject: Mapping[str, Any], options: PackageOptions) -> Dependencies:
     """Raises `lock-invalid`, `lock-outdated`, `packages-unknown`."""
+    from skykite.model.lock_freshness import check_uvs
+
     locked = read_lock(lock)
     packages = [one for one in locked.get("package", ()) if isinstance(one, dict)]
     by_name: dict[str, list[dict[str, Any]]] = {}
@@ -57,10 +58,11 @@ def from_uv_lock(lock: Path, import_root: Path, pyproject: Mapping[str, Any], op
     reached = _reached(own, by_name, options)
     local = {str(one["name"]): folder for one in reached if (folder := _folder_of(one, lock))}
     beside = (import_root / "pyproject.toml", *(folder / "pyproject.toml" for folder in local.values()))
-    for one in reached:
-        folder = _folder_of(one, lock)
-        if folder is not None and one is not own:
-            _check_local(one, folder / "pyproject.toml", lock, locked)
+    for one in reached:  # a package of the user's may ask for more than it did, too
+        file = (_folder_of(one, lock) or lock) / "pyproject.toml"
+        declared = read_toml(file, "pyproject-invalid") if one is not own and file.is_file() else {}
+        if "project" in declared:
+            check_uvs(one, declared, PackageOptions(), lock=lock, file=file, locked=locked)
     return Dependencies(
         kind="uv",
         main=import_root / "pyproject.toml",
@@ -68,13 +70,6 @@ def from_uv_lock(lock: Path, import_root: Path, pyproject: Mapping[str, Any], op
         local=local_packages(local.items()),
         installs=any(not _folder_of(one, lock) and one["name"] not in options.without for one in reached),
     )
-
-
-def _check_local(package: Mapping[str, Any], file: Path, lock: Path, locked: Mapping[str, Any]) -> None:
-    """A package of the user's may ask for more than it did, too."""
-    declared = read_toml(file, "pyproject-invalid") if file.is_file() else {}
-    if "project" in declared:
-        check_uvs(package, declared, PackageOptions(), lock=lock, file=file, locked=locked)
 
 
 def _reached(

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError
@@ -29,7 +29,9 @@ from skykite.runtime.build_inputs import observed_of, read_beside
 from skykite.runtime.launch import Process, end_group, hold_group, watch_end
 from skykite.runtime.launcher import NotPrepared, Prepared
 from skykite.runtime.messages import WorkerError
-from skykite.runtime.runtime_api import Endpoint
+
+if TYPE_CHECKING:
+    from skykite.runtime.runtime_api import Endpoint
 
 _MEMORY_EVERY: Final = 0.25  # seconds between looks at how much memory a process has had
 
@@ -82,6 +84,8 @@ class ExecutableLauncher:
 
     async def launch(self, config: FunctionConfig, environment: Mapping[str, str], prepared: Prepared) -> Process:
         """Start it with a Runtime API of its own. Raises SkykiteError."""
+        from skykite.runtime.runtime_api import Endpoint
+
         assert prepared.built is not None
         executable = prepared.built.folder / prepared.built.file
         folder = config.task_root or prepared.built.folder

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.bundles import BundleBench
+from kit.package_index import PASSWORD, package_index
 from kit.wheels import make_wheel
 from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
@@ -146,6 +147,86 @@ async def test_a_project_of_the_src_layout_is_imported_as_where_it_is_installed(
     (await bench.build(bench.function())).extractall(bench.root / "unpacked")
     said = run_python(bench.root / "unpacked", "from src.shop.handlers import run; print(run({}, None))")
     assert said == "shop"
+
+
+@pytest.mark.parametrize("password", [PASSWORD, "forgotten"])
+async def test_a_package_that_uv_has_from_an_index_of_its_own_is_fetched_from_there(
+    bench: BundleBench, password: str
+) -> None:
+    """The other index, which is asked for all that has no index of its own, has another package of that name."""
+    for index, versions in (("public", ("1.0", "9.0")), ("private", ("1.0+own",))):
+        for version in versions:
+            make_wheel(bench.root / index / "parcel", "parcel", version)
+    make_wheel(bench.root / "public" / "stamp", "stamp", "1.0")
+    make_wheel(bench.root / "private" / "stamp", "stamp", "0.5")
+    (bench.root / "uv.toml").write_text("")
+    bench.environment |= {"UV_INDEX_PRIVATE_USERNAME": "me", "UV_INDEX_PRIVATE_PASSWORD": PASSWORD}
+    del bench.environment["UV_FIND_LINKS"]
+    with (
+        package_index(bench.root / "public") as public,
+        package_index(bench.root / "private", user="me") as private,
+    ):
+        bench.write(
+            "pyproject.toml",
+            '[tool.uv.workspace]\nmembers = ["orders"]\n[tool.uv.sources]\nparcel = {index = "private"}\n'
+            f'[[tool.uv.index]]\nurl = "{public}"\ndefault = true\n'
+            f'[[tool.uv.index]]\nname = "private"\nurl = "{private}"\nexplicit = true\n',
+        )
+        bench.write("orders/pyproject.toml", PROJECT.format('"parcel", "stamp"'))
+        del bench.environment["UV_CONFIG_FILE"]
+        await bench.lock("orders")
+        bench.environment |= {"UV_INDEX_PRIVATE_PASSWORD": password, "UV_CACHE_DIR": str(bench.root / "other")}
+        if password == PASSWORD:
+            names = await bench.layered(bench.layer(root="orders"))
+            assert [name.split("/")[0] for name in names if name.endswith("WHEEL")] == [
+                "parcel-1.0+own.dist-info",
+                "stamp-1.0.dist-info",
+            ]
+            return
+        with pytest.raises(SkykiteError) as raised:
+            await bench.build(bench.layer(root="orders"))
+    assert raised.value.code == "packages-unresolved"
+    assert "credentials" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize("tool", ["poetry", "pdm", "pdm with variables"])
+async def test_packages_from_other_sources_of_poetry_and_pdm_are_fetched_from_there(
+    bench: BundleBench, tool: str
+) -> None:
+    make_wheel(bench.root / "private" / "parcel", "parcel", "1.0")
+    make_wheel(bench.root / "private" / "stamp", "stamp", "0.5")  # of no use, and not to hide the other
+    (bench.root / "uv.toml").write_text("")
+    (bench.root / "public").mkdir()
+    for wheel in bench.wheels.glob("*.whl"):
+        if not wheel.name.startswith("parcel"):
+            folder = bench.root / "public" / wheel.name.partition("-")[0]
+            folder.mkdir()
+            wheel.rename(folder / wheel.name)
+    del bench.environment["UV_FIND_LINKS"]
+    with (
+        package_index(bench.root / "public") as public,
+        package_index(bench.root / "private", user="me") as private,
+    ):
+        bench.environment |= {
+            "UV_DEFAULT_INDEX": public,
+        }
+        if tool != "pdm with variables":
+            bench.environment |= {"UV_INDEX_MY_OWN_USERNAME": "me", "UV_INDEX_MY_OWN_PASSWORD": PASSWORD}
+        text = PROJECT.format('"parcel", "stamp"')
+        entries = '[[package]]\nname = "stamp"\nversion = "1.0"\nfiles = []\ngroups = ["{0}"]\n'
+        entries += '[[package]]\nname = "parcel"\nversion = "1.0"\nfiles = []\ngroups = ["{0}"]\n'
+        if tool == "poetry":
+            bench.write("pyproject.toml", text)
+            source = f'[package.source]\ntype = "legacy"\nurl = "{private}"\nreference = "my own"\n'
+            bench.write("poetry.lock", entries.format("main") + source)
+        else:
+            if tool != "pdm":
+                private = private.replace("://", "://${WHO}:${WHAT}@")
+                bench.environment |= {"WHO": "me", "WHAT": "open%20sesame"}
+            bench.write("pyproject.toml", f'{text}\n[[tool.pdm.source]]\nname = "my own"\nurl = "{private}"\n')
+            bench.write("pdm.lock", entries.format("default"))
+        names = await bench.layered()
+    assert [name for name in names if name.endswith(".py")] == ["parcel.py", "stamp.py"]
 
 
 async def test_namespace_packages_of_several_distributions_are_one(bench: BundleBench) -> None:

@@ -36,6 +36,15 @@ def test_help_imports_neither_click_nor_anything_of_the_commands(tmp_path: Path)
     assert done.stderr == "[]\n"
 
 
+def test_a_dev_session_imports_of_what_bundles_only_what_reads_locks(tmp_path: Path) -> None:
+    code = (
+        "import sys, skykite.cli.compose, skykite.dev.session, skykite.dev.local\n"
+        "print(*sorted(m for m in sys.modules if m.startswith('skykite.bundle.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [f"skykite.bundle.{name}" for name in ("locks", "markers", "reasons", "target")]
+
+
 async def test_version(tmp_path: Path) -> None:
     done = await kite("--version", cwd=tmp_path)
     assert (done.code, done.stdout) == (0, "kite 0.1.0\n")

@@ -4,18 +4,16 @@ longer fit. Slow: the tools are fetched; what they lock comes from an index here
 
 from __future__ import annotations
 
-import http.server
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 from uv import find_uv_bin
 
+from kit.package_index import package_index
 from kit.wheels import make_wheel
 from skykite.errors import SkykiteError
 from skykite.model.dependencies import read_dependencies
@@ -62,24 +60,12 @@ POETRY_2 = "[tool.poetry]\npackage-mode = false\n\n[tool.poetry.group.docs.depen
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[str]:
     """A package index with some wheels."""
-    simple = tmp_path / "index" / "simple"
+    folder = tmp_path / "index"
     for name in ("parcel", "stamp", "ink", "quill"):
         for version in ("1.0", "1.5", "2.0"):
-            make_wheel(simple / name, name, version)
-        links = "".join(f'<a href="{file.name}">{file.name}</a>' for file in sorted((simple / name).glob("*.whl")))
-        (simple / name / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
-    handler = partial(_Quiet, directory=str(tmp_path / "index"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/simple/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None: ...
+            make_wheel(folder / name, name, version)
+    with package_index(folder) as url:
+        yield url
 
 
 def lock(root: Path, package: str, *command: str) -> None:

@@ -158,6 +158,12 @@ def test_pdms_hash_is_believed_and_its_absence_is_not() -> None:
     assert pdms(BY_THE_STANDARD, content_hash="sha256:other") == "`parcel` is not in it"
 
 
+def test_what_no_machine_may_need_may_be_missing() -> None:
+    text = BY_THE_STANDARD.replace("(>=1.0,<2)", "\", \"ink>=1; python_version < '3.8'")
+    assert pdms(text, "parcel 1.5") is None
+    assert poetrys(text, "parcel 1.5", made_by="") is None
+
+
 @pytest.mark.parametrize("rule", ['overrides = {parcel = "2.5"}', 'excludes = ["Parcel"]'])
 def test_what_pdm_was_told_to_lock_otherwise_is_not_judged(rule: str) -> None:
     assert pdms(f"{BY_THE_STANDARD}\n[tool.pdm.resolution]\n{rule}\n", "parcel 2.5") is None
@@ -173,6 +179,8 @@ def test_a_pylock_may_be_for_a_part_of_the_project_but_not_for_other_versions() 
     wrong = said(check_pylocks, LOCK, {"packages": pinned("parcel 2.5")}, document)
     assert wrong == "`parcel` is 2.5 in it, and `>=1.0,<2` is asked for"
     assert said(check_pylocks, LOCK, {"packages": [{"name": "parcel", "directory": {"path": "."}}]}, document) is None
+    document["tool"]["uv"] = {"override-dependencies": ["Parcel==2.5"]}
+    assert said(check_pylocks, LOCK, {"packages": pinned("parcel 2.5")}, document) is None
 
 
 # uv
