@@ -70,7 +70,7 @@ def _no_credentials(it: _Complaint) -> SkykiteError:
         context=it.context,
         hint="give them to uv or pip: for an index that is called `name` in `[[tool.uv.index]]`, in "
         "UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD; or in netrc, or in pip's configuration. Tokens that "
-        "expire, as CodeArtifact's do, have to be fetched again; what only Poetry or PDM was told is not read",
+        "expire, as CodeArtifact's do, have to be fetched again; those that only Poetry or PDM was told are not read",
     )
 
 
@@ -187,7 +187,8 @@ def _absent(it: _Complaint) -> SkykiteError:
         context=it.context,
         hint="if that is its name, it is in an index that was not asked, or that wants credentials: name that in "
         "`[[tool.uv.index]]`, in UV_INDEX or in pip's configuration, and give it UV_INDEX_NAME_USERNAME and "
-        "UV_INDEX_NAME_PASSWORD if `name` is what it is called there. What only Poetry or PDM was told is not read",
+        "UV_INDEX_NAME_PASSWORD if `name` is what it is called there. Credentials that only Poetry or PDM was told are "
+        "not read",
     )
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from skykite.errors import SkykiteError
 from skykite.model.manifest import PackageOptions
-from skykite.model.packages import Dependencies, normalized, read_toml
+from skykite.model.packages import Dependencies, normalized, read_lock, read_toml
 
 _ALWAYS, _NEVER = "python_version >= '0'", "python_version < '0'"
 _EXTRA: Final = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
@@ -37,6 +38,30 @@ def pinned_lines(dependencies: Dependencies, options: PackageOptions) -> Iterato
         yield from _from_poetry(packages, options, lock)
     else:
         yield from _from_old_poetry(packages, document, pyproject, options, lock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexes:
+    """Addresses by name. `alike` says that a package may be in any of them, or in the default one."""
+
+    by_name: Mapping[str, str]
+    alike: bool
+
+
+def own_indexes(dependencies: Dependencies) -> Indexes:
+    """Those that the project has packages from, besides what uv is configured for."""
+    if dependencies.kind == "pdm":
+        settings = read_toml(dependencies.main.with_name("pyproject.toml"), "pyproject-invalid").get("tool", {})
+        listed = [one for one in settings.get("pdm", {}).get("source", ()) if one.get("type", "index") == "index"]
+        return Indexes(by_name={_index_name(one.get("name", "own")): one["url"] for one in listed}, alike=True)
+    sources = [one.get("source", {}) for one in read_lock(dependencies.main).get("package", ())]
+    used = {_index_name(one["reference"]): one["url"] for one in sources if one.get("type") == "legacy"}
+    return Indexes(by_name=used, alike=len(used) > 1 or any("type" not in one for one in sources))
+
+
+def _index_name(name: str) -> str:
+    """As uv takes it."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name)
 
 
 def _from_pdm(packages: Sequence[Package], options: PackageOptions) -> Iterator[tuple[str, str]]:

