@@ -135,6 +135,8 @@ def explain(error: BaseException, root: Path, main: str) -> SkykiteError:
             hint = f"there is no `{'/'.join(error.name.split('.'))}.py`"
         else:
             hint = f"the stacks run in the environment of `kite` ({sys.prefix}): install `{package}` there"
+    elif isinstance(error, PermissionError) and isinstance(error.filename, str):
+        hint = f"check the permissions of `{_relative(Path(error.filename), root)}` and of the folders it is in"
     return SkykiteError("main-failed", f"`{where}` raised `{text}`", context=context, hint=hint)
 
 

@@ -249,6 +249,7 @@ PROGRAMS = {
     "syntax error in an import": "import stacks.broken\n\n\ndef main(app): ...\n",
     "import error": "import no_such_module\n\n\ndef main(app): ...\n",
     "raises": "def main(app):\n    helper({})\n\n\ndef helper(settings):\n    return settings['colour']\n",
+    "may not read a file": "def main(app):\n    raise PermissionError(13, 'Permission denied', 'colours.json')\n",
     "raises a skykite error": "from skykite import Stack\n\n\ndef main(app):\n    Stack(app, 'a_b')\n",
     "exits": "import sys\n\n\ndef main(app):\n    sys.exit('enough')\n",
     "the cdk refuses": "from aws_cdk import aws_sqs as sqs\nfrom skykite import Stack\n\n\ndef main(app):\n"

@@ -103,7 +103,7 @@ class Invocations:
         request = self._open.get(event.request_id)
         head = _Head(
             method=event.method,
-            label=event.path,
+            label=event.path or "not an HTTP request",
             function=event.function or "",
             status=str(event.status),
             tone=_tone(event.status),

@@ -39,6 +39,12 @@ def test_concurrent_requests_never_mix_their_lines() -> None:
     assert not told.waiting
 
 
+def test_what_is_no_request_at_all_is_called_so() -> None:
+    assert texts(invocations().http(answered(request(1), "", "", 400, None), 0)) == [
+        "       not an HTTP request  400  14 ms",
+    ]
+
+
 def test_what_a_queue_triggers_is_shown_when_the_function_is_done() -> None:
     told = invocations()
     told.started(started(request(1), WORKER, ORDERS), 0)
