@@ -32,7 +32,7 @@ from skykite.bundle import Bundler
 from skykite.bundle.target import target_of
 from skykite.model.events import Event
 from skykite.model.manifest import AssetEntry, BundleEntry, PackagesEntry
-from skykite.model.source import bundle_hash, packages_hash
+from skykite.model.naming import bundle_hash, packages_hash
 
 FUNCTIONS = 100
 OWN_TIMES = 5

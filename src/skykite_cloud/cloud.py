@@ -11,7 +11,7 @@ from typing import Any
 
 import ministack.app
 
-from skykite_cloud import assumerole, credentials, deployments, endpoints, resources, stackevents, templates
+from skykite_cloud import assumerole, credentials, deletions, deployments, endpoints, resources, stackevents, templates
 from skykite_cloud.activity import changes_state
 from skykite_cloud.authorization.authorizer import Authorizer
 from skykite_cloud.events import management
@@ -49,6 +49,7 @@ class Cloud:
         assumerole.install()
         deployments.install(self._stack_settled)
         stackevents.install()
+        deletions.install()
         resources.install()
         templates.install()
         client = HandoffClient(settings.handoff) if settings.handoff else None

@@ -16,7 +16,7 @@ from kit.cloud import RecordedEvents
 from skykite.bundle import Bundler
 from skykite.model.dependencies import read_dependencies
 from skykite.model.manifest import AssetEntry, BundleEntry, PackageOptions, PackagesEntry
-from skykite.model.source import bundle_hash, packages_hash
+from skykite.model.naming import bundle_hash, packages_hash
 
 Architecture = Literal["x86_64", "arm64"]
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,26 +20,20 @@ from skykite.bundle.contents import package_files
 from skykite.bundle.esbuild import Bundled
 from skykite.bundle.executables import run_build
 from skykite.bundle.hooks import files_in, have_run
-from skykite.bundle.node_bundles import NodeBundles
+from skykite.bundle.node_bundles import NodeBundles, NodeContents
 from skykite.bundle.packages import PackageFolders
 from skykite.bundle.sizes import FunctionSizes, check_size
 from skykite.bundle.target import target_of
 from skykite.bundle.toolchains import lambda_machine
+from skykite.bundle.zips import copy, new_file, place, write_zip
 from skykite.errors import SkykiteError
-from skykite.model.archive import ArchiveEntry, write_archive
+from skykite.model.archive import ArchiveEntry
 from skykite.model.dependencies import read_dependencies
 from skykite.model.executable import BOOTSTRAP, ExecutableBuild
 from skykite.model.manifest import AssetEntry, BundleEntry, Manifest, PackagesEntry
+from skykite.model.naming import NodeFile, bundle_hash, packages_hash
 from skykite.model.packages import Dependencies
-from skykite.model.source import (
-    SourceFile,
-    bundle_files,
-    bundle_hash,
-    copied_sources,
-    executable_sources,
-    packages_hash,
-    unreadable,
-)
+from skykite.model.source import SourceFile, bundle_files, copied_sources, executable_sources
 from skykite.ports import EventSink
 
 LAYER_FOLDER: Final = "python"
@@ -89,7 +82,8 @@ class Bundler:
         `source-unreadable`, and `source-changed` if the code is no longer what it was when the stacks were synthesised.
         """
         kept = await self._make(asset)
-        await asyncio.to_thread(_place, kept, destination)
+        if not place(kept, destination):  # less than the way to another thread and back
+            await asyncio.to_thread(copy, kept, destination)
 
     async def check(self, manifest: Manifest, assembly: Path) -> None:
         """Once bundles are built, and before anything is sent: whether Lambda takes functions with their layers. What
@@ -104,7 +98,7 @@ class Bundler:
 
     async def _make(self, asset: AssetEntry) -> Path:
         """The zip, made if it is not kept."""
-        kept = self._cache / Path(asset.key).name
+        kept = self._cache / asset.key.rpartition("/")[2]
         if kept.is_file():
             return kept
         if asset.packages is not None:
@@ -161,19 +155,16 @@ class Bundler:
     def _write_layer(self, asset: AssetEntry, packages: PackagesEntry, folder: Path | None, kept: Path) -> None:
         files = package_files(folder, prefix=f"{LAYER_FOLDER}/") if folder else ()
         check_size(f"the layer with the packages of `{packages.import_root}`", {file.path: file for file in files})
-        entries = (_entry(file) for file in files)
         contents = ArchiveEntry(path=_CONTENTS, read=lambda: _listed(files))
-        with _new_file(self._cache, kept) as temporary:
-            _write_zip(temporary, [*entries, contents])
+        with new_file(kept) as stream:
+            write_zip(stream, files, contents)
             if not _is_named(asset, packages_hash(self._project_root, packages)):
                 raise _changed(packages.import_root)
 
     async def _build_code(self, asset: AssetEntry, bundle: BundleEntry, kept: Path) -> None:
         if bundle.node is not None:
             assert self._nodes is not None
-            made = await self._nodes.contents(bundle)
-            files = {file.path: file for file in (*made.files, *copied_sources(bundle.copied, self._project_root))}
-            await asyncio.to_thread(self._write_code, asset, bundle, files, kept, made.sources)
+            await self._nodes.write(bundle, lambda contents: self._write_node(asset, bundle, contents, kept))
             return
         third_party = None if bundle.layered else await self._third_party(bundle.third_party)
         local = await self._local(bundle)
@@ -182,23 +173,27 @@ class Bundler:
         files = {file.path: file for file in (*installed, *bundle_files(bundle, self._project_root))}
         await asyncio.to_thread(self._write_code, asset, bundle, files, kept)
 
+    def _write_node(self, asset: AssetEntry, bundle: BundleEntry, contents: NodeContents, kept: Path) -> None:
+        files = {file.path: file for file in (*contents.files, *copied_sources(bundle.copied, self._project_root))}
+        self._write_code(asset, bundle, files, kept, contents.sources)
+
     def _write_code(
         self,
         asset: AssetEntry,
         bundle: BundleEntry,
         chosen: dict[str, SourceFile],
         kept: Path,
-        sources: Sequence[SourceFile] | None = None,
+        sources: Sequence[NodeFile] | None = None,
     ) -> None:
-        with _new_file(self._cache, kept) as temporary, contextlib.ExitStack() as folders:
+        with new_file(kept) as stream, contextlib.ExitStack() as folders:
             if bundle.after_build:
                 own = Path(folders.enter_context(tempfile.TemporaryDirectory(dir=self._cache)))
                 have_run(bundle.after_build, chosen, own, self._project_root, self._environment)
                 chosen = {file.path: file for file in files_in(own)}
             check_size(f"the code of `{bundle.import_root}`" + ("" if bundle.layered else " with its packages"), chosen)
-            _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
+            write_zip(stream, (chosen[path] for path in sorted(chosen)))
             # After the zip is written, so that a change while it was being written is noticed too.
-            if not _is_named(asset, bundle_hash(self._project_root, bundle, sources)):
+            if not _is_named(asset, bundle_hash(self._project_root, bundle, sources=sources)):
                 raise _changed(bundle.import_root)
 
     async def _build_executable(
@@ -226,7 +221,7 @@ class Bundler:
         root = self._project_root
         own = executable_sources(root / bundle.import_root, root, build) if made is None else files_in(made)
         chosen = {file.path: file for file in (*own, *copied_sources(bundle.copied, root))}
-        with _new_file(self._cache, kept) as temporary, tempfile.TemporaryDirectory(dir=self._cache) as folder:
+        with new_file(kept) as stream, tempfile.TemporaryDirectory(dir=self._cache) as folder:
             if bundle.after_build:
                 have_run(bundle.after_build, chosen, Path(folder), root, self._environment)
                 chosen = {file.path: file for file in files_in(Path(folder))}
@@ -238,7 +233,7 @@ class Bundler:
                 shown=f"{bundle.import_root}/{BOOTSTRAP}",
             )
             check_size(f"the code of `{bundle.import_root}`", chosen)
-            _write_zip(temporary, [_entry(chosen[path]) for path in sorted(chosen)])
+            write_zip(stream, (chosen[path] for path in sorted(chosen)))
             if not _is_named(asset, bundle_hash(root, bundle)):
                 raise _changed(bundle.import_root)
 
@@ -263,36 +258,6 @@ class Bundler:
         return read_dependencies(self._project_root / packages.import_root, packages.options)
 
 
-@contextlib.contextmanager
-def _new_file(folder: Path, kept: Path) -> Iterator[Path]:
-    """A temporary file that takes its place when all went well, and goes when not."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".making-", dir=folder)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.replace(kept)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _write_zip(file: Path, entries: list[ArchiveEntry]) -> None:
-    with file.open("wb") as stream:
-        write_archive(stream, entries)
-
-
-def _entry(file: SourceFile) -> ArchiveEntry:
-    def read() -> bytes:
-        try:
-            return file.location.read_bytes()
-        except OSError as error:
-            raise unreadable(file.location, error) from error
-
-    return ArchiveEntry(path=file.path, read=read, executable=file.executable)
-
-
 def _listed(files: Iterable[SourceFile]) -> bytes:
     """The distributions in a layer, one a line."""
     ending = ".dist-info/METADATA"
@@ -301,7 +266,8 @@ def _listed(files: Iterable[SourceFile]) -> bytes:
 
 
 def _is_named(asset: AssetEntry, digest: str) -> bool:
-    return Path(asset.key).stem in (digest, _as_cdk_names_it(digest))
+    named = asset.key.rpartition("/")[2].partition(".")[0]
+    return named in (digest, _as_cdk_names_it(digest))
 
 
 def _as_cdk_names_it(digest: str) -> str:
@@ -313,12 +279,3 @@ def _changed(import_root: str) -> SkykiteError:
     return SkykiteError(
         "source-changed", f"the code in `{import_root}` changed after the stacks were synthesised", hint="deploy again"
     )
-
-
-def _place(kept: Path, destination: Path) -> None:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.unlink(missing_ok=True)
-    try:
-        destination.hardlink_to(kept)
-    except OSError:  # another file system, or one without hard links
-        shutil.copyfile(kept, destination)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal
 
 from skykite.bundle.processes import run_tool
 from skykite.errors import SkykiteError
@@ -38,10 +38,10 @@ global, since a module may well declare its own."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundled:
-    """What became of one entry. `file` is relative to the folder; `inputs` are absolute."""
+    """What became of one entry. `file` is relative to the folder; `inputs` are absolute paths."""
 
     file: str
-    inputs: tuple[Path, ...]
+    inputs: tuple[str, ...]
     exports: tuple[str, ...]
     sizes: Mapping[str, int] = field(default_factory=dict)  # by input as esbuild names it, bytes in the bundle
     imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, those that it imports
@@ -69,20 +69,21 @@ async def run_esbuild(
     project_root: Path,
     folder: Path,
     environment: Mapping[str, str],
+    maps: Literal["linked", "inline"] = "linked",
 ) -> dict[str, Bundled]:
     """Bundle entries that have all other options in common, and the same import root and runtime. By entry. Raises
     SourceError, `esbuild-failed`."""
     first, outputs = builds[0], folder / _META
+    entries = {_output(build): build.entry for build in builds}
     command = [
-        *(f"{_output(build).removesuffix(build.suffix)}={build.entry}" for build in builds),
-        *_options(first, runtime, project_root),
+        *(f"{file.removesuffix(first.suffix)}={entry}" for file, entry in entries.items()),
+        *_options(first, runtime, project_root, maps),
         f"--outdir={folder}",
         f"--metafile={outputs}",
     ]
     ended = await run_tool([program, *command], folder=import_root, environment={**environment, "NO_COLOR": "1"})
     if ended.status != 0:
         raise _failed(ended.complaint, import_root, project_root)
-    entries = {_output(build): build.entry for build in builds}
     return _read_meta(json.loads(outputs.read_bytes()), entries, import_root, folder)
 
 
@@ -91,7 +92,7 @@ def _output(build: NodeBuild) -> str:
     return str(PurePosixPath(build.entry).with_suffix(build.suffix))
 
 
-def _options(build: NodeBuild, runtime: str, project_root: Path) -> list[str]:
+def _options(build: NodeBuild, runtime: str, project_root: Path, maps: str) -> list[str]:
     version = node_version(runtime)
     banner = (_REQUIRE if build.format == "esm" else "") + build.banner
     return [
@@ -107,7 +108,7 @@ def _options(build: NodeBuild, runtime: str, project_root: Path) -> list[str]:
         *(f"--external:{name}" for name in (*build.external, *build.install)),
         *(["--minify"] if build.minify else []),
         *(["--keep-names"] if build.keep_names else []),
-        *(["--sourcemap=linked", "--sources-content=false"] if build.sourcemap else []),
+        *([f"--sourcemap={maps}", "--sources-content=false"] if build.sourcemap else []),
         *(f"--define:{name}={value}" for name, value in build.define),
         *(f"--loader:{suffix}={name}" for suffix, name in build.loader),
         *([f"--banner:js={banner}"] if banner else []),
@@ -125,9 +126,8 @@ def _read_meta(
     found = {}
     base, made = os.path.realpath(import_root), os.path.realpath(folder) + os.sep
     links = _links(meta["inputs"], base)
-    absolute = {
-        one: Path(os.path.normpath(f"{import_root}{os.sep}{one}")) for one in meta["inputs"] if not _is_virtual(one)
-    }
+    absolute = {one: os.path.normpath(f"{import_root}{os.sep}{one}") for one in meta["inputs"] if not _is_virtual(one)}
+    imports = {name: _imported(read) for name, read in meta["inputs"].items()}
     for path, output in meta["outputs"].items():
         file = os.path.normpath(f"{base}{os.sep}{path}").removeprefix(made).replace(os.sep, "/")
         if file not in entries:
@@ -137,26 +137,23 @@ def _read_meta(
         assert isinstance(inputs, dict)
         exports = output.get("exports")
         assert isinstance(exports, list)
+        read = {absolute[one] for one in inputs if one in absolute}
+        read |= {link for one in inputs for link in links.get(one, ())}
+        read.add(os.path.normpath(f"{import_root}{os.sep}{entry}"))
         found[entry] = Bundled(
             file=file,
-            inputs=tuple(
-                sorted(
-                    {absolute[one] for one in inputs if one in absolute}
-                    | {link for one in inputs for link in links.get(one, ())}
-                    | {import_root / entry}
-                )
-            ),
+            inputs=tuple(sorted(read)),
             exports=tuple(map(str, exports)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
-            imports={name: _imported(meta["inputs"].get(name, {})) for name in inputs},
+            imports={name: imports.get(name, ()) for name in inputs},
         )
     return found
 
 
-def _links(inputs: Mapping[str, dict[str, object]], base: str) -> dict[str, set[Path]]:
+def _links(inputs: Mapping[str, dict[str, object]], base: str) -> dict[str, set[str]]:
     """By input: where it was looked for, if it was found through a symbolic link. esbuild only tells where that leads,
     and it may lead elsewhere next, or have become a file already."""
-    found: dict[str, set[Path]] = {}
+    found: dict[str, set[str]] = {}
     for importer, read in inputs.items():
         imports = read["imports"]
         assert isinstance(imports, list)
@@ -170,9 +167,9 @@ def _links(inputs: Mapping[str, dict[str, object]], base: str) -> dict[str, set[
             place = os.path.normpath(f"{folder}{os.sep}{original}")
             stem = place.removesuffix(".js").removesuffix(".mjs").removesuffix(".cjs").removesuffix(".jsx")
             leads = os.path.normpath(f"{base}{os.sep}{path}")
-            looked = [start + suffix for start in (place, stem, f"{place}{os.sep}index") for suffix in _SUFFIXES]
-            if leads not in looked:
-                found.setdefault(path, set()).update(map(Path, looked))
+            starts = (place, stem, f"{place}{os.sep}index")
+            if not any(leads.startswith(start) and leads[len(start) :] in _SUFFIXES for start in starts):
+                found.setdefault(path, set()).update(start + suffix for start in starts for suffix in _SUFFIXES)
     return found
 
 

@@ -97,8 +97,11 @@ async def run_npm(node: Path, folder: Path, arguments: list[str], environment: M
     """Run npm in a folder. Raises `registry-unreachable` with what npm said, and leaves what is in the folder to the
     caller."""
     quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+    hurried = ("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=3000")  # npm's own are 10 s, then a minute
     try:
-        ended = await run_tool([node, find_npm(node), *arguments, *quiet], folder=folder, environment=environment)
+        ended = await run_tool(
+            [node, find_npm(node), *arguments, *quiet, *hurried], folder=folder, environment=environment
+        )
     except OSError as error:
         raise SkykiteError("node-missing", f"cannot start `{node}`: {error.strerror}") from error
     if ended.status != 0:

@@ -28,7 +28,10 @@ def have_run(
     for path, file in files.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file.location, place)
+        if file.content is None:
+            shutil.copyfile(file.location, place)
+        else:
+            place.write_bytes(file.content)
         if file.executable:
             place.chmod(place.stat().st_mode | stat.S_IXUSR)
     for command in commands:

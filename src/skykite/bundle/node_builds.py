@@ -24,6 +24,7 @@ from skykite.bundle.esbuild import Bundled, SourceError, run_esbuild
 from skykite.bundle.esbuild_tool import EsbuildTool
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError, BuildFolder, BuildInput, BuildInputs, BuiltSource, FileStat
+from skykite.model.disk import Disk
 from skykite.model.invocation import FunctionConfig
 from skykite.model.names import FunctionId
 from skykite.model.node_source import read_node_source
@@ -86,7 +87,8 @@ class NodeBuilds:
                 )
             except SourceError as error:
                 self._remove(folder)
-                files = {*read_node_source(entry, config.import_root).files, *error.files, entry}
+                imported = read_node_source(str(entry), str(config.import_root), Disk()).files
+                files = {*map(Path, imported), *error.files, entry}
                 known = _inputs(files, config.project_root)
                 if (inputs := before.settled(known)) is not None:
                     raise _build_error(error, inputs) from error
@@ -95,7 +97,7 @@ class NodeBuilds:
                 self._remove(folder)
                 raise
             bundled = made[build.entry]
-            known = _inputs(bundled.inputs, config.project_root)
+            known = _inputs(map(Path, bundled.inputs), config.project_root)
             inputs = before.settled(known)
             if inputs is None:
                 self._remove(folder)

@@ -38,7 +38,7 @@ Find = Callable[[str], Path | None]
 
 def check_size(what: str, files: Mapping[str, SourceFile]) -> None:
     """By path. Raises `bundle-too-large`."""
-    sizes = [(path, file.location.stat().st_size) for path, file in files.items()]
+    sizes = [(path, file.size()) for path, file in files.items()]
     if sum(size for _, size in sizes) > UNPACKED_LIMIT:
         raise _too_large(what, ((_top(path), size) for path, size in sizes))
 

@@ -18,7 +18,8 @@ from skykite.constructs.program import Program
 from skykite.constructs.props import PropProblem
 from skykite.model.dependencies import read_dependencies
 from skykite.model.manifest import CopiedFile
-from skykite.model.source import bundle_hash, copied_sources, select
+from skykite.model.naming import bundle_hash
+from skykite.model.source import copied_sources, select
 
 
 def copied_files(given: Sequence[CopiedFile], root: Path, import_root: str) -> tuple[CopiedFile, ...]:
@@ -93,7 +94,8 @@ def run_before_build(commands: Sequence[str], program: Program) -> None:
             )
         after = _marks(program.root)
         program.made.update(path for path in after if after[path] != before.get(path))
-        if any(bundle_hash(program.root, bundle) != known for bundle, known in program.hashes.items()):
+        known = program.hashes.items()
+        if any(bundle_hash(program.root, bundle, disk=program.disk) != name for bundle, name in known):
             raise PropProblem(
                 "hook-too-late",
                 f"has the hook `{command}`, which changed files that functions made before have in their code",

@@ -18,9 +18,9 @@ from aws_cdk import aws_lambda as lambda_
 
 from skykite.constructs.program import Program
 from skykite.model.manifest import BundleEntry, Mode, PackagesEntry
+from skykite.model.naming import bundle_hash, packages_hash
 from skykite.model.runtimes import DEFAULT_PYTHON, kind_of
 from skykite.model.script_package import build_script_package
-from skykite.model.source import bundle_hash, packages_hash
 from skykite.model.stub_package import build_stub_package
 
 ARCHITECTURES: Final = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
@@ -150,5 +150,5 @@ def placeholder_zip(source: str = _PLACEHOLDER_SOURCE) -> bytes:
 
 def _bundle_hash(program: Program, bundle: BundleEntry) -> str:
     if bundle not in program.hashes:
-        program.hashes[bundle] = bundle_hash(program.root, bundle)
+        program.hashes[bundle] = bundle_hash(program.root, bundle, disk=program.disk)
     return program.hashes[bundle]

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from skykite.constructs.blame import UserLine, find_user_line, refuse
 from skykite.constructs.declared import DeclaredLink, DeclaredSecret
 from skykite.constructs.function_props import merge_function_props
+from skykite.model.disk import Disk
 from skykite.model.invocation import FunctionKind
 from skykite.model.manifest import BundleEntry, FunctionEntry, PackageOptions, PackagesEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
@@ -51,13 +52,15 @@ class Program:
     means to what calls it, and what that is; `names` whose a physical name is, by kind and name; `place` the user's
     line that errors show, where another than that of the call says more; `defaults`, by the path of a stack and empty
     for the app, what all functions in there are made with; `lines` where the user's program made what; `ran` the
-    commands of hooks that were run, `made` what they changed, relative to the project."""
+    commands of hooks that were run, `made` what they changed, relative to the project; `disk` knows what was read for
+    the names of bundles."""
 
     synthesis: Synthesis
     functions: dict[ConstructPath, DeclaredFunction] = field(default_factory=dict)
     bundles: dict[str, BundleEntry | PackagesEntry] = field(default_factory=dict)
     codes: dict[tuple[str, str], Any] = field(default_factory=dict)
     hashes: dict[BundleEntry, str] = field(default_factory=dict)
+    disk: Disk = field(default_factory=Disk)
     layers: dict[tuple[str, PackagesEntry], Any] = field(default_factory=dict)
     dependencies: dict[tuple[str, PackageOptions], Dependencies | None] = field(default_factory=dict)
     live_credentials: LiveCredentials = "role"

@@ -195,6 +195,8 @@ class Deployer:
         self._events.emit(DeployPlanned(changes=tuple(changes)))
         await self._consent.to(changes)
         results = await execute(plan, lambda step: self._remove(leaving[step.stack]))
+        files = StageFiles(self._state, stage)
+        files.forget_outputs([step.stack for step in plan.steps if isinstance(results[step.id], Done)])
         self._raise_failure(plan, results)
         retained = {
             leaving[step.stack].paths.of(resource.logical_id): resource.physical_id
@@ -211,7 +213,7 @@ class Deployer:
                     hint="delete them by hand if they are not needed",
                 )
             )
-        StageFiles(self._state, stage).clean()
+        files.clean()
         self._events.emit(
             StepFinished(
                 step="remove",

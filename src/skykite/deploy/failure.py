@@ -112,7 +112,7 @@ def causes(events: Iterable[StackEvent], paths: StackPaths) -> tuple[Cause, ...]
     If CloudFormation blames no resource, the stack's own complaint is the cause.
     """
     failed = [event for event in sorted(events, key=lambda event: event.at) if _failed(event) and event.reason]
-    own = [event for event in failed if not _FOLLOW_UP.match(event.reason)]
+    own = [event for event in failed if not is_follow_up(event.reason)]
     chosen = [event for event in own if not event.of_stack] or own or failed
     found: dict[ConstructPath, Cause] = {}
     for event in chosen:
@@ -120,6 +120,11 @@ def causes(events: Iterable[StackEvent], paths: StackPaths) -> tuple[Cause, ...]
         reason = readable(event.reason, paths)
         found.setdefault(path, Cause(path=path, type=event.type, status=event.status, reason=reason, at=event.at))
     return tuple(found.values())
+
+
+def is_follow_up(reason: str) -> bool:
+    """Whether a resource failed only because another one did."""
+    return _FOLLOW_UP.match(reason) is not None
 
 
 def hint_for(reason: str) -> str | None:

@@ -17,7 +17,7 @@ from skykite.aws import AwsError, AwsSession, ChangeSet, StackEvent, StackResour
 from skykite.aws.cloudformation import TEMPLATE_BODY_LIMIT
 from skykite.deploy.consent import Consent, compares_with_deployed, describe_changes
 from skykite.deploy.exports import changing_exports, export_changes
-from skykite.deploy.failure import Cause, causes, hint_for, readable
+from skykite.deploy.failure import Cause, causes, hint_for, is_follow_up, readable
 from skykite.deploy.templates import DesiredStack, StackPaths, kept_parameters, template_text
 from skykite.deploy.watch import Ended, Operation, Pace, follow
 from skykite.errors import SkykiteError
@@ -335,12 +335,26 @@ def _failed(ended: Ended, paths: StackPaths, name: StackName) -> StackFailedErro
     lines.append(f"the stack `{name}` is now in {ended.status}")
     first = found[0] if found else None
     hint = hint_for(first.reason) if first else None
+    if hint is None and removing:
+        hint = _left_behind(ended, name)
     return StackFailedError(
         "remove-failed" if removing else "deploy-failed",
         str(first) if first else f"`{paths.root}` ended in {ended.status}, and CloudFormation gives no reason",
         causes=found,
         context="\n".join(lines),
         hint=hint or (None if first else f"look at the events of the stack `{name}` in the CloudFormation console"),
+    )
+
+
+def _left_behind(ended: Ended, name: StackName) -> str | None:
+    """The way out of a stack whose deletion failed, as long as what failed cannot be mended."""
+    failed = [event for event in ended.events if event.status == "DELETE_FAILED" and not event.of_stack]
+    names = dict.fromkeys(event.logical_id for event in failed if not is_follow_up(event.reason))
+    if not names or ended.status != "DELETE_FAILED":
+        return None
+    return (
+        "once the reason is gone, run this again; or leave it behind with `aws cloudformation delete-stack "
+        f"--stack-name {name} --retain-resources {' '.join(names)}`"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,16 @@ class StageFiles:
         """Stack → key → value, as `kite outputs` and scripts read it."""
         text = msgspec.json.format(msgspec.json.encode(outputs, order="deterministic"), indent=2) + b"\n"
         self._write(OUTPUTS_FILE, text)
+
+    def forget_outputs(self, removed: Collection[StackName]) -> None:
+        """Those of stacks that are gone, while others of the stage are still there."""
+        try:
+            outputs = msgspec.json.decode(
+                (self._folder / OUTPUTS_FILE).read_bytes(), type=dict[StackName, dict[str, str]]
+            )
+        except (OSError, msgspec.MsgspecError):
+            return
+        self.write_outputs({name: values for name, values in outputs.items() if name not in removed})
 
     def write_urls(self, urls: Mapping[str, str]) -> None:
         """Where HTTP APIs of an embedded cloud are served now, by API Gateway's ids."""

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 from skykite.dev.function_files import FunctionFiles
 from skykite.errors import SkykiteError
 from skykite.model.dependencies import dependency_files
+from skykite.model.disk import Disk
 from skykite.model.executable import BOOTSTRAP
 from skykite.model.find_function import find_function
 from skykite.model.invocation import FunctionConfig, Handler, parse_handler
 from skykite.model.live import STUB_VARIABLE
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
+from skykite.model.naming import naming_files
 from skykite.model.project import STATE_DIRECTORY
 from skykite.model.secrets import AGE_VARIABLE, STAMP_FILE, STAMP_VARIABLE
-from skykite.model.source import bundle_files, copied_sources, naming_files, select, select_package
+from skykite.model.source import bundle_files, copied_sources, select, select_package
 
 if TYPE_CHECKING:
     from skykite.aws import FunctionState
@@ -171,9 +173,10 @@ def bundled_sources(manifest: Manifest, project_root: Path) -> frozenset[Path]:
     for folder in {folder for bundle in bundles for folder in bundle.local}:
         files = [file.location for file in select_package(project_root / folder)]
         found.update(files, (file.parent for file in files))
+    disk = Disk()
     for bundle in bundles:
         with contextlib.suppress(SkykiteError):  # being written at this moment; that it is there is watched already
-            found.update(naming_files(bundle, project_root))
+            found.update(naming_files(bundle, project_root, disk))
         if bundle.executable is not None:
             files = [file.location for file in bundle_files(bundle, project_root)]
             found.update(files, (file.parent for file in files))

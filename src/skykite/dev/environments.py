@@ -65,7 +65,7 @@ def find_python(project_root: Path, environment: Mapping[str, str], given: str |
         python = _python_in(folder)
         if python is not None:
             return FoundPython(python=python, keeper=keeper, why=why, passed=tuple(passed))
-        if (folder / "pyvenv.cfg").is_file():
+        if _is_there(folder / "pyvenv.cfg"):
             passed.append(folder)
     return FoundPython(
         python=Path(sys.executable),
@@ -100,7 +100,7 @@ def _environments(root: Path, environment: Mapping[str, str]) -> Iterator[tuple[
     if workspace != root:
         yield workspace / ".venv", "venv", f"`.venv` of the workspace `{workspace}`"
     for name in _IN_PROJECT_CONDA:
-        if (root / name / "conda-meta").is_dir():
+        if _is_there(root / name / "conda-meta"):
             yield root / name, "conda", f"the conda environment `{name}` of the project"
     if (saved := _first_line(root / ".pdm-python")) and Path(saved).is_absolute():
         yield Path(saved).parent.parent, "pdm", "what PDM remembers in `.pdm-python`"
@@ -117,7 +117,15 @@ def _environments(root: Path, environment: Mapping[str, str]) -> Iterator[tuple[
 def _python_in(folder: Path) -> Path | None:
     """The interpreter of an environment. `exists` follows the link to the Python it was made with."""
     names = ("Scripts/python.exe", "python.exe") if _WINDOWS else ("bin/python", "bin/python3")
-    return next((folder / name for name in names if (folder / name).exists()), None)
+    return next((folder / name for name in names if _is_there(folder / name)), None)
+
+
+def _is_there(path: Path) -> bool:
+    """What may not be looked at, such as another user's, is not there for us."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _first_line(file: Path) -> str:
@@ -203,7 +211,7 @@ def _poetry(root: Path, environment: Mapping[str, str]) -> Iterator[Path]:
     if isinstance(chosen, str):
         yield home / f"{base}-py{chosen}"
     own = f"{base}-py{sys.version_info.major}.{sys.version_info.minor}"
-    made = home.glob(f"{base}-py*") if home.is_dir() else ()
+    made = home.glob(f"{base}-py*") if _is_there(home) else ()
     yield from sorted(made, key=lambda folder: (folder.name == own, _numbers(folder.name)), reverse=True)
 
 
@@ -258,7 +266,7 @@ def _pyenv(root: Path, environment: Mapping[str, str]) -> Iterator[tuple[Path, s
     if not named or named == "system" or "/" in named:
         return
     for folder in _pyenv_versions(named, environment):
-        if (folder / "pyvenv.cfg").is_file() or not _is_own(folder.name):
+        if _is_there(folder / "pyvenv.cfg") or not _is_own(folder.name):
             yield folder, by
 
 
@@ -266,8 +274,10 @@ def _pyenv_versions(named: str, environment: Mapping[str, str]) -> list[Path]:
     """That of the name, else the newest of the version."""
     home = environment.get("HOME") or environment.get("USERPROFILE") or str(Path.home())
     versions = Path(environment.get("PYENV_ROOT") or Path(home, ".pyenv")) / "versions"
-    if (versions / named).is_dir():
+    if _is_there(versions / named):
         return [versions / named]
+    if not _is_there(versions):
+        return []
     return sorted(versions.glob(f"{named}.*"), key=lambda folder: _numbers(folder.name), reverse=True)
 
 

@@ -10,19 +10,17 @@ import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from skykite.dev.control import ControlServer, KeeperStatus, KeptApis
 from skykite.dev.keeper import Keeper
 from skykite.dev.kept import KeeperHolder, hold_keeper
 from skykite.dev.processes import memory_mb
 from skykite.dev.reports import not_enforced
+from skykite.dev.revival import Revival
 from skykite.errors import SkykiteError
 from skykite.model.events import CloudApi, CloudStarted, CloudStopped, ErrorRaised, Notice
 from skykite.model.names import AppName
 from skykite.ports import Clock, EventSink, Ids
-
-_MUST_LIVE_S: Final = 10.0  # an embedded cloud that dies sooner is not started again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +79,11 @@ class Keeping:
         except SkykiteError:  # who wanted it to start is told
             holder.left()
             raise
+        revival = Revival()
         while True:
             born = self._clock.monotonic()
             error = await self._keeper.wait_died()
-            if self._clock.monotonic() - born < _MUST_LIVE_S:
+            if not revival.after(self._clock.monotonic() - born):
                 raise error
             self._events.emit(ErrorRaised.of(error))
             await self._keeper.start()

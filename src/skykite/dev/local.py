@@ -20,6 +20,7 @@ from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.ports import Ports
 from skykite.dev.reach import session_at
 from skykite.dev.reports import CloudReports, not_enforced
+from skykite.dev.revival import Revival
 from skykite.dev.secrets import missing_secrets
 from skykite.dev.unserved import unserved_notices
 from skykite.gateway import Gateway, ServedApi
@@ -29,8 +30,6 @@ from skykite.model.manifest import Manifest
 if TYPE_CHECKING:
     from skykite.aws import AwsSession, FunctionState
     from skykite.deploy import Deployed
-
-_CLOUD_MUST_LIVE_S = 10.0  # an embedded cloud that dies sooner is not started again
 
 
 class LocalPlace:
@@ -161,10 +160,11 @@ class LocalPlace:
     async def keep(self) -> None:
         """Start the embedded cloud again when it dies."""
         clock, events = self._surroundings.clock, self._surroundings.events
+        revival = Revival()
         while True:
             born = clock.monotonic()
             error = await self._cloud.wait_died()
-            if clock.monotonic() - born < _CLOUD_MUST_LIVE_S:
+            if not revival.after(clock.monotonic() - born):
                 raise error
             events.emit(ErrorRaised.of(error))
             before = self._address

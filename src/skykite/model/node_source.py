@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
+from skykite.model.disk import Disk
 from skykite.model.runtimes import NODE_SUFFIXES
 
 LOCK_FILES: Final = (
@@ -29,8 +31,9 @@ LOCK_FILES: Final = (
 )
 _IMPORT: Final = re.compile(r"""(?:\bfrom|\bimport|\brequire)\s*\(?\s*(?:"([^"\n]*)"|'([^'\n]*)'|`([^`]*)`)""")
 _COMMONJS: Final = (".cjs", ".cts")
-_CODE: Final = frozenset(NODE_SUFFIXES)
 _SUFFIXES: Final = (*NODE_SUFFIXES, ".json")
+_OF_A_FOLDER: Final = ("package.json", *(f"index{suffix}" for suffix in _SUFFIXES))
+_SETTINGS: Final = ("tsconfig.json", "jsconfig.json")
 _SWITCHED: Final = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
 """TypeScript is imported by the name of what it becomes."""
 
@@ -43,14 +46,17 @@ _ASSIGNED: Final = re.compile(r"\bexports\.([A-Za-z_$][\w$]*)\s*=")
 _ANYTHING: Final = re.compile(
     r"\bexport\s*\*|\bmodule\.exports\b|\bexports\s*\[|\bexport\s+(?:const|let|var)\s*[\[{]|export\s*="
 )
+_Value = TypeVar("_Value")
+_Imports = tuple[tuple[str, bool], ...]
+_NO_IMPORTS: Final[_Imports] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSource:
-    """`files` are absolute and sorted. `packages` tells whether anything in `node_modules` is imported, `everything`
-    whether only the whole import root is sure to hold all files."""
+    """`files` are absolute, with the digests of those that had to be read. `packages` tells whether anything in
+    `node_modules` is imported, `everything` whether only the whole import root is sure to hold all files."""
 
-    files: tuple[Path, ...]
+    files: Mapping[str, str | None]
     packages: bool
     everything: bool
 
@@ -90,90 +96,100 @@ def module_format(file: Path) -> Literal["esm", "cjs"]:
     return "cjs" if assigns and not read_exports(text.replace("exports", "")).names else "esm"
 
 
-def read_node_source(entry: Path, import_root: Path) -> NodeSource:
-    """`entry` is absolute. A file that is not there is not in the answer."""
-    found: dict[Path, None] = {}
+def read_node_source(entry: str, import_root: str, disk: Disk) -> NodeSource:
+    """Both are absolute. A file that is not there is not in the answer."""
+    found: dict[str, str | None] = {}
     packages = everything = False
-    waiting = [entry]
+    start, _, name = entry.rpartition(os.sep)
+    waiting = disk.folder(start).files([name])
     while waiting:
         file = waiting.pop()
-        if file in found or not _is_file(str(file)):
+        if file in found:
             continue
         found[file] = None
-        if file.suffix not in _CODE:
+        if not file.endswith(NODE_SUFFIXES):
             continue
-        for specifier, template in _specifiers(file):
+        folder = file.rpartition(os.sep)[0]
+        imports, found[file] = _read(file, _imports, disk, otherwise=_NO_IMPORTS)
+        for specifier, template in imports:
             if specifier.startswith("."):
                 if "${" in specifier:
                     everything = True
                     continue
-                waiting += _resolve(os.path.normpath(f"{file.parent}{os.sep}{specifier}"))
+                waiting += _resolve(os.path.normpath(f"{folder}{os.sep}{specifier}"), disk)
             elif specifier.startswith(("#", "${")) or (specifier.startswith("/") and template):
                 everything = True
             elif specifier and not specifier.startswith("node:"):
-                own = _own_package(specifier, file.parent, import_root)
+                own = _own_package(specifier, folder, disk)
                 packages = packages or own is None
                 if own is not None:
-                    waiting += [path for path in sorted(own.rglob("*")) if _is_source(path, own)]
-    configured = _above(entry.parent, import_root, "tsconfig.json", "jsconfig.json")
-    if any(re.search(r'"(?:paths|baseUrl|extends)"', path.read_text(encoding="utf-8")) for path in configured):
-        everything = everything or packages
-    beside = [*configured, *_above(entry.parent, import_root, "package.json")]
+                    disk.doubt()
+                    waiting += [str(path) for path in sorted(own.rglob("*")) if _is_source(path, own)]
+    settings, beside = _above(start, import_root, disk)
+    for file in settings:
+        maps_imports, found[file] = _read(file, _maps_imports, disk, otherwise=False)
+        everything = everything or (packages and maps_imports)
     if packages:
-        beside += lock_files(import_root)
-    return NodeSource(files=tuple(sorted({*found, *beside})), packages=packages, everything=everything)
+        beside += map(str, lock_files(Path(import_root), disk))
+    for file in beside:
+        found.setdefault(file)
+    return NodeSource(files=found, packages=packages, everything=everything)
 
 
-def _specifiers(file: Path) -> tuple[tuple[str, bool], ...]:
-    """What a file imports, and whether it is said by a template. Functions share files, and each is read once."""
-    status = file.stat()
-    key = (str(file), status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
-    if key not in _READ:
-        if len(_READ) > _MOST_READ:
-            _READ.clear()
-        found = _IMPORT.finditer(file.read_text(encoding="utf-8", errors="replace"))
-        _READ[key] = tuple((one[1] or one[2] or one[3] or "", bool(one[3])) for one in found)
-    return _READ[key]
+def _read(file: str, parse: Callable[[str], _Value], disk: Disk, *, otherwise: _Value) -> tuple[_Value, str | None]:
+    """Of a file that cannot be read, those say so who need what is in it."""
+    try:
+        return disk.parsed(file, parse)
+    except OSError:
+        return otherwise, None
 
 
-_READ: Final[dict[tuple[str, int, int, int, int], tuple[tuple[str, bool], ...]]] = {}
-_MOST_READ: Final = 10_000
+def _imports(text: str) -> _Imports:
+    """What a module imports, and whether it is said by a template."""
+    return tuple((one[1] or one[2] or one[3] or "", bool(one[3])) for one in _IMPORT.finditer(text))
 
 
-def lock_files(import_root: Path) -> tuple[Path, ...]:
+def _maps_imports(text: str) -> bool:
+    """Whether a tsconfig may have packages' names lead to the user's files."""
+    return re.search(r'"(?:paths|baseUrl|extends)"', text) is not None
+
+
+def lock_files(import_root: Path, disk: Disk | None = None) -> tuple[Path, ...]:
     """The lock file of the import root, or the one of the workspace it is in."""
+    disk = disk or Disk()
     for folder in (import_root, *import_root.parents):
-        found = tuple(folder / name for name in LOCK_FILES if (folder / name).is_file())
-        if found or folder == Path.home() or (folder / ".git").exists():
+        here = disk.folder(str(folder))
+        found = tuple(map(Path, here.files(LOCK_FILES)))
+        if found or folder == Path.home() or here.has(".git"):
             return found
     return ()
 
 
-def _resolve(path: str) -> list[Path]:
-    """Where esbuild would look for a relative import, as far as there is something; all of it, in case one goes. As
-    text, since a project has thousands of such places."""
-    tried = [path, *(path + suffix for suffix in _SUFFIXES)]
+def _resolve(path: str, disk: Disk) -> list[str]:
+    """Where esbuild would look for a relative import, as far as there is something; all of it, in case one goes."""
+    folder, _, name = path.rpartition(os.sep)
+    tried = [name, *(name + suffix for suffix in _SUFFIXES)]
     for suffix, others in _SWITCHED.items():
-        if path.endswith(suffix):
-            tried += [path.removesuffix(suffix) + other for other in others]
-    if os.path.isdir(path):  # noqa: PTH112
-        tried += [f"{path}{os.sep}package.json", *(f"{path}{os.sep}index{suffix}" for suffix in _SUFFIXES)]
-    return [Path(one) for one in tried if _is_file(one)]
+        if name.endswith(suffix):
+            tried += [name.removesuffix(suffix) + other for other in others]
+    beside = disk.folder(folder)
+    found = beside.files(tried)
+    if beside.has_folder(name):
+        found += disk.folder(path).files(_OF_A_FOLDER)
+    return found
 
 
-def _is_file(path: str) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113  (half the time of pathlib's, and hot: dozens for each import)
-
-
-def _own_package(specifier: str, folder: Path, import_root: Path) -> Path | None:
+def _own_package(specifier: str, folder: str, disk: Disk) -> Path | None:
     """The folder of a package of the user's, which `node_modules` has a link to."""
     parts = specifier.split("/")
-    name = "/".join(parts[: 2 if specifier.startswith("@") else 1])
-    for above in (folder, *folder.parents):
-        place = above / "node_modules" / name
-        if place.is_symlink() or place.exists():
-            real = place.resolve()
-            return real if "node_modules" not in real.parts else None
+    *scope, name = parts[: 2 if specifier.startswith("@") else 1]
+    while folder:
+        if disk.folder(folder).has_folder("node_modules"):
+            modules = str(Path(folder, "node_modules", *scope))
+            if disk.folder(modules).has(name):
+                real = Path(modules, name).resolve()
+                return real if "node_modules" not in real.parts else None
+        folder = folder.rpartition(os.sep)[0]
     return None
 
 
@@ -182,11 +198,14 @@ def _is_source(path: Path, root: Path) -> bool:
     return path.is_file() and "node_modules" not in inside and not any(part.startswith(".") for part in inside)
 
 
-def _above(folder: Path, root: Path, *names: str) -> list[Path]:
-    """Files of these names in a folder and those above, up to a root."""
-    found = []
-    for one in (folder, *folder.parents):
-        found += [one / name for name in names if _is_file(f"{one}{os.sep}{name}")]
-        if one == root:
-            break
-    return found
+def _above(folder: str, root: str, disk: Disk) -> tuple[list[str], list[str]]:
+    """Settings of TypeScript, and package.json, in a folder and those above, up to a root."""
+    settings, packages = [], []
+    while True:
+        here = disk.folder(folder)
+        settings += here.files(_SETTINGS)
+        packages += here.files(("package.json",))
+        above = folder.rpartition(os.sep)[0]
+        if folder == root or not above:
+            return settings, packages
+        folder = above

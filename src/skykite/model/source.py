@@ -1,8 +1,8 @@
-"""Which files make up a function's zip, and the hash that names it.
+"""Which files make up a function's zip.
 
-In: an import root on disk. Out: a sorted list of files, and a content hash. I/O: reads folders and files, writes
-nothing; it is the one module of `model` that does, because `constructs` (which names the zip) and `bundle` (which
-builds it) must agree to the byte and never import each other.
+In: an import root on disk. Out: a sorted list of files. I/O: reads folders and files, writes nothing. That is not what
+modules of `model` do; but `constructs` (which names the zip) and `bundle` (which builds it) must agree to the byte and
+never import each other.
 
 The rule of what is in. Everything below the import root, Python or data, except:
 
@@ -19,7 +19,6 @@ Symbolic links are followed as long as they stay in the project.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,11 +29,9 @@ from typing import Final
 import skykite_lambda
 from skykite.errors import SkykiteError
 from skykite.model.build import BUILD_FILE, BUILT_ASSEMBLY
-from skykite.model.dependencies import dependencies_digest, read_dependencies
 from skykite.model.executable import ExecutableBuild
 from skykite.model.globs import matcher
-from skykite.model.manifest import MANIFEST_FILE, BundleEntry, CopiedFile, PackagesEntry
-from skykite.model.node_source import read_node_source
+from skykite.model.manifest import MANIFEST_FILE, BundleEntry, CopiedFile
 from skykite.model.packages import read_toml
 
 IMPORT_ROOT_MARKERS: Final = ("pyproject.toml", "requirements.txt")
@@ -51,16 +48,20 @@ _EXCLUDED_AT_ROOT: Final = frozenset(
     }
 )
 _EXCLUDED_SUFFIXES: Final = (".pyc", ".pyo", ".egg-info")
-_HASH_FORMAT: Final = "skykite-source-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """One file of a zip: `path` inside it (POSIX), `location` on disk (absolute, links not resolved)."""
+    """One file of a zip: `path` inside it (POSIX), `location` on disk (absolute, links not resolved), `content` if it
+    is not as on disk."""
 
     path: str
     location: Path
     executable: bool
+    content: bytes | None = None
+
+    def size(self) -> int:
+        return self.location.stat().st_size if self.content is None else len(self.content)
 
 
 def find_import_root(file: Path, project_root: Path, *, markers: Sequence[str] = IMPORT_ROOT_MARKERS) -> Path:
@@ -175,96 +176,6 @@ def excluded(name: str, *, at_root: bool) -> bool:
         or name.endswith(_EXCLUDED_SUFFIXES)
         or (at_root and name in _EXCLUDED_AT_ROOT)
     )
-
-
-def bundle_hash(project_root: Path, bundle: BundleEntry, sources: Sequence[SourceFile] | None = None) -> str:
-    """64 hex digits that change whenever the zip could. `sources` are a Node function's files, if they are known."""
-    digest = hashlib.sha256()
-
-    def add(*parts: str) -> None:
-        for part in parts:
-            data = part.encode("utf-8", "surrogateescape")
-            digest.update(b"%d:" % len(data) + data)
-
-    def add_file(kind: str, file: SourceFile) -> None:
-        add(kind, file.path, "x" if file.executable else "-", _hash_file(file.location))
-
-    add(_HASH_FORMAT)
-    if bundle.node is not None:
-        add("node", bundle.runtime, bundle.architecture if bundle.node.install else "", repr(bundle.node))
-        own = node_files(bundle, project_root) if sources is None else sources
-        for file in (*own, *copied_sources(bundle.copied, project_root)):
-            add_file("file", file)
-        for command in bundle.after_build:
-            add("command", command)
-        return digest.hexdigest()
-    for file in bundle_files(bundle, project_root):
-        add_file("file", file)
-    for folder in bundle.local:
-        add("package", folder, bundle.runtime)
-        for file in select_package(project_root / folder):
-            add_file("source", file)
-    if bundle.executable is not None:
-        add("executable", bundle.architecture, bundle.runtime, repr(bundle.executable))
-    elif not bundle.layered:
-        add("packages", packages_digest(project_root, bundle.third_party))
-    for command in bundle.after_build:
-        add("command", command)
-    return digest.hexdigest()
-
-
-def node_files(bundle: BundleEntry, project_root: Path) -> tuple[SourceFile, ...]:
-    """The files that a Node function is bundled from, sorted by path; those outside of the import root by where they
-    are from the project on."""
-    assert bundle.node is not None
-    import_root = (project_root / bundle.import_root).resolve()
-    source = read_node_source(import_root / bundle.node.entry, import_root)
-    files = list(source.files)
-    if source.everything:
-        files += [
-            file.location for file in select(import_root, project_root) if not file.path.endswith((".py", ".pyi"))
-        ]
-    root = str(project_root.resolve())
-    found = {file: SourceFile(path=_from(root, str(file)), location=file, executable=False) for file in files}
-    return tuple(sorted(found.values(), key=lambda file: file.path))
-
-
-def _from(root: str, file: str) -> str:
-    if file.startswith(root + os.sep):
-        return file[len(root) + 1 :].replace(os.sep, "/")
-    return Path(os.path.relpath(file, root)).as_posix()
-
-
-def naming_files(bundle: BundleEntry, project_root: Path) -> tuple[Path, ...]:
-    """Files that a zip or its layer is named by, wherever they are: what pins packages, also from above the import root
-    or included from elsewhere, and what a Node function imports. Raises what naming it raises."""
-    if bundle.node is not None:
-        return tuple(file.location for file in node_files(bundle, project_root))
-    if bundle.kind != "python":
-        return ()
-    found = read_dependencies(project_root / bundle.import_root, bundle.packages)
-    return found.files if found else ()
-
-
-def packages_digest(project_root: Path, packages: PackagesEntry) -> str:
-    """What names the packages of an import root: empty if it needs none."""
-    found = read_dependencies(project_root / packages.import_root, packages.options)
-    if found is None:
-        return ""
-    return dependencies_digest(found, packages.options, packages.runtime, packages.architecture)
-
-
-def packages_hash(project_root: Path, packages: PackagesEntry) -> str:
-    """64 hex digits that name the layer of these packages."""
-    return hashlib.sha256(f"layer {packages_digest(project_root, packages)}".encode()).hexdigest()
-
-
-def _hash_file(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def unreadable(path: Path, error: OSError) -> SkykiteError:

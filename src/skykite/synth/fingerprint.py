@@ -25,11 +25,13 @@ import msgspec
 
 from skykite.model import executable, node_handlers
 from skykite.model.dependencies import dependency_files
+from skykite.model.disk import Disk
 from skykite.model.handlers import read_definitions
 from skykite.model.invocation import FunctionKind, parse_handler
 from skykite.model.manifest import BundleEntry, Manifest
+from skykite.model.naming import naming_files
 from skykite.model.project import CONFIG_FILE
-from skykite.model.source import executable_sources, find_import_root, naming_files, select, select_package
+from skykite.model.source import executable_sources, find_import_root, select, select_package
 from skykite.model.synthesis import Synthesis
 from skykite.synth.report import Reads
 
@@ -186,8 +188,8 @@ def code_of(root: Path, manifest: Manifest, imported: Iterable[str]) -> Code:
 
 def imported_files(root: Path, manifest: Manifest) -> tuple[str, ...]:
     """By Node functions, as their code is now. Raises what reading it raises."""
-    nodes = (bundle for bundle in _bundles(manifest) if bundle.node is not None)
-    return tuple(sorted({str(path) for bundle in nodes for path in naming_files(bundle, root)}))
+    nodes, disk = (bundle for bundle in _bundles(manifest) if bundle.node is not None), Disk()
+    return tuple(sorted({str(path) for bundle in nodes for path in naming_files(bundle, root, disk)}))
 
 
 def handlers_of(root: Path, manifest: Manifest) -> dict[str, Mark]:

@@ -36,7 +36,10 @@ _HANDLERS: Final = (
     "skykite.model.node_source",
 )
 _HANDLER_FILES: Final = (".py", *NODE_SUFFIXES, f"{os.sep}{BOOTSTRAP}")
-_COVERED_ELSEWHERE: Final = ("skykite.model.source", "skykite.synth.warmth", *_HANDLERS)  # manifest; versions
+_COVERED_ELSEWHERE: Final = (  # by the manifest, and by versions
+    *("skykite.model.source", "skykite.model.naming", "skykite.model.disk", "skykite.synth.warmth"),
+    *_HANDLERS,
+)
 _NOT_SOURCES: Final = (".pyc", ".pyo", ".pkg")  # the last: `pkgutil` asks for it beside every package
 _PATH_LIMIT: Final = 1024
 _FOR_WRITING: Final = os.O_WRONLY | os.O_RDWR

@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from skykite.model.disk import Disk
 from skykite.model.manifest import Manifest
-from skykite.model.source import bundle_hash
+from skykite.model.naming import bundle_hash
 
 _ASSETS: Final = ".assets.json"
 _TEMPLATE: Final = ".template.json"
@@ -55,12 +56,12 @@ def rename(assembly: Path, manifest: Manifest, root: Path) -> dict[str, bytes] |
 
 def _new_names(manifest: Manifest, root: Path) -> dict[str, str]:
     """By the old ones, of zips whose name is not what it was."""
-    found = {}
+    found, disk = {}, Disk()
     for stack in manifest.stacks:
         for asset in stack.assets:
             old = Path(asset.key).stem
             if asset.bundle is not None and old not in found:
-                found[old] = _digest(bundle_hash(root, asset.bundle))  # as CDK derives it from a given hash
+                found[old] = _digest(bundle_hash(root, asset.bundle, disk=disk))  # as CDK derives it from a given hash
     return {old: new for old, new in found.items() if old != new}
 
 

@@ -20,7 +20,7 @@ from skykite.model.built import BuildError
 from skykite.model.executable import ExecutableBuild
 from skykite.model.invocation import FunctionConfig, Handler
 from skykite.model.manifest import AssetEntry, BundleEntry, CopiedFile
-from skykite.model.source import bundle_hash
+from skykite.model.naming import bundle_hash
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are a shell's")
 

@@ -11,6 +11,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -22,8 +23,8 @@ from skykite.model.invocation import FunctionConfig, parse_handler
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import AssetEntry, BundleEntry, CopiedFile
 from skykite.model.names import FunctionId
+from skykite.model.naming import bundle_hash
 from skykite.model.node_build import NodeBuild
-from skykite.model.source import bundle_hash
 from skykite.synth.node import find_node
 
 HANDLER = """\
@@ -56,19 +57,34 @@ class NodeBench:
         file.write_text(text)
         return file
 
-    def asset(self, entry: str = "src/lambda.ts", *, copied: tuple[CopiedFile, ...] = (), **options: Any) -> AssetEntry:
+    def asset(
+        self,
+        entry: str = "src/lambda.ts",
+        *,
+        copied: tuple[CopiedFile, ...] = (),
+        after_build: tuple[str, ...] = (),
+        **options: Any,
+    ) -> AssetEntry:
         bundle = BundleEntry(
             import_root=".",
             runtime="nodejs22.x",
             architecture="arm64",
             kind="node",
             copied=copied,
+            after_build=after_build,
             node=NodeBuild(entry=entry, **options),
         )
         key = hashlib.sha256(bundle_hash(self.project, bundle).encode()).hexdigest()
         return AssetEntry(key=f"{key}.zip", bucket="b", packaging="bundle", source=f"{key}.zip", bundle=bundle)
 
     async def zips(self, *assets: AssetEntry) -> list[zipfile.ZipFile]:
+        for error in await self.errors(*assets):
+            if error is not None:
+                raise error
+        return [zipfile.ZipFile(self.root / asset.source) for asset in assets]
+
+    async def errors(self, *assets: AssetEntry) -> list[BaseException | None]:
+        """What each came to that was built together with the others."""
         nodes = NodeBundles(
             self.tool,
             node=find_node(os.environ),
@@ -83,8 +99,14 @@ class NodeBench:
             events=self.events,
             nodes=nodes,
         )
-        await asyncio.gather(*(bundler.build(asset, self.root / asset.source) for asset in assets))
-        return [zipfile.ZipFile(self.root / asset.source) for asset in assets]
+        builds = (bundler.build(asset, self.root / asset.source) for asset in assets)
+        return await asyncio.gather(*builds, return_exceptions=True)
+
+    def own_esbuild(self, script: str) -> None:
+        """The project's, which is a script."""
+        program = self.write("node_modules/" + platform_program(), f"#!/bin/sh\nset -e\n{script}\n")
+        program.chmod(0o755)
+        self.tool._found.clear()
 
     def bytes_of(self, archive: zipfile.ZipFile) -> bytes:
         assert archive.filename is not None
@@ -129,7 +151,7 @@ async def test_a_bundle_runs_and_is_the_same_to_the_byte_wherever_it_is_made(ben
     assert run(tmp_path / "out", "src/lambda.mjs") == "I am one"
     assert str(tmp_path) not in archive.read("src/lambda.mjs.map").decode()
 
-    other = NodeBench(tmp_path / "elsewhere", cache_directory(os.environ))
+    other = NodeBench(tmp_path / "else [where]", cache_directory(os.environ))
     [again] = await other.zips(other.asset())
     assert other.bytes_of(again) == bench.bytes_of(archive)
     assert json.loads(archive.read("src/lambda.mjs.map"))["sources"] == ["lib/name.ts", "lambda.ts"]
@@ -266,6 +288,55 @@ async def test_what_is_saved_after_the_stacks_were_read_is_not_deployed_under_th
         await bench.zips(asset)
     assert raised.value.code == "source-changed"
     assert await bench.zips(bench.asset())
+
+
+async def test_what_is_saved_while_esbuild_runs_is_not_deployed_under_the_name_of_what_was(bench: NodeBench) -> None:
+    esbuild = await bench.tool.find(bench.project)
+    bench.own_esbuild(f'"{esbuild}" "$@"\nprintf "// saved" >> src/lib/name.ts')
+    with pytest.raises(SkykiteError) as raised:
+        await bench.zips(bench.asset())
+    assert raised.value.code == "source-changed"
+
+
+async def test_a_file_that_appears_while_esbuild_runs_counts_for_the_name(bench: NodeBench) -> None:
+    esbuild = await bench.tool.find(bench.project)
+    bench.own_esbuild(f'"{esbuild}" "$@"\nprintf "export const name = 1" > src/lib/name.tsx')
+    with pytest.raises(SkykiteError) as raised:
+        await bench.zips(bench.asset())
+    assert raised.value.code == "source-changed"
+
+
+async def test_one_function_that_cannot_be_built_leaves_the_others_theirs(bench: NodeBench) -> None:
+    bench.write("src/other.ts", "export async function main() { return 'other'; }\n")
+    changed = bench.asset()
+    bench.write("src/lib/name.ts", 'export const name: string = "two";\n')
+    other = bench.asset("src/other.ts")
+    error, none = await bench.errors(changed, other)
+    assert isinstance(error, SkykiteError)
+    assert (error.code, none) == ("source-changed", None)
+    assert zipfile.ZipFile(bench.root / other.source).namelist() == ["src/other.mjs", "src/other.mjs.map"]
+    assert not [path for path in (bench.root / "cache" / "bundles").iterdir() if path.name.startswith(".making")]
+
+
+@pytest.mark.parametrize("name", ["[id]", "a b", "größe", "100%25", "a#b", "q+r&s", "t'u(v)!", "x,y;z@2$"])
+async def test_bundle_and_map_are_what_esbuild_puts_side_by_side(bench: NodeBench, name: str) -> None:
+    bench.write(f"src/{name}.ts", HANDLER)
+    [archive] = await bench.zips(bench.asset(f"src/{name}.ts"))
+    built = await bench.builds.build(bench.config("src/lambda.main", entry=f"src/{name}.ts"))
+    assert archive.read(f"src/{name}.mjs") == (built.folder / built.file).read_bytes()
+    ours = json.loads(archive.read(f"src/{name}.mjs.map"))
+    theirs = json.loads((built.folder / f"{built.file}.map").read_bytes())
+    assert [one.rpartition("/")[2] for one in ours["sources"]] == [Path(one).name for one in theirs["sources"]]
+    assert [unquote(one) for one in ours["sources"]] == ["lib/name.ts", f"{name}.ts"]
+    assert ours | {"sources": theirs["sources"]} == theirs
+
+
+async def test_hooks_find_bundle_and_map_as_they_go_into_the_zip(bench: NodeBench) -> None:
+    hook = "cp src/lambda.mjs seen.mjs && cp src/lambda.mjs.map seen.map"
+    [archive] = await bench.zips(bench.asset(after_build=(hook,)))
+    assert archive.read("seen.mjs") == archive.read("src/lambda.mjs")
+    assert archive.read("seen.mjs").endswith(b"//# sourceMappingURL=lambda.mjs.map\n")
+    assert json.loads(archive.read("seen.map"))["sources"] == ["lib/name.ts", "lambda.ts"]
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ import pytest
 from skykite.errors import SkykiteError
 from skykite.model.dependencies import dependency_files
 from skykite.model.manifest import BundleEntry
-from skykite.model.source import bundle_hash, find_import_root, select, select_support
+from skykite.model.naming import bundle_hash
+from skykite.model.source import find_import_root, select, select_support
 
 
 def write(root: Path, *paths: str) -> None:

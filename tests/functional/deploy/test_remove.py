@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kit.assembly import STAGE, TABLE, TOPIC, Workbench, template
@@ -93,3 +95,17 @@ async def test_a_protected_stack_is_not_removed(bench: Workbench) -> None:
     assert raised.value.code == "termination-protected"
     assert raised.value.message == f"the stack `{name}` is protected from being deleted"
     assert await bench.stack("Notes") is not None
+
+
+async def test_outputs_of_what_went_are_forgotten_although_another_stack_could_not_go(bench: Workbench) -> None:
+    outputs = {"Here": {"Value": "yes"}}
+    await bench.deploy(
+        {"Notes": template({"Topic": TOPIC}, outputs=outputs), "Jobs": template({"Topic": TOPIC}, outputs=outputs)}
+    )
+    bench.session.cloudformation._caller.call(
+        "UpdateTerminationProtection", StackName=bench.name("Notes"), EnableTerminationProtection=True
+    )
+    with pytest.raises(SkykiteError):
+        await bench.remove()
+    assert await bench.stack("Jobs") is None
+    assert json.loads((bench.state / STAGE / "outputs.json").read_bytes()) == {bench.name("Notes"): {"Here": "yes"}}

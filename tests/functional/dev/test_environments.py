@@ -146,3 +146,9 @@ def test_what_is_no_python_is_named(root: Path, given: str, message: str, monkey
     with pytest.raises(SkykiteError) as raised:
         find_python(root, {"HOME": str(root), "PATH": ""}, given)
     assert (raised.value.code, raised.value.message) == ("python-not-found", message)
+
+
+def test_a_place_that_the_system_will_not_look_at_is_passed_over(root: Path) -> None:
+    (root.parent / "home" / ".pyenv" / "versions").mkdir(parents=True)
+    (root / ".python-version").write_text("x" * 300)  # too long for a file's name; another user's folder is alike
+    assert found(root)[0] == "own"

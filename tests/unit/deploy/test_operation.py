@@ -62,8 +62,9 @@ def test_looking_gets_rarer_but_never_very_rare() -> None:
 class FullBucketCloud:
     """CloudFormation as AWS has it: a stack whose bucket holds objects ends in DELETE_FAILED until it is emptied."""
 
-    def __init__(self) -> None:
+    def __init__(self, complaint: str = "The bucket you tried to delete is not empty") -> None:
         self.objects = 3
+        self.complaint = complaint
         self.log: list[StackEvent] = []
         self.cloudformation = SimpleNamespace(delete_stack=self.delete_stack, events=self.events)
         self.s3 = SimpleNamespace(empty=self.empty)
@@ -74,9 +75,11 @@ class FullBucketCloud:
     def delete_stack(self, stack: str, *, token: str) -> None:
         self._say(token, "n", "arn:n", "AWS::CloudFormation::Stack", "DELETE_IN_PROGRESS")
         full = self.objects > 0
-        reason = "The bucket you tried to delete is not empty (Service: S3, Status Code: 409)" if full else ""
+        reason = f"{self.complaint} (Service: S3, Status Code: 409)" if full else ""
         ending = "DELETE_FAILED" if full else "DELETE_COMPLETE"
         self._say(token, "Uploads", "bucket-1", "AWS::S3::Bucket", ending, reason)
+        if full:
+            self._say(token, "Key", "key-1", "AWS::KMS::Key", ending, "Resource deletion cancelled")
         self._say(token, "n", "arn:n", "AWS::CloudFormation::Stack", ending)
 
     def events(self, stack: str) -> Iterator[StackEvent]:
@@ -140,4 +143,14 @@ async def test_nothing_is_emptied_that_was_not_agreed_to() -> None:
         "remove-failed",
         "`Notes/Uploads` (AWS::S3::Bucket) could not be deleted: The bucket you tried to delete is not empty",
         "empty the bucket first, or keep it with removal_policy=RETAIN",
+    )
+
+
+async def test_what_nobody_can_mend_may_be_left_behind() -> None:
+    cloud = FullBucketCloud("It is stuck")
+    with pytest.raises(SkykiteError) as raised:
+        await operator(cloud, RecordedEvents()).remove(state("CREATE_COMPLETE"), PATHS, may_empty=True)
+    assert raised.value.hint == (
+        "once the reason is gone, run this again; or leave it behind with `aws cloudformation delete-stack "
+        "--stack-name n --retain-resources Uploads`"
     )

@@ -1,0 +1,179 @@
+"""What is on disk, for those who ask for many functions what these have in common: nothing is read twice that is still
+the same.
+
+In: paths, as text, since a project has thousands of them. Out: which are files, their digests, what was made of their
+text. I/O: lists folders, reads files, asks for stats.
+
+Whatever is remembered is compared with a stat before it is told again. Nothing is remembered of what had changed so
+recently that another change might leave the same stat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar, cast
+
+from skykite_lambda.tracking import Stat, stat_of
+
+_Value = TypeVar("_Value")
+_TICK_NS: Final = 20_000_000
+"""Clocks of file systems go in steps of up to 16 ms. What names a zip is looked at again, by another `Disk`, when it is
+built."""
+
+
+class Folder:
+    """`files` and `folders` are in it and no links; `names` are all, as file systems compare them that do not care for
+    case; None if each has to be asked for. `doubt` is called when an answer depends on more than the listing."""
+
+    def __init__(
+        self,
+        path: str,
+        names: frozenset[str] | None,
+        doubt: Callable[[], None],
+        *,
+        files: frozenset[str] = frozenset(),
+        folders: frozenset[str] = frozenset(),
+    ) -> None:
+        self._path = path
+        self._names = names
+        self._doubt = doubt
+        self._files = files
+        self._folders = folders
+
+    def files(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that are files in it, as paths."""
+        return [f"{self._path}{os.sep}{name}" for name in names if name in self._files or self._is_linked_file(name)]
+
+    def has_folder(self, name: str) -> bool:
+        if name in self._folders:
+            return True
+        return self._is_to_be_asked_for(name) and os.path.isdir(f"{self._path}{os.sep}{name}")
+
+    def has(self, name: str) -> bool:
+        if name in self._files or name in self._folders:
+            return True
+        return self._is_to_be_asked_for(name) and os.path.lexists(f"{self._path}{os.sep}{name}")
+
+    def _is_linked_file(self, name: str) -> bool:
+        return self._is_to_be_asked_for(name) and os.path.isfile(f"{self._path}{os.sep}{name}")
+
+    def _is_to_be_asked_for(self, name: str) -> bool:
+        """It may be a link, or, as one with other letters than ASCII's, be spelled in several ways."""
+        if self._names is not None and name.isascii() and name.lower() not in self._names:
+            return False
+        if name in self._files or name in self._folders:
+            return False
+        self._doubt()
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    stat: Stat | None
+    folder: Folder
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """`stat` is None if it does not tell whether the file has changed."""
+
+    stat: Stat | None
+    digest: str
+    parsed: dict[Callable[[str], Any], Any] = field(default_factory=dict)
+
+
+class Disk:
+    """May be asked from several threads: at worst, they read the same. `at_once` says that what was read once is not
+    compared again: any moment between the first and the last question will do for all of them."""
+
+    def __init__(self, *, at_once: bool = False) -> None:
+        self._at_once = at_once
+        self._folders: dict[str, _Listed] = {}
+        self._files: dict[str, _File] = {}
+        self._real: dict[str, str] = {}
+        self._doubtful = False
+
+    def folder(self, path: str) -> Folder:
+        """Also of one that is not there, which has nothing in it."""
+        kept = self._folders.get(path)
+        if kept is not None and self._at_once:
+            return kept.folder
+        stat, now = stat_of(path), time.time_ns()
+        if kept is not None and kept.stat == stat:
+            return kept.folder
+        if stat is not None and _is_racy(stat, now):
+            self._doubtful = True
+            if not self._at_once:
+                return Folder(path, None, self.doubt)
+        self._folders[path] = kept = _Listed(stat, self._list(path) if stat else Folder(path, frozenset(), self.doubt))
+        return kept.folder
+
+    def digest(self, path: str) -> str:
+        """SHA-256 of a file. Raises OSError."""
+        kept = self._files.get(path)
+        if kept is not None and self._at_once:
+            return kept.digest
+        stat, now = stat_of(path), time.time_ns()
+        if kept is None or kept.stat is None or kept.stat != stat:
+            with open(path, "rb") as stream:
+                kept = self._keep(path, stat, now, hashlib.file_digest(stream, "sha256").hexdigest())
+        return kept.digest
+
+    def parsed(self, path: str, parse: Callable[[str], _Value]) -> tuple[_Value, str]:
+        """What `parse`, which depends on nothing else, makes of a file's text, and the `digest`. Raises OSError."""
+        kept = self._files.get(path)
+        if kept is not None and self._at_once and parse in kept.parsed:
+            return cast("_Value", kept.parsed[parse]), kept.digest
+        stat, now = stat_of(path), time.time_ns()
+        if kept is None or kept.stat is None or kept.stat != stat or parse not in kept.parsed:
+            with open(path, "rb") as stream:
+                data = stream.read()
+            kept = self._keep(path, stat, now, hashlib.sha256(data).hexdigest())
+            if parse not in kept.parsed:
+                kept.parsed[parse] = parse(data.decode("utf-8", "replace"))
+        return cast("_Value", kept.parsed[parse]), kept.digest
+
+    def real(self, folder: str) -> str:
+        """Where links lead to. It is asked for once: a project does not move while it is read."""
+        if folder not in self._real:
+            self._real[folder] = os.path.realpath(folder)
+        return self._real[folder]
+
+    def doubt(self) -> None:
+        """Somebody has looked without asking here."""
+        self._doubtful = True
+
+    def is_as_it_was(self) -> bool:
+        """Whether all answers would be the same again. Not if stats cannot tell."""
+        stats = {path: one.stat for path, one in self._folders.items()}
+        stats |= {path: one.stat for path, one in self._files.items()}
+        return not self._doubtful and all(stat_of(path) == stat for path, stat in stats.items())
+
+    def _list(self, path: str) -> Folder:
+        try:
+            with os.scandir(path) as entries:
+                found = list(entries)
+                files = frozenset(entry.name for entry in found if entry.is_file(follow_symlinks=False))
+                folders = frozenset(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            return Folder(path, None, self.doubt)
+        names = frozenset(entry.name.casefold() for entry in found)
+        return Folder(path, names, self.doubt, files=files, folders=folders)
+
+    def _keep(self, path: str, stat: Stat | None, now: int, digest: str) -> _File:
+        """What was read after `now`, when the file had the stat."""
+        before = self._files.get(path)
+        parsed = before.parsed if before is not None and before.digest == digest else {}
+        settled = stat is not None and not _is_racy(stat, now)
+        self._doubtful = self._doubtful or not settled
+        kept = self._files[path] = _File(stat if settled else None, digest, parsed)
+        return kept
+
+
+def _is_racy(stat: Stat, now: int) -> bool:
+    """Whether a change after `now` might leave the same stat."""
+    return abs(now - stat[0]) <= _TICK_NS or abs(now - stat[1]) <= _TICK_NS

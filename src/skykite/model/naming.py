@@ -1,0 +1,122 @@
+"""The hash that names a function's zip, or the layer of its packages, and the files that it depends on.
+
+In: what a bundle is made from. Out: hashes of content; files. I/O: reads folders and files, as `source` does, and for
+its reasons.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from skykite.model.dependencies import dependencies_digest, read_dependencies
+from skykite.model.disk import Disk
+from skykite.model.manifest import BundleEntry, PackagesEntry
+from skykite.model.node_source import read_node_source
+from skykite.model.source import SourceFile, bundle_files, copied_sources, select, select_package, unreadable
+
+_HASH_FORMAT: Final = "skykite-source-2"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """One that a Node function is bundled from: `path` from the project on (POSIX), `location` absolute, and the digest
+    of its content."""
+
+    path: str
+    location: str
+    digest: str
+
+
+def bundle_hash(
+    project_root: Path, bundle: BundleEntry, *, sources: Sequence[NodeFile] | None = None, disk: Disk | None = None
+) -> str:
+    """64 hex digits that change whenever the zip could. `sources` are a Node function's, if they are known; `disk` is
+    shared by those that have many hashed."""
+    found: list[bytes] = []
+    disk = disk or Disk()
+
+    def add(*parts: str) -> None:
+        for part in parts:
+            data = part.encode("utf-8", "surrogateescape")
+            found.append(b"%d:%b" % (len(data), data))
+
+    def add_files(kind: str, files: Iterable[SourceFile]) -> None:
+        for file in files:
+            add(kind, file.path, "x" if file.executable else "-", _digest(str(file.location), disk))
+
+    add(_HASH_FORMAT)
+    if bundle.node is not None:
+        add("node", bundle.runtime, bundle.architecture if bundle.node.install else "", repr(bundle.node))
+        for one in node_sources(bundle, project_root, disk) if sources is None else sources:
+            add("file", one.path, "-", one.digest)
+        add_files("file", copied_sources(bundle.copied, project_root))
+    else:
+        add_files("file", bundle_files(bundle, project_root))
+        for folder in bundle.local:
+            add("package", folder, bundle.runtime)
+            add_files("source", select_package(project_root / folder))
+        if bundle.executable is not None:
+            add("executable", bundle.architecture, bundle.runtime, repr(bundle.executable))
+        elif not bundle.layered:
+            add("packages", packages_digest(project_root, bundle.third_party))
+    for command in bundle.after_build:
+        add("command", command)
+    return hashlib.sha256(b"".join(found)).hexdigest()
+
+
+def node_sources(bundle: BundleEntry, project_root: Path, disk: Disk | None = None) -> tuple[NodeFile, ...]:
+    """The files that a Node function is bundled from, sorted by path. Raises `source-unreadable`."""
+    assert bundle.node is not None
+    disk = disk or Disk()
+    root, import_root = disk.real(str(project_root)), disk.real(f"{project_root}{os.sep}{bundle.import_root}")
+    source = read_node_source(os.path.normpath(f"{import_root}{os.sep}{bundle.node.entry}"), import_root, disk)
+    files = source.files
+    if source.everything:
+        disk.doubt()
+        chosen = select(Path(import_root), project_root)
+        more = (str(file.location) for file in chosen if not file.path.endswith((".py", ".pyi")))
+        files = {**dict.fromkeys(more), **files}
+    found = [(_from(root, file), file, digest or _digest(file, disk)) for file, digest in files.items()]
+    return tuple(NodeFile(*one) for one in sorted(found))
+
+
+def _digest(file: str, disk: Disk) -> str:
+    try:
+        return disk.digest(file)
+    except OSError as error:
+        raise unreadable(Path(file), error) from error
+
+
+def _from(root: str, file: str) -> str:
+    if file.startswith(root + os.sep):
+        return file[len(root) + 1 :].replace(os.sep, "/")
+    return Path(os.path.relpath(file, root)).as_posix()
+
+
+def naming_files(bundle: BundleEntry, project_root: Path, disk: Disk | None = None) -> tuple[Path, ...]:
+    """Files that a zip or its layer is named by, wherever they are: what pins packages, also from above the import root
+    or included from elsewhere, and what a Node function imports. Raises what naming it raises."""
+    if bundle.node is not None:
+        return tuple(Path(file.location) for file in node_sources(bundle, project_root, disk))
+    if bundle.kind != "python":
+        return ()
+    found = read_dependencies(project_root / bundle.import_root, bundle.packages)
+    return found.files if found else ()
+
+
+def packages_digest(project_root: Path, packages: PackagesEntry) -> str:
+    """What names the packages of an import root: empty if it needs none."""
+    found = read_dependencies(project_root / packages.import_root, packages.options)
+    if found is None:
+        return ""
+    return dependencies_digest(found, packages.options, packages.runtime, packages.architecture)
+
+
+def packages_hash(project_root: Path, packages: PackagesEntry) -> str:
+    """64 hex digits that name the layer of these packages."""
+    return hashlib.sha256(f"layer {packages_digest(project_root, packages)}".encode()).hexdigest()
