@@ -163,8 +163,8 @@ class LayerEntry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionEntry:
     """One Lambda function, as the user defined it, whatever a live one is deployed with. `handler` and `import_root`
-    are `None` for functions made by plain CDK: those always run as deployed. `code` is where what it is deployed with
-    is in the assembly directory, a folder or a zip, if it is part of the app."""
+    are `None` for functions made by plain CDK: those always run as deployed. `code` alone is what it is deployed with:
+    a folder or a zip in the assembly directory, if it is part of the app."""
 
     id: FunctionId
     stack: StackName
