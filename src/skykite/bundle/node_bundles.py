@@ -184,6 +184,8 @@ class _Sources:
 
     def look_ahead(self, bundles: Iterable[BundleEntry]) -> None:
         for bundle in bundles:
+            if self._disk.is_doubtful:
+                return
             with contextlib.suppress(SkykiteError):  # that is for whom it concerns
                 self.of(bundle)
 

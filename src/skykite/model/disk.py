@@ -149,6 +149,11 @@ class Disk:
             self._real[folder] = os.path.realpath(folder)
         return self._real[folder]
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it will not be able to vouch for what it has told."""
+        return self._doubtful
+
     def doubt(self) -> None:
         """Somebody has looked without asking here."""
         self._doubtful = True

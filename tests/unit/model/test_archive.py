@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def test_names_contents_modes_and_order_are_what_was_given(files: dict[str, tupl
 @given(FILES)
 def test_it_is_the_same_to_the_byte_however_many_threads_made_it(files: dict[str, tuple[bytes, bool]]) -> None:
     assert written(files) == written(files)
+
+
+@pytest.mark.parametrize("bits", range(16))
+def test_files_of_every_size_are_read_back_and_as_small_as_with_all_memory(bits: int) -> None:
+    for size in {max(0, (1 << bits) + more) for more in (-263, -262, -1, 0, 1)}:
+        data = b"".join(b"%d," % (number * number % 1009) for number in range(size))[:size]
+        stream = io.BytesIO(written({"a": (data, False)}))
+        with zipfile.ZipFile(stream) as archive:
+            assert archive.read("a") == data
+            whole = zlib.compressobj(3, zlib.DEFLATED, -zlib.MAX_WBITS)
+            most = len(whole.compress(data) + whole.flush())
+            assert archive.getinfo("a").compress_size <= max(most * 1.05, most + 20)
 
 
 def test_what_does_not_get_smaller_is_stored() -> None:
