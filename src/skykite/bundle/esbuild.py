@@ -53,11 +53,20 @@ class Bundled:
 
 
 class SourceError(SkykiteError):
-    """The source does not build; `files` are where."""
+    """The source does not build; `files` are where, `said` all that is wrong."""
 
-    def __init__(self, message: str, *, context: str | None, hint: str | None, files: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        context: str | None,
+        hint: str | None,
+        files: Sequence[Path],
+        said: Sequence[str],
+    ) -> None:
         super().__init__("source-invalid", message, context=context, hint=hint)
         self.files = tuple(files)
+        self.said = tuple(said)
 
 
 async def run_esbuild(
@@ -191,7 +200,7 @@ def _failed(said: str, import_root: Path, project_root: Path) -> SkykiteError:
         return SkykiteError("esbuild-failed", "esbuild failed", context=said.strip() or None, blame="skykite")
     message = errors[0].removesuffix(" [plugin]")
     if not places:
-        return SourceError(message, context=None, hint=_hint(message), files=())
+        return SourceError(message, context=None, hint=_hint(message), files=(), said=errors)
     file, place = places[0]
     shown = file.relative_to(project_root).as_posix() if file.is_relative_to(project_root) else str(file)
     frame = "\n".join(line.removeprefix("    ") for line in _frame(place["frame"]))
@@ -202,6 +211,7 @@ def _failed(said: str, import_root: Path, project_root: Path) -> SkykiteError:
         context=frame or None,
         hint=_hint(message),
         files=[file for file, _ in places],
+        said=errors,
     )
 
 

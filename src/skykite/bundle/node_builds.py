@@ -22,6 +22,7 @@ from typing import Final
 
 from skykite.bundle.esbuild import Bundled, SourceError, run_esbuild
 from skykite.bundle.esbuild_tool import EsbuildTool
+from skykite.bundle.node_failures import Failure, is_settled
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError, BuildFolder, BuildInput, BuildInputs, BuiltSource, FileStat
 from skykite.model.disk import Disk
@@ -46,6 +47,7 @@ class NodeBuilds:
         self._environment = environment
         self._home: tempfile.TemporaryDirectory[str] | None = None
         self._made: dict[FunctionId, list[tuple[object, BuiltSource]]] = {}
+        self._failures: dict[FunctionId, Failure] = {}
         self._locks: dict[FunctionId, asyncio.Lock] = {}
         self._count = 0
 
@@ -56,7 +58,11 @@ class NodeBuilds:
             known = self._made.get(config.id, [])
             if known and known[-1][0] == wanted and _is_fresh(known[-1][1].inputs):
                 return known[-1][1]
-            built = await self._build(config, known[-1][1].inputs if known else BuildInputs())
+            failure = self._failures.pop(config.id, None)
+            if failure is not None and failure.lasts(wanted, _is_fresh):
+                self._failures[config.id] = failure
+                raise failure.error.with_traceback(None)
+            built = await self._build(config, wanted, known[-1][1].inputs if known else BuildInputs())
             self._keep(config.id, wanted, built)
             return built
 
@@ -66,12 +72,13 @@ class NodeBuilds:
             self._home.cleanup()
             self._home = None
 
-    async def _build(self, config: FunctionConfig, known: BuildInputs) -> BuiltSource:
+    async def _build(self, config: FunctionConfig, wanted: object, known: BuildInputs) -> BuiltSource:
         assert config.node is not None
         build = config.node
         entry = config.import_root / build.entry
         _check_installed(config.import_root)
         program = await self._tool.find(config.import_root)
+        tool = (program, stat_of(str(program)))
         for _ in range(TRIES):
             before = _Before(known)
             folder = self._new_folder(entry)
@@ -87,11 +94,17 @@ class NodeBuilds:
                 )
             except SourceError as error:
                 self._remove(folder)
-                imported = read_node_source(str(entry), str(config.import_root), Disk()).files
-                files = {*map(Path, imported), *error.files, entry}
+                disk = Disk(at_once=True)
+                source = read_node_source(str(entry), str(config.import_root), disk)
+                files = {*map(Path, source.files), *error.files, entry}
                 known = _inputs(files, config.project_root)
                 if (inputs := before.settled(known)) is not None:
-                    raise _build_error(error, inputs) from error
+                    failed = _build_error(error, inputs)
+                    if not build.tsconfig and is_settled(
+                        error, source, disk, entry, config.import_root, before_ns=before.began - _STEP
+                    ):
+                        self._failures[config.id] = Failure(wanted=wanted, error=failed, tool=tool, disk=disk)
+                    raise failed from error
                 continue
             except BaseException:
                 self._remove(folder)
@@ -102,7 +115,12 @@ class NodeBuilds:
             if inputs is None:
                 self._remove(folder)
                 continue
-            _check_exports(config, bundled, inputs)
+            try:
+                _check_exports(config, bundled, inputs)
+            except BuildError as error:
+                self._remove(folder)
+                self._failures[config.id] = Failure(wanted=wanted, error=error, tool=tool, disk=Disk())
+                raise
             return BuiltSource(
                 folder=folder,
                 file=bundled.file,
@@ -198,7 +216,7 @@ class _Before:
     def __init__(self, known: BuildInputs) -> None:
         self._files = {one.path: _input(Path(one.path)) for one in known.files}
         self._folders = {one.path: _folder(Path(one.path), one.stems or ()) for one in known.folders}
-        self._began = time.time_ns()
+        self.began = time.time_ns()
 
     def settled(self, read: BuildInputs) -> BuildInputs | None:
         """What a build has `read`, which was looked at after it: with stats from before, if it is certain that nothing
@@ -226,7 +244,7 @@ class _Before:
         """Clocks of file systems go in steps. Times of modification can be set by hand, those of a status change not;
         but Windows has none."""
         changed = max(stat[:2]) if sys.platform == "win32" else stat[1]
-        return changed <= self._began - _STEP
+        return changed <= self.began - _STEP
 
 
 def _same_content(before: BuildInput) -> bool:

@@ -57,6 +57,11 @@ def check_installed(import_root: Path) -> None:
     )
 
 
+def is_installed(name: str, folder: Path) -> bool:
+    """Whether modules in the folder find a package."""
+    return _installed(name, folder) is not None
+
+
 def _installed(name: str, folder: Path) -> Path | None:
     for above in (folder, *folder.parents):
         place = above / _MODULES / name

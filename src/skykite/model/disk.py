@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
@@ -149,9 +149,15 @@ class Disk:
 
     def is_as_it_was(self) -> bool:
         """Whether all answers would be the same again. Not if stats cannot tell."""
-        stats = {path: one.stat for path, one in self._folders.items()}
-        stats |= {path: one.stat for path, one in self._files.items()}
-        return not self._doubtful and all(stat_of(path) == stat for path, stat in stats.items())
+        return not self._doubtful and all(stat_of(path) == stat for path, stat in self._stats())
+
+    def newest(self) -> int:
+        """When the last change was, in ns, of what is known and there."""
+        return max((max(stat[:2]) for _, stat in self._stats() if stat is not None), default=0)
+
+    def _stats(self) -> Iterator[tuple[str, Stat | None]]:
+        yield from ((path, one.stat) for path, one in self._folders.items())
+        yield from ((path, one.stat) for path, one in self._files.items())
 
     def _list(self, path: str) -> Folder:
         try:

@@ -33,7 +33,7 @@ _IMPORT: Final = re.compile(r"""(?:\bfrom|\bimport|\brequire)\s*\(?\s*(?:"([^"\n
 _COMMONJS: Final = (".cjs", ".cts")
 _SUFFIXES: Final = (*NODE_SUFFIXES, ".json")
 _OF_A_FOLDER: Final = ("package.json", *(f"index{suffix}" for suffix in _SUFFIXES))
-_SETTINGS: Final = ("tsconfig.json", "jsconfig.json")
+SETTINGS: Final = ("tsconfig.json", "jsconfig.json")
 _SWITCHED: Final = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
 """TypeScript is imported by the name of what it becomes."""
 
@@ -54,11 +54,13 @@ _NO_IMPORTS: Final[_Imports] = ()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSource:
     """`files` are absolute, with the digests of those that had to be read. `packages` tells whether anything in
-    `node_modules` is imported, `everything` whether only the whole import root is sure to hold all files."""
+    `node_modules` is imported, `everything` whether only the whole import root is sure to hold all files, `configured`
+    whether a tsconfig has a say in where imports lead, or another has in it."""
 
     files: Mapping[str, str | None]
     packages: bool
     everything: bool
+    configured: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,14 +128,16 @@ def read_node_source(entry: str, import_root: str, disk: Disk) -> NodeSource:
                     disk.doubt()
                     waiting += [str(path) for path in sorted(own.rglob("*")) if _is_source(path, own)]
     settings, beside = _above(start, import_root, disk)
+    configured = False
     for file in settings:
         maps_imports, found[file] = _read(file, _maps_imports, disk, otherwise=False)
-        everything = everything or (packages and maps_imports)
+        configured = configured or maps_imports
+    everything = everything or (packages and configured)
     if packages:
         beside += map(str, lock_files(Path(import_root), disk))
     for file in beside:
         found.setdefault(file)
-    return NodeSource(files=found, packages=packages, everything=everything)
+    return NodeSource(files=found, packages=packages, everything=everything, configured=configured)
 
 
 def _read(file: str, parse: Callable[[str], _Value], disk: Disk, *, otherwise: _Value) -> tuple[_Value, str | None]:
@@ -184,11 +188,10 @@ def _own_package(specifier: str, folder: str, disk: Disk) -> Path | None:
     parts = specifier.split("/")
     *scope, name = parts[: 2 if specifier.startswith("@") else 1]
     while folder:
-        if disk.folder(folder).has_folder("node_modules"):
-            modules = str(Path(folder, "node_modules", *scope))
-            if disk.folder(modules).has(name):
-                real = Path(modules, name).resolve()
-                return real if "node_modules" not in real.parts else None
+        modules = os.path.normpath("/".join([folder, "node_modules", *scope]))
+        if disk.folder(modules).has(name):
+            real = Path(modules, name).resolve()
+            return real if "node_modules" not in real.parts else None
         folder = folder.rpartition(os.sep)[0]
     return None
 
@@ -203,7 +206,7 @@ def _above(folder: str, root: str, disk: Disk) -> tuple[list[str], list[str]]:
     settings, packages = [], []
     while True:
         here = disk.folder(folder)
-        settings += here.files(_SETTINGS)
+        settings += here.files(SETTINGS)
         packages += here.files(("package.json",))
         above = folder.rpartition(os.sep)[0]
         if folder == root or not above:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -397,3 +398,113 @@ async def test_a_function_that_is_not_exported_is_told_from_those_that_are(bench
         "handler-not-found",
         "`src/lambda.ts` exports no `run`; it exports `main`",
     )
+
+
+def aged(file: Path) -> None:
+    """Have it be so old that nobody takes it for one that is being written."""
+    while time.time_ns() - file.stat().st_ctime_ns < 100_000_000:
+        time.sleep(0)
+
+
+class Runs:
+    """Of esbuild, by builds of one function."""
+
+    def __init__(self, bench: NodeBench, program: Path) -> None:
+        self.bench, self.config = bench, bench.config()
+        self.counted = bench.root / "runs"
+        bench.own_esbuild(f'echo >> "{self.counted}"\nexec "{program}" "$@"')
+
+    @property
+    def count(self) -> int:
+        return len(self.counted.read_text().splitlines()) if self.counted.exists() else 0
+
+    async def fail(self) -> str:
+        with pytest.raises(BuildError) as raised:
+            await self.bench.builds.build(self.config)
+        return raised.value.message
+
+    async def fail_by_heart(self) -> str:
+        """Until esbuild is not run for it. What was just written may still be changing."""
+        while True:
+            before = self.count
+            said = await self.fail()
+            if self.count == before:
+                return said
+
+    async def result(self) -> str:
+        built = await self.bench.builds.build(self.config)
+        return run(built.folder, built.file)
+
+
+@pytest.fixture
+async def runs(bench: NodeBench) -> Runs:
+    return Runs(bench, await bench.tool.find(bench.project))
+
+
+async def test_what_does_not_build_is_not_tried_again_until_its_source_is_another(runs: Runs) -> None:
+    runs.bench.write("src/lib/name.ts", "export const name: string = ;\n")
+    said = await runs.fail_by_heart()
+    assert said == await runs.fail() == 'src/lib/name.ts:1:29: Unexpected ";"'
+    runs.bench.write("src/lib/name.ts", "export const name: string = :\n")
+    assert await runs.fail_by_heart() == 'src/lib/name.ts:1:29: Unexpected ":"'
+    runs.bench.write("src/lib/name.ts", 'export const name: string = "mended";\n')
+    assert await runs.result() == "I am mended"
+    runs.bench.write("src/lib/name.ts", "export const name: string = ;\n")
+    assert await runs.fail_by_heart() == 'src/lib/name.ts:1:29: Unexpected ";"'
+
+
+@pytest.mark.parametrize(
+    "place", ["src/new/name.ts", "src/new/name/index.ts", "src/new.ts/name.json", "src/new/name.tsx"]
+)
+async def test_a_file_that_was_missing_is_found_when_it_comes(runs: Runs, place: str) -> None:
+    specifier = "./new.ts/name.json" if place.endswith("json") else "./new/name"
+    runs.bench.write("src/lambda.ts", HANDLER.replace("./lib/name", specifier))
+    assert (await runs.fail_by_heart()).endswith(f'Could not resolve "{specifier}"')
+    runs.bench.write(place, '{"name": "here"}' if place.endswith("json") else 'export const name = "here";\n')
+    assert await runs.result() == "I am here"
+
+
+@pytest.mark.parametrize("name", ["names", "@scope/names"])
+async def test_a_package_that_was_missing_is_found_when_it_is_installed(runs: Runs, name: str) -> None:
+    runs.bench.write("src/lambda.ts", HANDLER.replace("./lib/name", f"{name}/deep.js"))
+    (runs.bench.project / ".git").mkdir()
+    assert await runs.fail_by_heart()
+    aged(runs.bench.write(f"node_modules/{name}/package.json", "{}"))
+    assert await runs.fail(), "there is nothing in it"
+    runs.bench.write(f"node_modules/{name}/deep.js", 'export const name = "here";\n')
+    assert await runs.result() == "I am here"
+
+
+async def test_a_function_is_found_when_it_is_exported(runs: Runs) -> None:
+    runs.bench.write("src/lambda.ts", HANDLER.replace("main", "run"))
+    assert await runs.fail_by_heart() == "`src/lambda.ts` exports no `main`; it exports `run`"
+    runs.bench.write("src/lambda.ts", HANDLER)
+    assert await runs.result() == "I am one"
+
+
+DECORATED = "const d = (..._: unknown[]) => {};\nclass C { m(@d one: string) { return one; } }\nvoid C;\n"
+
+
+@pytest.mark.parametrize(
+    ("handler", "options"),
+    [
+        (HANDLER.replace("./lib/name", "@own/name"), '{"paths": {"@own/*": ["../src/lib/*"]}}'),
+        (HANDLER + DECORATED, '{"experimentalDecorators": true}'),
+    ],
+)
+async def test_settings_that_mend_a_source_are_seen(runs: Runs, handler: str, options: str) -> None:
+    runs.bench.write("tsconfig.json", '{"extends": "./base/tsconfig.json"}')
+    runs.bench.write("src/lambda.ts", handler)
+    aged(runs.bench.write("base/tsconfig.json", "{}"))
+    assert await runs.fail()
+    runs.bench.write("base/tsconfig.json", f'{{"compilerOptions": {options}}}')
+    assert await runs.result() == "I am one"
+
+
+async def test_another_esbuild_is_tried(runs: Runs) -> None:
+    runs.bench.write("src/lib/name.ts", "export const name: string = ;\n")
+    await runs.fail_by_heart()
+    before = runs.count
+    (runs.bench.project / "node_modules" / platform_program()).touch()
+    await runs.fail()
+    assert runs.count == before + 1
