@@ -58,6 +58,10 @@ class Folder:
             return True
         return self._is_to_be_asked_for(name) and os.path.lexists(f"{self._path}{os.sep}{name}")
 
+    def is_like(self, other: Folder) -> bool:
+        """Whether it has the same in it."""
+        return (self._names, self._files, self._folders) == (other._names, other._files, other._folders)
+
     def _is_linked_file(self, name: str) -> bool:
         return self._is_to_be_asked_for(name) and os.path.isfile(f"{self._path}{os.sep}{name}")
 
@@ -73,15 +77,17 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
+    """What is `racy` may change and leave its stat."""
+
     stat: Stat | None
+    racy: bool
     folder: Folder
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """`stat` is None if it does not tell whether the file has changed."""
-
     stat: Stat | None
+    racy: bool
     digest: str
     parsed: dict[Callable[[str], Any], Any] = field(default_factory=dict)
 
@@ -105,12 +111,12 @@ class Disk:
         stat, now = stat_of(path), time.time_ns()
         if kept is not None and kept.stat == stat:
             return kept.folder
-        if stat is not None and _is_racy(stat, now):
-            self._doubtful = True
-            if not self._at_once:
-                return Folder(path, None, self.doubt)
-        self._folders[path] = kept = _Listed(stat, self._list(path) if stat else Folder(path, frozenset(), self.doubt))
-        return kept.folder
+        racy = stat is not None and _is_racy(stat, now)
+        if racy and not self._at_once:
+            return Folder(path, None, self.doubt)
+        found = self._list(path) if stat is not None else Folder(path, frozenset(), self.doubt)
+        self._folders[path] = _Listed(stat, racy, found)
+        return found
 
     def digest(self, path: str) -> str:
         """SHA-256 of a file. Raises OSError."""
@@ -118,7 +124,7 @@ class Disk:
         if kept is not None and self._at_once:
             return kept.digest
         stat, now = stat_of(path), time.time_ns()
-        if kept is None or kept.stat is None or kept.stat != stat:
+        if kept is None or kept.racy or kept.stat != stat:
             with open(path, "rb") as stream:
                 kept = self._keep(path, stat, now, hashlib.file_digest(stream, "sha256").hexdigest())
         return kept.digest
@@ -129,7 +135,7 @@ class Disk:
         if kept is not None and self._at_once and parse in kept.parsed:
             return cast("_Value", kept.parsed[parse]), kept.digest
         stat, now = stat_of(path), time.time_ns()
-        if kept is None or kept.stat is None or kept.stat != stat or parse not in kept.parsed:
+        if kept is None or kept.racy or kept.stat != stat or parse not in kept.parsed:
             with open(path, "rb") as stream:
                 data = stream.read()
             kept = self._keep(path, stat, now, hashlib.sha256(data).hexdigest())
@@ -148,8 +154,13 @@ class Disk:
         self._doubtful = True
 
     def is_as_it_was(self) -> bool:
-        """Whether all answers would be the same again. Not if stats cannot tell."""
-        return not self._doubtful and all(stat_of(path) == stat for path, stat in self._stats())
+        """Whether all answers would be the same again; not if that is uncertain."""
+        return (
+            not self._doubtful
+            and all(stat_of(path) == stat for path, stat in self._stats())
+            and all(self._list(path).is_like(one.folder) for path, one in self._folders.items() if one.racy)
+            and all(self._digest_now(path) == one.digest for path, one in self._files.items() if one.racy)
+        )
 
     def newest(self) -> int:
         """When the last change was, in ns, of what is known and there."""
@@ -158,6 +169,13 @@ class Disk:
     def _stats(self) -> Iterator[tuple[str, Stat | None]]:
         yield from ((path, one.stat) for path, one in self._folders.items())
         yield from ((path, one.stat) for path, one in self._files.items())
+
+    def _digest_now(self, path: str) -> str | None:
+        try:
+            with open(path, "rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return None
 
     def _list(self, path: str) -> Folder:
         try:
@@ -174,9 +192,7 @@ class Disk:
         """What was read after `now`, when the file had the stat."""
         before = self._files.get(path)
         parsed = before.parsed if before is not None and before.digest == digest else {}
-        settled = stat is not None and not _is_racy(stat, now)
-        self._doubtful = self._doubtful or not settled
-        kept = self._files[path] = _File(stat if settled else None, digest, parsed)
+        kept = self._files[path] = _File(stat, stat is None or _is_racy(stat, now), digest, parsed)
         return kept
 
 
