@@ -87,8 +87,11 @@ def resume_interrupted() -> None:
     for (account, region, name), stack in list(cloudformation._stacks.all_items()):
         if not stack.get("StackStatus", "").endswith("_IN_PROGRESS") or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
             continue
+        events = cloudformation._stack_events.get(stack["StackId"]) or [{}]
         with request_scope(account, region):
-            asyncio.get_running_loop().create_task(_resume(cloudformation.stacks, name, stack))
+            asyncio.get_running_loop().create_task(
+                _resume(cloudformation.stacks, name, stack, token=events[-1].get("ClientRequestToken", ""))
+            )
 
 
 async def _noted(operation: Coroutine[Any, Any, None], stack: Record, changed: Callable[[], None]) -> None:
@@ -118,7 +121,9 @@ def _give_reason(stack: Record, note: Record) -> None:
         stack["StackStatusReason"] = f"{_FAILED} {verb}: [{', '.join(failed)}]. "
 
 
-async def _resume(stacks: ModuleType, name: str, stack: Record) -> None:
+async def _resume(stacks: ModuleType, name: str, stack: Record, *, token: str) -> None:
+    """What happens now belongs to the same operation: whoever began it goes by its `token`."""
+    stacks.CLIENT_REQUEST_TOKEN.set(token)
     stack_id = stack["StackId"]
     if stack["StackStatus"] == "DELETE_IN_PROGRESS":
         await stacks._delete_stack_async(name, stack_id)

@@ -7,9 +7,11 @@ I/O: runs uv, which asks the package index; the cache folder.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import shutil
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -72,16 +74,17 @@ class PackageFolders:
                 digest.update(f"\0{file.path}\0".encode() + hashlib.sha256(file.location.read_bytes()).digest())
 
         async def make(work: Path) -> None:
-            await self._uv(shown, target).run(
-                folders[0],
-                "pip",
-                "install",
-                *_INSTALLING,
-                f"--target={work / _MADE}",
-                "--no-deps",
-                *target.options,
-                *map(str, folders),
-            )
+            with _without_traces(folders):
+                await self._uv(shown, target).run(
+                    folders[0],
+                    "pip",
+                    "install",
+                    *_INSTALLING,
+                    f"--target={work / _MADE}",
+                    "--no-deps",
+                    *target.options,
+                    *map(str, folders),
+                )
             _check_pure(work / _MADE)
 
         names = ", ".join(folder.name for folder in folders)
@@ -104,6 +107,7 @@ class PackageFolders:
             return folder
 
 
+_MADE_BY_SETUPTOOLS: Final = ("build", "*.egg-info", "src/*.egg-info")
 _INSTALLING: Final = (
     f"--python={sys.executable}",
     "--no-compile-bytecode",
@@ -115,6 +119,23 @@ _INSTALLING: Final = (
 def _name(dependencies: Dependencies, packages: PackagesEntry) -> str:
     digest = dependencies_digest(dependencies, packages.options, packages.runtime, packages.architecture)
     return f"{digest}-{_LAYOUT}"
+
+
+@contextlib.contextmanager
+def _without_traces(folders: Sequence[Path]) -> Iterator[None]:
+    """Remove what setuptools makes beside the source, unless it was there before: the next wheel would have in it what
+    is no longer in the source."""
+    before = set(_traces(folders))
+    try:
+        yield
+    finally:
+        for trace in _traces(folders):
+            if trace not in before:
+                shutil.rmtree(trace, ignore_errors=True)
+
+
+def _traces(folders: Sequence[Path]) -> list[Path]:
+    return [path for folder in folders for pattern in _MADE_BY_SETUPTOOLS for path in folder.glob(pattern)]
 
 
 def _check_pure(folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from skykite.aws import AwsSession, StackEvent
 from skykite.deploy.templates import StackPaths
+from skykite.errors import SkykiteError
 from skykite.model.events import DeployResource, Notice
 from skykite.model.names import LogicalId, StackName
 from skykite.ports import Clock, EventSink
@@ -20,6 +21,7 @@ from skykite.ports import Clock, EventSink
 _SHORTEST: Final = 0.02  # seconds between two looks
 _LONGEST: Final = 2.5
 _SHARE: Final = 0.15  # of the time gone so far: so much later, at most, we see the end
+_SILENCE_S: Final = 60.0  # after so long without an event, the stack itself is looked at
 _BEGINNINGS: Final = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "IMPORT_IN_PROGRESS"})
 
 
@@ -59,8 +61,10 @@ class Operation:
 
 
 async def follow(operation: Operation, *, session: AwsSession, events: EventSink, clock: Clock) -> Ended:
-    """Wait for the end of an operation. Cancelling stops the waiting, not the operation, and says so."""
+    """Wait for the end of an operation. Cancelling stops the waiting, not the operation, and says so. Raises
+    `operation-lost` if there turns out to be none."""
     pace = Pace(clock)
+    heard = clock.monotonic()
     happened: list[StackEvent] = []
     seen: set[str] = set()
     token = operation.token
@@ -74,6 +78,11 @@ async def follow(operation: Operation, *, session: AwsSession, events: EventSink
             over = next((event for event in reversed(news) if event.of_stack and _is_over(event.status)), None)
             if over is not None:
                 return Ended(status=over.status, events=tuple(happened))
+            if news:
+                heard = clock.monotonic()
+            elif clock.monotonic() - heard > _SILENCE_S:
+                await _look_at(operation, session)
+                heard = clock.monotonic()
             await pace.wait()
     except asyncio.CancelledError:
         events.emit(
@@ -84,6 +93,20 @@ async def follow(operation: Operation, *, session: AwsSession, events: EventSink
             )
         )
         raise
+
+
+async def _look_at(operation: Operation, session: AwsSession) -> None:
+    """An end that no event tells of is that of a cloud which forgot what it had begun, such as one that was killed."""
+    state = await session.run(session.cloudformation.stack, operation.stack_id)
+    if state is not None and not _is_over(state.status):
+        return
+    raise SkykiteError(
+        "operation-lost",
+        f"CloudFormation was asked to change `{operation.paths.root}`, and knows nothing of it any more"
+        + (f"; the stack `{operation.stack}` is in {state.status}" if state else ""),
+        hint="run this again",
+        blame="aws",
+    )
 
 
 def _news(

@@ -211,9 +211,11 @@ def _walk(folder: Path, prefix: str, boundary: Path, above: tuple[Path, ...]) ->
 
 
 def _is_made(folder: Path) -> bool:
-    """Whether it is a virtual environment, a cache (https://bford.info/cachedir/, as Cargo's `target` is one), or what
-    `kite build` made of this very source."""
+    """Whether it is a virtual environment, a cache (https://bford.info/cachedir/, as Cargo's `target` is one), where
+    setuptools made a wheel of the source beside it, or what `kite build` made of this very source."""
     if (folder / "pyvenv.cfg").is_file() or (folder / "CACHEDIR.TAG").is_file():
+        return True
+    if folder.name == "build" and any(folder.glob("bdist.*")):
         return True
     return (folder / BUILD_FILE).is_file() and (folder / BUILT_ASSEMBLY / MANIFEST_FILE).is_file()
 

@@ -124,7 +124,9 @@ def test_an_interrupted_deployment_is_rolled_back_on_the_next_start(cloud: Runni
         "Slow": {"Type": "Custom::Slow", "Properties": {"ServiceToken": arn}, "DependsOn": ["Queue", "Added"]},
     }
     cloudformation = cloud.client("cloudformation")
-    cloudformation.update_stack(StackName="app", TemplateBody=json.dumps({"Resources": resources}))
+    cloudformation.update_stack(
+        StackName="app", TemplateBody=json.dumps({"Resources": resources}), ClientRequestToken="who-waits"
+    )
     cloudformation.create_stack(
         StackName="fresh",
         TemplateBody=json.dumps({"Resources": {"Slow": {**resources["Slow"], "DependsOn": []}}}),
@@ -137,6 +139,8 @@ def test_an_interrupted_deployment_is_rolled_back_on_the_next_start(cloud: Runni
 
     assert eventually(lambda: _status(cloudformation, "app") == "UPDATE_ROLLBACK_COMPLETE")
     assert eventually(lambda: _status(cloudformation, "fresh") == "ROLLBACK_COMPLETE")
+    last = cloudformation.describe_stack_events(StackName="app")["StackEvents"][0]
+    assert (last["ResourceStatus"], last["ClientRequestToken"]) == ("UPDATE_ROLLBACK_COMPLETE", "who-waits")
     sqs = cloud.client("sqs")
     assert [url.rsplit("/", 1)[-1] for url in sqs.list_queues()["QueueUrls"]] == ["kept"]
     url = sqs.get_queue_url(QueueName="kept")["QueueUrl"]

@@ -128,6 +128,23 @@ async def test_they_import_under_the_runtimes_python(tmp_path: Path, runtime: st
     assert done.stdout.split("\n")[: len(SAID)] == SAID, done.stderr
 
 
+async def test_a_package_of_ones_own_is_made_by_setuptools_as_often_as_it_is_edited(tmp_path: Path) -> None:
+    """It makes folders beside the source: they are no part of it, and what they hold of before is in no wheel."""
+    bench = real_bench(tmp_path)
+    bench.write("shared/pyproject.toml", '[project]\nname = "shared"\nversion = "1"\n')
+    bench.write("services/requirements.txt", "../shared\n")
+    bench.write("services/a.py", "import shared\n")
+    for edition in ("first", "second"):
+        bench.write("shared/shared/__init__.py", f"EDITION = {edition!r}\n")
+        archive = await bench.build(bench.function(root="services"))
+        assert edition.encode() in archive.read("shared/__init__.py")
+        assert sorted(path.name for path in (bench.project / "shared").iterdir()) == ["pyproject.toml", "shared"]
+    bench.write("shared/build/bdist.linux-x86_64/mine", "")
+    bench.write("shared/shared/more.py", "")
+    await bench.build(bench.function(root="services"))
+    assert (bench.project / "shared" / "build" / "lib").is_dir(), "what was there before is gone"
+
+
 async def test_awss_own_runtime_client_runs_what_is_deployed(tmp_path: Path) -> None:
     runtime = f"python3.{sys.version_info.minor}"
     bench = real_bench(tmp_path)

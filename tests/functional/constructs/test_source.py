@@ -11,7 +11,7 @@ from skykite.errors import SkykiteError
 from skykite.model.dependencies import dependency_files
 from skykite.model.manifest import BundleEntry
 from skykite.model.naming import bundle_hash
-from skykite.model.source import find_import_root, select, select_support
+from skykite.model.source import find_import_root, select, select_package, select_support
 
 
 def write(root: Path, *paths: str) -> None:
@@ -35,6 +35,14 @@ def test_code_and_data_are_in_and_tools_own_state_is_not(tmp_path: Path) -> None
         "lib/tests/cases.py",
         "requirements.txt",
     ]
+
+
+def test_where_setuptools_makes_wheels_is_no_code_and_another_folder_of_that_name_is(tmp_path: Path) -> None:
+    write(tmp_path, "shared/build/lib/shared/old.py", "shared/shared.egg-info/PKG-INFO", "shared/pyproject.toml")
+    (tmp_path / "shared/build/bdist.linux-x86_64").mkdir()
+    write(tmp_path, "build/make.py")
+    assert paths(tmp_path) == ["build/make.py", "shared/pyproject.toml"]
+    assert [file.path for file in select_package(tmp_path / "shared")] == ["pyproject.toml"]
 
 
 def test_every_zip_carries_what_resource_needs() -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pytest
+
 from kit.clock import ManualClock
 from kit.cloud import RecordedEvents
-from skykite.aws import AwsSession, StackEvent
+from skykite.aws import AwsSession, StackEvent, StackState
 from skykite.deploy.templates import StackPaths
 from skykite.deploy.watch import Operation, follow
+from skykite.errors import SkykiteError
 from skykite.model.events import DeployResource
 from skykite.model.names import ConstructPath, StackName
 
@@ -43,15 +46,23 @@ ENDED = [
 class Script:
     """A session whose stack has, at each look, the events of the next entry; the last stays."""
 
-    def __init__(self, *looks: list[StackEvent]) -> None:
+    def __init__(self, *looks: list[StackEvent], statuses: list[str] | None = None, every_s: float = 0.0) -> None:
+        """`statuses` are the stack's, one for each look at itself; each look at events takes `every_s`."""
         self.looks = list(looks)
+        self.statuses = statuses or []
+        self.every_s = every_s
+        self.clock = ManualClock()
         self.read = 0
         self.cloudformation = self
 
     async def run(self, function: Callable[..., Any], /, *args: object) -> Any:
         return function(*args)
 
+    def stack(self, stack: str) -> StackState:
+        return StackState(name="n", id=stack, status=self.statuses.pop(0), created=self.clock.now())
+
     def events(self, stack: str) -> Iterator[StackEvent]:
+        self.clock.advance(self.every_s)
         now = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         for item in reversed(now):
             self.read += 1
@@ -64,7 +75,7 @@ async def watched(script: Script, token: str | None) -> tuple[str, list[str], li
         Operation(stack=StackName("n"), stack_id="arn:n", paths=StackPaths(root=ConstructPath("N")), token=token),
         session=cast("AwsSession", script),
         events=events,
-        clock=ManualClock(),
+        clock=script.clock,
     )
     shown = [f"{item.path} {item.status}" for item in events.of(DeployResource)]
     return ended.status, [item.id for item in ended.events], shown
@@ -98,3 +109,21 @@ async def test_only_news_are_read_of_a_long_history() -> None:
     script = Script([*old, *BEGUN], [*old, *ENDED])
     await watched(script, "new")
     assert script.read < 10
+
+
+@pytest.mark.parametrize("seen", [BEFORE, BEGUN])
+async def test_an_operation_that_the_cloud_forgot_is_not_waited_for_without_end(seen: list[StackEvent]) -> None:
+    script = Script(seen, BEFORE, statuses=["CREATE_COMPLETE"], every_s=61)
+    with pytest.raises(SkykiteError) as raised:
+        await watched(script, "new")
+    assert (raised.value.code, raised.value.message) == (
+        "operation-lost",
+        "CloudFormation was asked to change `N`, and knows nothing of it any more; the stack `n` is in CREATE_COMPLETE",
+    )
+
+
+async def test_one_that_is_only_slow_is_waited_for() -> None:
+    script = Script(BEGUN, BEGUN, BEGUN, ENDED, statuses=["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"], every_s=61)
+    status, _, _ = await watched(script, "new")
+    assert status == "UPDATE_COMPLETE"
+    assert script.statuses == []
