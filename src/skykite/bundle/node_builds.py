@@ -11,6 +11,7 @@ not, it is built again.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from skykite.model.built import BuildError, BuildFolder, BuildInput, BuildInputs
 from skykite.model.disk import Disk
 from skykite.model.invocation import FunctionConfig
 from skykite.model.names import FunctionId
+from skykite.model.node_settings import SETTINGS, folders_above, with_extended
 from skykite.model.node_source import read_node_source
 from skykite_lambda.tracking import digest_of, is_racy, listing_of, stat_of
 
@@ -35,7 +37,6 @@ TRIES: Final = 5
 _FEW: Final = 2  # builds of a function that are kept, for workers that still run the one before
 _MODULES: Final = "node_modules"
 _PACKAGE: Final = "package.json"
-_SETTINGS: Final = (_PACKAGE, "tsconfig.json")
 _STEP: Final = 10_000_000  # ns
 
 
@@ -97,7 +98,7 @@ class NodeBuilds:
                 disk = Disk(at_once=True)
                 source = read_node_source(str(entry), str(config.import_root), disk)
                 files = {*map(Path, source.files), *error.files, entry}
-                known = _inputs(files, config.project_root)
+                known = _inputs(files, config.project_root, build.tsconfig)
                 if (inputs := before.settled(known)) is not None:
                     failed = _build_error(error, inputs)
                     if not build.tsconfig and is_settled(
@@ -110,7 +111,7 @@ class NodeBuilds:
                 self._remove(folder)
                 raise
             bundled = made[build.entry]
-            known = _inputs(map(Path, bundled.inputs), config.project_root)
+            known = _inputs(map(Path, bundled.inputs), config.project_root, build.tsconfig)
             inputs = before.settled(known)
             if inputs is None:
                 self._remove(folder)
@@ -161,10 +162,12 @@ def _check_installed(import_root: Path) -> None:
     check_installed(import_root)
 
 
-def _inputs(read: Iterable[Path], project_root: Path) -> BuildInputs:
+def _inputs(read: Iterable[Path], project_root: Path, tsconfig: str | None) -> BuildInputs:
     """Of a package it is its `package.json` that counts: what is in it changes with that. The user's files count, with
     what else decides how they are read: settings, and files that would be found before them."""
     files: set[Path] = set()
+    settings = {str(project_root / tsconfig)} if tsconfig else set()
+    disk = Disk(at_once=True)
     stems: dict[Path, set[str]] = {}
     for file in read:
         package = _package_of(file)
@@ -174,10 +177,10 @@ def _inputs(read: Iterable[Path], project_root: Path) -> BuildInputs:
         stems.setdefault(file.parent, set()).add(file.name.partition(".")[0])
         if file.stem == "index":  # its folder is what was imported
             stems.setdefault(file.parent.parent, set()).add(file.parent.name)
-        for folder in file.parents:
-            files.update(folder / name for name in _SETTINGS)
-            if folder == project_root:
-                break
+        for folder in folders_above(str(file.parent), str(project_root), disk):
+            files.add(Path(folder, _PACKAGE))
+            settings.update(f"{folder}{os.sep}{name}" for name in SETTINGS)
+    files.update(map(Path, with_extended(settings, disk)))
     return BuildInputs(
         files=tuple(map(_input, sorted(files))),
         folders=tuple(_folder(folder, stems[folder]) for folder in sorted(stems)),

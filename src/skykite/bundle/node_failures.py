@@ -19,7 +19,8 @@ from skykite.bundle.esbuild import SourceError
 from skykite.bundle.node_packages import is_installed
 from skykite.model.built import BuildError, BuildInputs, FileStat
 from skykite.model.disk import Disk
-from skykite.model.node_source import SETTINGS, NodeSource
+from skykite.model.node_settings import SETTINGS
+from skykite.model.node_source import NodeSource
 from skykite_lambda.tracking import stat_of
 
 _MODULES: Final = "node_modules"

@@ -74,7 +74,9 @@ def node_sources(bundle: BundleEntry, project_root: Path, disk: Disk | None = No
     assert bundle.node is not None
     disk = disk or Disk()
     root, import_root = disk.real(str(project_root)), disk.real(f"{project_root}{os.sep}{bundle.import_root}")
-    source = read_node_source(os.path.normpath(f"{import_root}{os.sep}{bundle.node.entry}"), import_root, disk)
+    entry = os.path.normpath(f"{import_root}{os.sep}{bundle.node.entry}")
+    own = os.path.normpath(f"{root}{os.sep}{bundle.node.tsconfig}") if bundle.node.tsconfig else None
+    source = read_node_source(entry, import_root, disk, tsconfig=own)
     files = source.files
     if source.everything:
         disk.doubt()

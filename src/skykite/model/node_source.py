@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from skykite.model.disk import Disk
+from skykite.model.node_settings import SETTINGS, folders_above, is_there, with_extended
 from skykite.model.runtimes import NODE_SUFFIXES
 
 LOCK_FILES: Final = (
@@ -33,7 +34,6 @@ _IMPORT: Final = re.compile(r"""(?:\bfrom|\bimport|\brequire)\s*\(?\s*(?:"([^"\n
 _COMMONJS: Final = (".cjs", ".cts")
 _SUFFIXES: Final = (*NODE_SUFFIXES, ".json")
 _OF_A_FOLDER: Final = ("package.json", *(f"index{suffix}" for suffix in _SUFFIXES))
-SETTINGS: Final = ("tsconfig.json", "jsconfig.json")
 _SWITCHED: Final = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
 """TypeScript is imported by the name of what it becomes."""
 
@@ -46,6 +46,7 @@ _ASSIGNED: Final = re.compile(r"\bexports\.([A-Za-z_$][\w$]*)\s*=")
 _ANYTHING: Final = re.compile(
     r"\bexport\s*\*|\bmodule\.exports\b|\bexports\s*\[|\bexport\s+(?:const|let|var)\s*[\[{]|export\s*="
 )
+_SETTINGS: Final = tuple(f"{os.sep}{name}" for name in SETTINGS)
 _Value = TypeVar("_Value")
 _Imports = tuple[tuple[str, bool], ...]
 _NO_IMPORTS: Final[_Imports] = ()
@@ -98,8 +99,8 @@ def module_format(file: Path) -> Literal["esm", "cjs"]:
     return "cjs" if assigns and not read_exports(text.replace("exports", "")).names else "esm"
 
 
-def read_node_source(entry: str, import_root: str, disk: Disk) -> NodeSource:
-    """Both are absolute. A file that is not there is not in the answer."""
+def read_node_source(entry: str, import_root: str, disk: Disk, *, tsconfig: str | None = None) -> NodeSource:
+    """All are absolute; `tsconfig` is what the function names. A file that is not there is not in the answer."""
     found: dict[str, str | None] = {}
     packages = everything = False
     start, _, name = entry.rpartition(os.sep)
@@ -128,8 +129,11 @@ def read_node_source(entry: str, import_root: str, disk: Disk) -> NodeSource:
                     disk.doubt()
                     waiting += [str(path) for path in sorted(own.rglob("*")) if _is_source(path, own)]
     settings, beside = _above(start, import_root, disk)
+    settings += [file for file in found if file.endswith(_SETTINGS)]  # of packages of the user's
     configured = False
-    for file in settings:
+    for file in with_extended([*settings, *([tsconfig] if tsconfig else [])], disk):
+        if not is_there(file, disk):
+            continue
         maps_imports, found[file] = _read(file, _maps_imports, disk, otherwise=False)
         configured = configured or maps_imports
     everything = everything or (packages and configured)
@@ -202,13 +206,11 @@ def _is_source(path: Path, root: Path) -> bool:
 
 
 def _above(folder: str, root: str, disk: Disk) -> tuple[list[str], list[str]]:
-    """Settings of TypeScript, and package.json, in a folder and those above, up to a root."""
+    """Settings of TypeScript, and package.json, in a folder and those above, the latter up to a root."""
     settings, packages = [], []
-    while True:
-        here = disk.folder(folder)
+    for place in folders_above(folder, root, disk):
+        here = disk.folder(place)
         settings += here.files(SETTINGS)
-        packages += here.files(("package.json",))
-        above = folder.rpartition(os.sep)[0]
-        if folder == root or not above:
-            return settings, packages
-        folder = above
+        if place.startswith(root):
+            packages += here.files(("package.json",))
+    return settings, packages

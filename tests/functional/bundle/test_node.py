@@ -501,6 +501,37 @@ async def test_settings_that_mend_a_source_are_seen(runs: Runs, handler: str, op
     assert await runs.result() == "I am one"
 
 
+SETTINGS_ELSEWHERE = {
+    "extended": ("tsconfig.json", '{"extends": "./base/settings.json"}', "base/settings.json", None),
+    "extended among several": ("tsconfig.json", '{"extends": ["./other.json", "./base"]}', "base.json", None),
+    "of a package": ("tsconfig.json", '{"extends": "@own/base"}', "node_modules/@own/base/tsconfig.json", None),
+    "extended twice": ("base.json", '{"extends": "./deep/base.json"}', "deep/base.json", "base.json"),
+    "named by the function": ("config/ts.json", "", "config/ts.json", "config/ts.json"),
+    "above the project": ("../tsconfig.json", "", "../tsconfig.json", None),
+    "of JavaScript": ("src/jsconfig.json", "", "src/jsconfig.json", None),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "edited", "option"), SETTINGS_ELSEWHERE.values(), ids=SETTINGS_ELSEWHERE)
+async def test_an_edit_of_settings_wherever_they_are_is_in_the_next_bundle_and_in_its_name(
+    bench: NodeBench, file: str, text: str, edited: str, option: str | None
+) -> None:
+    bench.write("src/lambda.ts", HANDLER.replace("./lib/name", "alias"))
+    bench.write("src/lib/other.ts", 'export const name = "two";\n')
+    bench.write("other.json", "{}")
+    bench.write(file, text)
+    options = {"tsconfig": option} if option else {}
+    said, names = [], []
+    for target in ("name", "other"):
+        paths = {"alias": [str(bench.project / "src/lib" / target)]}
+        aged(bench.write(edited, json.dumps({"compilerOptions": {"paths": paths}})))
+        built = await bench.builds.build(bench.config(**options))
+        said.append(run(built.folder, built.file))
+        names.append(bench.asset(**options).key)
+    assert said == ["I am one", "I am two"]
+    assert names[0] != names[1], "it is not deployed"
+
+
 async def test_another_esbuild_is_tried(runs: Runs) -> None:
     runs.bench.write("src/lib/name.ts", "export const name: string = ;\n")
     await runs.fail_by_heart()
