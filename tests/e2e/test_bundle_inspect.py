@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from kit.kite import dev, kite
 from kit.wheels import make_wheel
+from skykite.model.locations import cache_directory
 
 APP = """\
 from aws_cdk import aws_lambda as lambda_
@@ -77,6 +79,10 @@ def index(tmp_path: Path) -> dict[str, str]:
     make_wheel(wheels, "clock", "2.0")
     make_wheel(wheels, "speed", "3.0", files={"frame_fast/speed.py": "S = 1\n" * 100})  # named unlike itself
     (tmp_path / "uv.toml").write_text("no-index = true\n")
+    unpacked = cache_directory(os.environ) / "synth"  # unpacking the CDK again takes seconds
+    unpacked.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "synth").symlink_to(unpacked)
     return {
         "KITE_CACHE_DIR": str(tmp_path / "cache"),
         "UV_CONFIG_FILE": str(tmp_path / "uv.toml"),

@@ -311,6 +311,7 @@ async def test_a_failure_does_not_tell_where_it_can_be_mended(project: Path) -> 
     }
 
 
+@pytest.mark.slow
 async def test_the_first_run_on_a_machine_says_what_takes_it_so_long(project: Path, tmp_path: Path) -> None:
     log = EventLog()
     cache = str(tmp_path / "packages")

@@ -116,7 +116,13 @@ def test_mypy_knows_what_is_linked_and_refuses_what_is_not(checked: Path) -> Non
     assert 'Module has no attribute "Users"' in output
 
 
-@pytest.mark.parametrize("template", sorted(one.parent.name for one in TEMPLATES.glob("*/mypy.ini")))
+NAMES = sorted(one.parent.name for one in TEMPLATES.glob("*/mypy.ini"))
+
+
+# Each takes seconds, so all but one wait for those who have time.
+@pytest.mark.parametrize(
+    "template", [pytest.param(name, marks=() if name == "orders" else pytest.mark.slow) for name in NAMES]
+)
 def test_mypy_takes_what_the_templates_are_written_like(template: str, tmp_path: Path) -> None:
     """Modules that import each other from the project's root, and boto3, which has no types."""
     write_project(tmp_path, {"functions/store.py": "PAGE = 20\n", "functions/notes.py": IMPORTING})
