@@ -1,6 +1,6 @@
 """Who calls an Event API, and whether they may: signature first, then the policies of IAM.
 
-The policies are MiniStack's to evaluate. A permission holds for a second, as one of IAM's holds for a while on AWS.
+The policies are MiniStack's to evaluate. Who somebody is and what they may holds for a second, as on AWS for a while.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ logger = logging.getLogger("skykite.events")
 
 
 class Callers:
-    """Authorizes operations. Keeps nothing but permissions, for a moment."""
+    """Authorizes operations. Keeps nothing but credentials and permissions, for a moment."""
 
     def __init__(self) -> None:
         self._permitted: dict[tuple[str, str, str], float] = {}  # until when
+        self._known: dict[tuple[str, str, str], tuple[float, Any]] = {}  # until when, and the credential
 
     def authorize(
         self, api: Api, operation: Operation, namespace: Namespace | None, headers: Mapping[str, str], body: bytes
@@ -64,7 +65,7 @@ class Callers:
         signature = parse_signature(headers, host=api.http_host, region=api.region, now=time.time())
         if isinstance(signature, Refusal):
             return signature
-        credential = _credential(signature.access_key_id, signature.token, api.account)
+        credential = self._credential(signature.access_key_id, signature.token, api.account)
         if isinstance(credential, Refusal):
             return credential
         forged = check_signature(signature, credential.secret_access_key, headers, body)
@@ -72,6 +73,19 @@ class Callers:
             return forged
         resource = namespace.arn if namespace else api.arn
         return self._decide(api, credential, f"appsync:{_ACTIONS[operation]}", resource)
+
+    def _credential(self, access_key_id: str, token: str, account: str) -> Any:
+        """What STS or IAM gave out under this key, or why it does not count."""
+        asked, now = (access_key_id, token, account), time.monotonic()
+        until, credential = self._known.get(asked, (0.0, None))
+        if until > now:
+            return credential
+        credential = _resolve(*asked)
+        if not isinstance(credential, Refusal):
+            if len(self._known) >= _MOST_PERMISSIONS:
+                self._known.clear()
+            self._known[asked] = (now + _PERMISSION_HOLDS_S, credential)
+        return credential
 
     def _decide(self, api: Api, credential: Any, action: str, resource: str) -> Refusal | None:
         asked = (credential.access_key_id, action, resource)
@@ -91,8 +105,7 @@ def _evaluator() -> Any:
     return importlib.import_module("ministack.core.iam_evaluator")
 
 
-def _credential(access_key_id: str, token: str, account: str) -> Any:
-    """What STS or IAM gave out under this key, or why it does not count."""
+def _resolve(access_key_id: str, token: str, account: str) -> Any:
     evaluator = _evaluator()
     found = evaluator.resolve_credential(access_key_id, account, token)
     if not isinstance(found, evaluator.CredentialResolutionError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 Path = tuple[str, ...]
@@ -25,8 +26,11 @@ def is_segment(text: str) -> bool:
 
 def parse_channel(text: object, *, wildcard: bool) -> Path | None:
     """The segments, `None` if this is no channel. Slashes at the ends are optional."""
-    if not isinstance(text, str):
-        return None
+    return _parse(text, wildcard) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str, wildcard: bool) -> Path | None:
     path = tuple(text.removeprefix("/").removesuffix("/").split("/"))
     named = path[:-1] if wildcard and len(path) > 1 and path[-1] == _WILDCARD else path
     if len(path) > _MOST_SEGMENTS or not all(is_segment(segment) for segment in named):

@@ -122,7 +122,7 @@ def publish(signer: Signer, host: str, id: str, channel: str, events: Sequence[s
 
 def _operation(signer: Signer, host: str, kind: str, id: str, body: str) -> str:
     signed = compact(authorization(signer, host, body))
-    return f'{{"type":"{kind}","id":{json.dumps(id)},{body[1:-1]},"authorization":{signed}}}'
+    return f'{{"type":"{kind}","id":{compact(id)},{body[1:-1]},"authorization":{signed}}}'
 
 
 def parse(text: str) -> Optional[Message]:
