@@ -30,7 +30,8 @@ NOTE: Final = "<!-- Written by `python -m docs.generate`; change the code instea
 
 _EXIT_CODES: Final = """\
 A command exits with 0 when it went well, 1 for an error of yours or of AWS, 2 for wrong usage, 70 for a bug in Skykite,
-and 130 after Ctrl-C. stdout is data, everything for people goes to stderr.
+and 130 after Ctrl-C; what runs until it is stopped, as `kite dev` does, ends with 0 then. stdout is data, everything
+for people goes to stderr.
 """
 _ABOUT_EVENTS: Final = """\
 `--output json` prints one JSON object a line. Each has a `code`, which says what it is, a `time` (ISO 8601, UTC), and
