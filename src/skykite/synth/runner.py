@@ -88,8 +88,11 @@ async def synthesize(
     Raises SynthError if the program fails, SkykiteError if it cannot be run."""
     started = clock.monotonic()
     events.emit(StepStarted(step="synth", message="reading the stacks"))
-    result = _without_running(synthesis, environment) or await _run(synthesis, environment, events, spare)
-    write_types(result.manifest, Path(synthesis.project_root), events)
+    result = _without_running(synthesis, environment)
+    if result is not None:
+        write_types(result.manifest, Path(synthesis.project_root), events)
+    else:
+        result = await _run(synthesis, environment, events, spare)
     count = len(result.manifest.stacks)
     stacks = "1 stack" if count == 1 else f"{count} stacks"
     events.emit(
@@ -238,6 +241,7 @@ async def _perform(
             raise SynthError(ReportedError.of(_no_stacks(synthesis)), inputs=_inputs_of(report))
         fingerprint_file(assembly).unlink(missing_ok=True)
         _swap(fresh, assembly, manifest, Path(scratch, "previous"))
+    write_types(manifest, Path(synthesis.project_root), events)  # before it is noted which files there are
     fingerprint = take(synthesis, report.reads, manifest, assembly, environment, began_ns=began_ns)
     if fingerprint is not None:
         fingerprint_file(assembly).write_bytes(encode_fingerprint(fingerprint))

@@ -105,8 +105,7 @@ def edit(path: Path) -> None:
 
 
 async def test_it_is_to_the_byte_what_running_the_program_gives(project: Path) -> None:
-    await run(project)
-    first = content((await run(project)).assembly)  # once there is the file with the types of what is linked
+    first = content((await run(project)).assembly)
     before = {path: (project / path).read_text() for path in EDITED}
     seen = [first]
     for path in EDITED:
