@@ -75,7 +75,9 @@ def run(event, context):
 """
 
 
-@pytest.mark.parametrize("flags", [("--port", "0"), ("--bridge",)], ids=["local", "bridge"])
+@pytest.mark.parametrize(
+    "flags", [("--port", "0"), pytest.param(("--bridge",), marks=pytest.mark.slow)], ids=["local", "bridge"]
+)
 async def test_functions_have_what_they_were_given_and_scripts_run_on_this_machine(
     tmp_path: Path, flags: tuple[str, ...]
 ) -> None:

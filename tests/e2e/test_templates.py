@@ -23,7 +23,8 @@ from kit.kite import Dev, dev, kite
 from skykite.cli.scaffold import TEMPLATES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-MODES = pytest.mark.parametrize("mode", [("--port", "0"), ("--bridge",)], ids=["local", "bridge"])
+BRIDGE = pytest.param(("--bridge",), marks=pytest.mark.slow)
+MODES = pytest.mark.parametrize("mode", [("--port", "0"), BRIDGE], ids=["local", "bridge"])
 
 
 @asynccontextmanager

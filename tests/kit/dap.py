@@ -379,7 +379,9 @@ class Editor:
     async def until(self, holds: Callable[[], bool], what: str, timeout: float = 30) -> None:
         deadline = time.monotonic() + timeout
         while not holds():
-            if time.monotonic() > deadline or self.terminal_closed:
+            if self.terminal_closed:  # what the adapter says of that may still be on its way
+                deadline = min(deadline, time.monotonic() + 5)
+            if time.monotonic() > deadline:
                 shown = self.terminal.decode(errors="replace")
                 raise AssertionError(f"no {what}; the terminal shows:\n{shown}")
             with suppress(TimeoutError):
