@@ -136,7 +136,9 @@ async def hear(session: Dev, expected: set[tuple[Any, ...]]) -> list[tuple[Any, 
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("mode", [("--port", "0"), ("--bridge",)], ids=["local", "bridge"])
+@pytest.mark.parametrize(
+    "mode", [("--port", "0"), pytest.param(("--bridge",), marks=pytest.mark.slow)], ids=["local", "bridge"]
+)
 async def test_what_is_sent_reaches_each_that_is_to_get_it_and_nobody_else(
     tmp_path: Path, mode: tuple[str, ...]
 ) -> None:

@@ -43,7 +43,7 @@ def save(project: Path, text: str) -> None:
     (project / "stacks" / "app.py").write_text(text)
 
 
-@pytest.mark.parametrize("bridge", [False, True], ids=["local", "bridge"])
+@pytest.mark.parametrize("bridge", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["local", "bridge"])
 async def test_with_wait_the_save_that_mends_the_stacks_starts_the_session(project: Path, bridge: bool) -> None:
     save(project, BROKEN)
     options = ["--bridge"] if bridge else ["--port", "0"]

@@ -154,6 +154,7 @@ async def test_where_names_have_a_say_in_other_names_the_program_runs(small: Pat
     assert not (await run(small)).renamed
 
 
+@pytest.mark.slow
 async def test_a_new_file_and_other_packages_run_the_program(small: Path) -> None:
     await run(small)
     (small / "functions/more.py").write_text("")
@@ -183,6 +184,7 @@ async def test_templates_in_order_are_so_with_other_names(small: Path) -> None:
     assert is_in_order(renamed.assembly, renamed.manifest)
 
 
+@pytest.mark.slow
 async def test_one_that_is_left_half_way_is_made_anew(small: Path) -> None:
     first = await run(small)
     (zip_in_the_way,) = {

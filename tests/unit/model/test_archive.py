@@ -75,6 +75,7 @@ def test_what_does_not_get_smaller_is_stored() -> None:
         assert [entry.compress_type for entry in archive.infolist()] == [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]
 
 
+@pytest.mark.slow
 def test_a_zip_of_more_files_than_the_old_format_counts_is_whole() -> None:
     files = {f"f{number}": (b"", False) for number in range(66_000)}
     with zipfile.ZipFile(io.BytesIO(written(files))) as archive:
