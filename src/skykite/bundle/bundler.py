@@ -31,7 +31,7 @@ from skykite.model.archive import ArchiveEntry
 from skykite.model.dependencies import read_dependencies
 from skykite.model.executable import BOOTSTRAP, ExecutableBuild
 from skykite.model.manifest import AssetEntry, BundleEntry, Manifest, PackagesEntry
-from skykite.model.naming import NodeFile, bundle_hash, packages_hash
+from skykite.model.naming import NodeFile, asset_hash, bundle_hash, packages_hash
 from skykite.model.packages import Dependencies
 from skykite.model.source import SourceFile, bundle_files, copied_sources, executable_sources
 from skykite.ports import EventSink
@@ -267,12 +267,7 @@ def _listed(files: Iterable[SourceFile]) -> bytes:
 
 def _is_named(asset: AssetEntry, digest: str) -> bool:
     named = asset.key.rpartition("/")[2].partition(".")[0]
-    return named in (digest, _as_cdk_names_it(digest))
-
-
-def _as_cdk_names_it(digest: str) -> str:
-    """An asset, by the hash of the hash that it was given."""
-    return hashlib.sha256(digest.encode()).hexdigest()
+    return named in (digest, asset_hash(digest))
 
 
 def _changed(import_root: str) -> SkykiteError:

@@ -18,7 +18,7 @@ from aws_cdk import aws_lambda as lambda_
 
 from skykite.constructs.program import Program
 from skykite.model.manifest import BundleEntry, Mode, PackagesEntry
-from skykite.model.naming import bundle_hash, packages_hash
+from skykite.model.naming import asset_hash, bundle_hash, packages_hash
 from skykite.model.runtimes import DEFAULT_PYTHON, kind_of
 from skykite.model.script_package import build_script_package
 from skykite.model.stub_package import build_stub_package
@@ -55,7 +55,7 @@ def code_of(scope: Any, program: Program, bundle: BundleEntry) -> FunctionCode:
     """The real thing. CDK wants the file of an asset to be there when the asset is declared; a bundle is built after
     synth, so an empty file holds its place until `discard_unbuilt`."""
     content = _bundle_hash(program, bundle)
-    asset = _asset_hash(content)
+    asset = asset_hash(content)
     program.bundles[asset] = bundle
     return FunctionCode(code=_asset(scope, program, asset, content, b"", keep=True))
 
@@ -67,7 +67,7 @@ def layer_of(scope: Any, program: Program, packages: PackagesEntry) -> Any:
     place = (str(stack.node.addr), packages)
     if place not in program.layers:
         content = packages_hash(program.root, packages)
-        asset = _asset_hash(content)
+        asset = asset_hash(content)
         program.bundles[asset] = packages
         named = hashlib.sha256(repr(packages).encode()).hexdigest()[:8]
         program.layers[place] = lambda_.LayerVersion(
@@ -96,14 +96,14 @@ def code_of_live(scope: Any, program: Program, mode: Mode) -> FunctionCode:
     else:
         data, made = placeholder_zip(), FunctionCode(code=None, handler=PLACEHOLDER_HANDLER)
     content = hashlib.sha256(data).hexdigest()
-    return replace(made, code=_asset(scope, program, _asset_hash(content), content, data, keep=False))
+    return replace(made, code=_asset(scope, program, asset_hash(content), content, data, keep=False))
 
 
 def code_of_absent(scope: Any, program: Program) -> FunctionCode:
     """What stands in for a container image where none runs."""
     data = placeholder_zip(_ABSENT_SOURCE)
     content = hashlib.sha256(data).hexdigest()
-    code = _asset(scope, program, _asset_hash(content), content, data, keep=False)
+    code = _asset(scope, program, asset_hash(content), content, data, keep=False)
     return FunctionCode(code=code, handler=PLACEHOLDER_HANDLER, runtime=DEFAULT_PYTHON)
 
 
@@ -111,7 +111,7 @@ def code_of_script(scope: Any, program: Program) -> Any:
     """Of the function behind a `Script`, as a CDK `Code`."""
     data = build_script_package()
     content = hashlib.sha256(data).hexdigest()
-    return _asset(scope, program, _asset_hash(content), content, data, keep=False)
+    return _asset(scope, program, asset_hash(content), content, data, keep=False)
 
 
 def _asset(scope: Any, program: Program, asset: str, content: str, data: bytes, *, keep: bool) -> Any:
@@ -123,10 +123,6 @@ def _asset(scope: Any, program: Program, asset: str, content: str, data: bytes, 
             file.write_bytes(data)
         program.codes[place] = lambda_.Code.from_asset(str(file), asset_hash=content)
     return program.codes[place]
-
-
-def _asset_hash(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()  # as CDK derives it from a given hash
 
 
 def discard_unbuilt(directory: Path, program: Program) -> None:

@@ -100,6 +100,7 @@ class Disk:
         self._at_once = at_once
         self._folders: dict[str, _Listed] = {}
         self._files: dict[str, _File] = {}
+        self._asked: dict[str, Stat | None] = {}
         self._real: dict[str, str] = {}
         self._doubtful = False
 
@@ -117,6 +118,15 @@ class Disk:
         found = self._list(path) if stat is not None else Folder(path, frozenset(), self.doubt)
         self._folders[path] = _Listed(stat, racy, found)
         return found
+
+    def has(self, path: str) -> bool:
+        """Whether something is there, without listing its folder, which is of nobody's project and may be long."""
+        if not self._at_once or path not in self._asked:
+            self._asked[path] = stat_of(path)
+        return self._asked[path] is not None
+
+    def has_file(self, path: str) -> bool:
+        return self.has(path) and os.path.isfile(path)
 
     def digest(self, path: str) -> str:
         """SHA-256 of a file. Raises OSError."""
@@ -174,6 +184,7 @@ class Disk:
     def _stats(self) -> Iterator[tuple[str, Stat | None]]:
         yield from ((path, one.stat) for path, one in self._folders.items())
         yield from ((path, one.stat) for path, one in self._files.items())
+        yield from self._asked.items()
 
     def _digest_now(self, path: str) -> str | None:
         try:

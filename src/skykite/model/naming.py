@@ -69,6 +69,11 @@ def bundle_hash(
     return hashlib.sha256(b"".join(found)).hexdigest()
 
 
+def asset_hash(content: str) -> str:
+    """How CDK names an asset that it was given this hash for."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
 def node_sources(bundle: BundleEntry, project_root: Path, disk: Disk | None = None) -> tuple[NodeFile, ...]:
     """The files that a Node function is bundled from, sorted by path. Raises `source-unreadable`."""
     assert bundle.node is not None

@@ -28,13 +28,16 @@ def folders_above(folder: str, root: str, disk: Disk) -> Iterator[str]:
     home, found, passed = str(Path.home()), False, False
     while True:
         yield folder
-        here = disk.folder(folder)
-        found = found or bool(here.files(SETTINGS))
+        found = found or bool(settings_in(folder, disk))
         passed = passed or folder == root
         above = folder.rpartition(os.sep)[0]
-        if not above or (passed and (found or folder == home or here.has(".git"))):
+        if not above or (passed and (found or folder == home or disk.has(f"{folder}{os.sep}.git"))):
             return
         folder = above
+
+
+def settings_in(folder: str, disk: Disk) -> list[str]:
+    return [file for name in SETTINGS if disk.has_file(file := f"{folder}{os.sep}{name}")]
 
 
 def with_extended(files: Iterable[str], disk: Disk) -> list[str]:
@@ -47,15 +50,10 @@ def with_extended(files: Iterable[str], disk: Disk) -> list[str]:
             continue
         found[file] = None
         with contextlib.suppress(OSError):  # whoever needs what is in it says that it cannot be read
-            extended, _ = disk.parsed(file, _extended) if is_there(file, disk) else ((), "")
+            extended, _ = disk.parsed(file, _extended) if disk.has_file(file) else ((), "")
             for name in extended:
                 waiting += _places(name, file.rpartition(os.sep)[0], disk)
     return list(found)
-
-
-def is_there(file: str, disk: Disk) -> bool:
-    folder, _, name = file.rpartition(os.sep)
-    return bool(disk.folder(folder).files([name]))
 
 
 def _extended(text: str) -> tuple[str, ...]:
@@ -69,7 +67,7 @@ def _places(name: str, folder: str, disk: Disk) -> list[str]:
     while folder:
         places += _forms(str(Path(folder, "node_modules", name)))
         folder = folder.rpartition(os.sep)[0]
-    return [place for place in places if is_there(place, disk)]
+    return [place for place in places if disk.has_file(place)]
 
 
 def _forms(path: str) -> list[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from skykite.model.disk import Disk
-from skykite.model.node_settings import SETTINGS, folders_above, is_there, with_extended
+from skykite.model.node_settings import SETTINGS, folders_above, settings_in, with_extended
 from skykite.model.runtimes import NODE_SUFFIXES
 
 LOCK_FILES: Final = (
@@ -132,7 +132,7 @@ def read_node_source(entry: str, import_root: str, disk: Disk, *, tsconfig: str 
     settings += [file for file in found if file.endswith(_SETTINGS)]  # of packages of the user's
     configured = False
     for file in with_extended([*settings, *([tsconfig] if tsconfig else [])], disk):
-        if not is_there(file, disk):
+        if not disk.has_file(file):
             continue
         maps_imports, found[file] = _read(file, _maps_imports, disk, otherwise=False)
         configured = configured or maps_imports
@@ -209,8 +209,7 @@ def _above(folder: str, root: str, disk: Disk) -> tuple[list[str], list[str]]:
     """Settings of TypeScript, and package.json, in a folder and those above, the latter up to a root."""
     settings, packages = [], []
     for place in folders_above(folder, root, disk):
-        here = disk.folder(place)
-        settings += here.files(SETTINGS)
+        settings += settings_in(place, disk)
         if place.startswith(root):
-            packages += here.files(("package.json",))
+            packages += disk.folder(place).files(("package.json",))
     return settings, packages

@@ -14,7 +14,7 @@ from typing import Final
 
 _PROC: Final = Path("/proc")
 _ROUNDS: Final = 10  # what is found may have started more meanwhile
-_ROUND_S: Final = 0.005
+_ROUND_S: Final = 0.005  # nothing tells when a process has become another program
 
 
 def end_strays(home: Path) -> None:

@@ -104,7 +104,7 @@ def take(
         listings={path: _names(Path(path), modules=False) for path in reads.listings},
         modules={path: _names(Path(path), modules=True) for path in reads.modules},
         trees={path: tree for path, tree in trees.items() if tree is not None},
-        code=code_of(root, manifest, imported_files(root, manifest)),
+        code=code_of(root, manifest, imported_files(root, manifest, Disk())),
         handlers=handlers_of(root, manifest),
         variables=variables_read(reads, environment),
         assembly=assembly_marks(assembly),
@@ -186,9 +186,9 @@ def code_of(root: Path, manifest: Manifest, imported: Iterable[str]) -> Code:
     )
 
 
-def imported_files(root: Path, manifest: Manifest) -> tuple[str, ...]:
+def imported_files(root: Path, manifest: Manifest, disk: Disk) -> tuple[str, ...]:
     """By Node functions, as their code is now. Raises what reading it raises."""
-    nodes, disk = (bundle for bundle in _bundles(manifest) if bundle.node is not None), Disk()
+    nodes = (bundle for bundle in _bundles(manifest) if bundle.node is not None)
     return tuple(sorted({str(path) for bundle in nodes for path in naming_files(bundle, root, disk)}))
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from skykite.model.disk import Disk
 from skykite.model.manifest import Manifest
-from skykite.model.naming import bundle_hash
+from skykite.model.naming import asset_hash, bundle_hash
 
 _ASSETS: Final = ".assets.json"
 _TEMPLATE: Final = ".template.json"
@@ -29,12 +29,12 @@ _NAME: Final = re.compile(r"[0-9a-f]{64}")
 _SHORT: Final = 8  # letters of a hash that somebody may have made a name of
 
 
-def rename(assembly: Path, manifest: Manifest, root: Path) -> dict[str, bytes] | None:
+def rename(assembly: Path, manifest: Manifest, root: Path, disk: Disk) -> dict[str, bytes] | None:
     """What the assembly's files are to hold, of those that change; None if only running the program tells. Raises
     `source-…` for code that cannot be read."""
     if any(resource.type == _NAMED_AFTER_CODE for stack in manifest.stacks for resource in stack.resources):
         return None
-    new_names = _new_names(manifest, root)
+    new_names = _new_names(manifest, root, disk)
     files = {path.name: path.read_bytes() for path in sorted(assembly.iterdir()) if path.suffix in (".json", ".out")}
     if any(path.is_dir() and path.name.startswith("assembly-") for path in assembly.iterdir()):
         return None  # of CDK's `Stage`s
@@ -54,14 +54,14 @@ def rename(assembly: Path, manifest: Manifest, root: Path) -> dict[str, bytes] |
     return {name: text.encode() for name, text in renamed.items() if text != texts[name]}
 
 
-def _new_names(manifest: Manifest, root: Path) -> dict[str, str]:
+def _new_names(manifest: Manifest, root: Path, disk: Disk) -> dict[str, str]:
     """By the old ones, of zips whose name is not what it was."""
-    found, disk = {}, Disk()
+    found: dict[str, str] = {}
     for stack in manifest.stacks:
         for asset in stack.assets:
             old = Path(asset.key).stem
             if asset.bundle is not None and old not in found:
-                found[old] = _digest(bundle_hash(root, asset.bundle, disk=disk))  # as CDK derives it from a given hash
+                found[old] = asset_hash(bundle_hash(root, asset.bundle, disk=disk))
     return {old: new for old, new in found.items() if old != new}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from skykite.errors import SkykiteError
+from skykite.model.disk import Disk
 from skykite.model.events import Notice, StepFinished, StepProgress, StepStarted
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE, Manifest, decode_manifest
@@ -143,10 +144,11 @@ def _rename(known: Fingerprint, assembly: Path, manifest: Manifest, root: Path) 
     try:
         with tempfile.NamedTemporaryFile(prefix="synth-", dir=assembly.parent) as scratch:
             began_ns = os.stat(scratch.name).st_ctime_ns  # noqa: PTH116
-        imported = imported_files(root, manifest)
+        disk = Disk()
+        imported = imported_files(root, manifest, disk)
         before = code_of(root, manifest, imported)
         handlers = handlers_of(root, manifest)
-        changed = rename(assembly, manifest, root)
+        changed = rename(assembly, manifest, root, disk)
         if changed is None or code_of(root, manifest, imported) != before:
             return None
         in_order = is_in_order(assembly, manifest)
@@ -162,13 +164,19 @@ def _rename(known: Fingerprint, assembly: Path, manifest: Manifest, root: Path) 
     return renamed
 
 
+def _replace(file: Path, data: bytes) -> None:
+    """All of it or nothing."""
+    with tempfile.TemporaryDirectory(prefix="synth-", dir=file.parent.parent) as scratch:
+        new = Path(scratch, file.name)
+        new.write_bytes(data)
+        shutil.copymode(file, new)
+        new.replace(file)
+
+
 def _write_renamed(assembly: Path, manifest: Manifest, changed: Mapping[str, bytes]) -> Manifest:
     """And remove the zips of before."""
     for name, data in changed.items():
-        with tempfile.NamedTemporaryFile(prefix="synth-", dir=assembly.parent, delete=False) as new:
-            new.write(data)
-        shutil.copymode(assembly / name, new.name)
-        Path(new.name).replace(assembly / name)
+        _replace(assembly / name, data)
     renamed = decode_manifest((assembly / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
     named = {asset.source for stack in renamed.stacks for asset in stack.assets}
     for asset in (asset for stack in manifest.stacks for asset in stack.assets):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
+from skykite.dev.deployed_apis import KeptPorts
 from skykite.dev.ports import DEFAULT_PORT, Ports
 from skykite.model.names import ConstructPath
 
@@ -22,3 +24,17 @@ def test_without_a_choice_a_taken_port_is_passed_over() -> None:
     assert free >= DEFAULT_PORT
     with socket.create_server(("127.0.0.1", free)):
         assert Ports(None).port_of(A) > free
+
+
+def test_an_api_of_a_kept_cloud_has_its_port_again_after_a_restart_unless_somebody_took_it(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    before = KeptPorts(file)
+    assert not before.known
+    before.keep({"a": port})
+    again = KeptPorts(file)
+    assert again.known
+    assert again.port_of("a") == port
+    with socket.create_server(("127.0.0.1", port)):
+        assert KeptPorts(file).port_of("a") != port

@@ -64,7 +64,7 @@ async def test_stop_ends_what_a_function_put_into_a_session_of_its_own(project: 
     pids = await project.result("app.handler")
     assert all(map(is_running, pids))
     await project.runtime.stop()
-    await eventually(lambda: not any(map(is_running, pids)))
+    await eventually(lambda: not any(map(is_running, pids)), within=1)
 
 
 async def test_timeout_ends_what_the_function_started(project: FunctionProject) -> None:
