@@ -7,6 +7,7 @@
 "use strict";
 
 const fs = require("fs");
+const { isMainThread } = require("worker_threads");
 const Module = require("module");
 const path = require("path");
 
@@ -52,7 +53,6 @@ function loadAhead() {
   if (waits && wanted.size === 0) giveMemoryBack();
   setImmediate(loadAhead); // between two requests
 }
-setImmediate(loadAhead);
 
 // What loading took and nobody uses: a fifth of the process.
 function giveMemoryBack() {
@@ -63,10 +63,16 @@ function giveMemoryBack() {
   } catch {}
 }
 
-process.on("exit", () => {
+function keepNames() {
   const names = Object.keys(Module._cache).map(relative).filter((name) => name !== undefined);
   try {
     fs.writeFileSync(`${file}.${process.pid}`, JSON.stringify(names));
     fs.renameSync(`${file}.${process.pid}`, file);
   } catch {}
-});
+}
+
+if (isMainThread && file !== undefined) {
+  // A worker that jsii starts is told to load this as well, and knows of no file.
+  setImmediate(loadAhead);
+  process.on("exit", keepNames);
+}

@@ -14,9 +14,13 @@ import pytest
 
 from kit.kite import alive, clean_environment, descendants
 from kit.stacks import EventLog, SystemClock, synthesis_of, write_project
+from skykite import synth
 from skykite.errors import SkykiteError
 from skykite.model.events import Notice
 from skykite.synth import Spare, SynthResult, synthesize
+from skykite.synth.node import find_node
+
+HOOK = Path(synth.__file__).with_name("warmed_modules.cjs")
 
 STACK = """\
 from skykite import Api, Stack
@@ -341,3 +345,22 @@ async def test_a_killed_kite_leaves_the_spare(project: Path, tmp_path: Path) -> 
         running.kill()
         await running.wait()
     await until(lambda: not alive(left), "they outlive it")
+
+
+def test_a_thread_of_the_kernel_leaves_no_file_behind(tmp_path: Path) -> None:
+    """jsii has one index its types, the first time that it meets a version; it is told what Node itself is told."""
+    kept = tmp_path / "kept" / "node.json"
+    kept.parent.mkdir()
+    (here := tmp_path / "here").mkdir()
+    subprocess.run(
+        [
+            find_node(os.environ), "--require", HOOK, "--eval",
+            "new (require('worker_threads').Worker)('process.exitCode = 0', { eval: true })",
+        ],
+        cwd=here,
+        env={**os.environ, "KITE_KERNEL_MODULES": str(kept)},
+        check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert list(here.iterdir()) == []
+    assert [file.name for file in kept.parent.iterdir()] == [kept.name]
