@@ -12,7 +12,7 @@ demo: .make/app
 	cd examples/hello && ../../$(BIN)/kite dev --local --stage demo
 
 test: .make/test .make/check
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: .make/test
 	$(BIN)/python -m pytest -m slow
