@@ -177,7 +177,7 @@ def _inputs(read: Iterable[Path], project_root: Path, tsconfig: str | None) -> B
         stems.setdefault(file.parent, set()).add(file.name.partition(".")[0])
         if file.stem == "index":  # its folder is what was imported
             stems.setdefault(file.parent.parent, set()).add(file.parent.name)
-        for folder in folders_above(str(file.parent), str(project_root), disk):
+        for folder, _ in folders_above(str(file.parent), str(project_root), disk):
             files.add(Path(folder, _PACKAGE))
             settings.update(f"{folder}{os.sep}{name}" for name in SETTINGS)
     files.update(map(Path, with_extended(settings, disk)))

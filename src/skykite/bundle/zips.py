@@ -22,22 +22,22 @@ _ANEW: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
 @contextlib.contextmanager
 def new_file(place: Path) -> Iterator[IO[bytes]]:
     """To be written. It takes its place when all went well, and goes when not."""
-    temporary = place.parent / f".making-{secrets.token_hex(8)}"
+    temporary = f"{place.parent}{os.sep}.making-{secrets.token_hex(8)}"
     try:
         with os.fdopen(_opened(temporary), "wb") as stream:
             yield stream
-        temporary.replace(place)
+        os.replace(temporary, place)  # noqa: PTH105 - as text: it is done for hundreds of functions
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 
-def _opened(path: Path) -> int:
+def _opened(path: str) -> int:
     """Of a file that only the user may read."""
     try:
         return os.open(path, _ANEW, 0o600)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, _ANEW, 0o600)
 
 

@@ -46,7 +46,14 @@ class Folder:
 
     def files(self, names: Iterable[str]) -> list[str]:
         """Those of the names that are files in it, as paths."""
-        return [f"{self._path}{os.sep}{name}" for name in names if name in self._files or self._is_linked_file(name)]
+        here, known = self._files, self._names
+        return [
+            f"{self._path}{os.sep}{name}"
+            for name in names
+            # most that are asked for are not there, and cost no call
+            if name in here
+            or ((known is None or name.lower() in known or not name.isascii()) and self._is_linked_file(name))
+        ]
 
     def has_folder(self, name: str) -> bool:
         if name in self._folders:

@@ -23,20 +23,24 @@ _EXTENDS: Final = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"[^"\n]*")')
 _TEXT: Final = re.compile(r'"([^"\n]*)"')
 
 
-def folders_above(folder: str, root: str, disk: Disk) -> Iterator[str]:
-    """From a folder up to a root, and on until there is a tsconfig, the repository ends, or nothing is left."""
-    home, found, passed = str(Path.home()), False, False
+def folders_above(folder: str, root: str, disk: Disk) -> Iterator[tuple[str, list[str]]]:
+    """From a folder up to a root, and on until there is a tsconfig, the repository ends, or nothing is left. Each with
+    the settings in it."""
+    found, passed, project = False, False, root + os.sep
     while True:
-        yield folder
-        found = found or bool(settings_in(folder, disk))
+        inside = folder == root or folder.startswith(project)
+        settings = disk.folder(folder).files(SETTINGS) if inside else _asked_for(folder, disk)
+        yield folder, settings
+        found = found or bool(settings)
         passed = passed or folder == root
         above = folder.rpartition(os.sep)[0]
-        if not above or (passed and (found or folder == home or disk.has(f"{folder}{os.sep}.git"))):
+        if not above or (passed and (found or disk.has(f"{folder}{os.sep}.git") or folder == str(Path.home()))):
             return
         folder = above
 
 
-def settings_in(folder: str, disk: Disk) -> list[str]:
+def _asked_for(folder: str, disk: Disk) -> list[str]:
+    """Without listing what is of nobody's project."""
     return [file for name in SETTINGS if disk.has_file(file := f"{folder}{os.sep}{name}")]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from skykite.model.disk import Disk
-from skykite.model.node_settings import SETTINGS, folders_above, settings_in, with_extended
+from skykite.model.node_settings import SETTINGS, folders_above, with_extended
 from skykite.model.runtimes import NODE_SUFFIXES
 
 LOCK_FILES: Final = (
@@ -208,8 +208,8 @@ def _is_source(path: Path, root: Path) -> bool:
 def _above(folder: str, root: str, disk: Disk) -> tuple[list[str], list[str]]:
     """Settings of TypeScript, and package.json, in a folder and those above, the latter up to a root."""
     settings, packages = [], []
-    for place in folders_above(folder, root, disk):
-        settings += settings_in(place, disk)
+    for place, there in folders_above(folder, root, disk):
+        settings += there
         if place.startswith(root):
             packages += disk.folder(place).files(("package.json",))
     return settings, packages
