@@ -11,23 +11,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
+from skykite.live.handshake import Handshake
 from skykite.live.network import Route, Trouble, keep_alive, open_connection
 from skykite.live.refusals import problem_in, reason_of
 from skykite_lambda.live import messages
-
-if TYPE_CHECKING:
-    from websockets.client import ClientProtocol
-    from websockets.frames import Frame
-    from websockets.http11 import Response
+from skykite_lambda.live.websocket import BINARY, CLOSE, PING, PONG, TEXT, Frame, Frames, Violation, encode_frame
 
 ATTEMPT_LIMIT_S: Final = 15.0
 SILENCE_S: Final = 75.0
 ANSWER_S: Final = 5.0  # within which what is published is answered
 _MESSAGE_LIMIT: Final = 2 * 1024 * 1024  # bytes; five events of 240 KB are the most there may be in one
 _SUBSCRIPTION: Final = "requests"
+_NORMAL: Final = 1000
+_NO_CODE: Final = 1005
 
 
 Answered = Callable[["messages.Published | messages.Problem | None"], None]
@@ -75,21 +75,14 @@ class Subscription(asyncio.Protocol):
     def __init__(
         self, route: Route, offered: Sequence[str], received: Callable[[Sequence[bytes]], None], silence_s: float
     ) -> None:
-        from websockets.client import ClientProtocol
-        from websockets.typing import Subprotocol
-        from websockets.uri import parse_uri
-
         self._loop = asyncio.get_running_loop()
         self._host = route.host
         self._received = received
         self._silence_s = silence_s
-        self._websocket: ClientProtocol = ClientProtocol(
-            parse_uri(f"wss://{route.host}{messages.REALTIME_PATH}"),  # how it is reached is not its concern
-            subprotocols=[Subprotocol(name) for name in offered],
-            max_size=_MESSAGE_LIMIT,
-        )
+        self._handshake: Handshake | None = Handshake(route.host, messages.REALTIME_PATH, offered)  # until it is over
+        self._frames = Frames(_MESSAGE_LIMIT)
         self._transport: asyncio.Transport | None = None
-        self._fragments: list[bytes] = []
+        self._leave = ""  # what the other end said when it left
         self._stage = ""
         self._moved: asyncio.Future[None] | None = None
         self._heard = self._loop.time()
@@ -109,11 +102,7 @@ class Subscription(asyncio.Protocol):
 
     def say(self, text: str) -> None:
         """Nothing, once the other end has taken leave: `reach` will say so."""
-        from websockets.protocol import State
-
-        if self._websocket.state is State.OPEN:
-            self._websocket.send_text(text.encode())
-            self._flush()
+        self._write(TEXT, text.encode())
 
     def publish(self, body: str, signed: Mapping[str, str], answered: Answered) -> None:
         """Say it at once. `body` is what was signed."""
@@ -128,12 +117,8 @@ class Subscription(asyncio.Protocol):
 
     def close(self) -> None:
         """Take leave."""
-        from websockets.protocol import State
-
+        self._write(CLOSE, _NORMAL.to_bytes(2, "big"))
         self._closed = True
-        if self._websocket.state is State.OPEN:
-            self._websocket.send_close(1000)
-            self._flush()
         if self._watchdog is not None:
             self._watchdog.cancel()
         if self._transport is not None:
@@ -152,57 +137,73 @@ class Subscription(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         keep_alive(transport)
-        self._websocket.send_request(self._websocket.connect())
-        self._flush()
+        assert self._handshake is not None
+        self._transport.write(self._handshake.request)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        from websockets.http11 import Response
-
         self._heard = self._loop.time()
-        self._websocket.receive_data(data)
-        for event in self._websocket.events_received():
-            if isinstance(event, Response):
-                self._handshaken(event)
-            else:
-                self._frame(cast("Frame", event))
-        self._flush()
-        if self._websocket.close_expected() and self._transport is not None:
-            self._transport.close()
+        frames = self._frames
+        if self._handshake is not None:
+            self._shake_hands(self._handshake, data)
+        else:
+            frames.feed(data)
+        try:
+            while (frame := frames.next()) is not None:
+                self._frame(frame)
+        except Violation as violation:
+            self._write(CLOSE, violation.code.to_bytes(2, "big"))
+            self._end(Trouble("closed", f"`{self._host}` sent {violation}"))
+            self.abort()
 
     def eof_received(self) -> None:
-        self._websocket.receive_eof()
+        if self._handshake is not None:
+            self._handshake.end()
+            self._refuse(self._handshake)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
-        failure = self._websocket.handshake_exc
-        if failure is not None:
-            self._end(Trouble("refused", f"`{self._host}` speaks no WebSocket: {failure}"))
-            return
-        code, reason = self._websocket.close_code, self._websocket.close_reason
-        said = f" ({code} {reason})".replace(" )", ")") if code not in (None, 1006) else f" ({exc})" if exc else ""
-        self._end(Trouble("closed", f"`{self._host}` closed the connection{said}"))
+        said = self._leave or (str(exc) if exc else "")
+        self._end(Trouble("closed", f"`{self._host}` closed the connection" + (f" ({said})" if said else "")))
 
     # What is said
 
-    def _handshaken(self, response: Response) -> None:
-        if self._websocket.handshake_exc is None:
+    def _shake_hands(self, handshake: Handshake, data: bytes) -> None:
+        handshake.feed(data)
+        if handshake.is_accepted:
+            self._handshake = None
+            self._frames.feed(handshake.behind)
             self._move("open")
-            return
-        problem = problem_in(bytes(response.body or b""))
-        text = problem.text if problem else response.reason_phrase
-        message = f"`{self._host}` refuses the connection: {response.status_code} {text}".rstrip()
-        self._end(Trouble(reason_of(response.status_code, problem), message))
+        elif handshake.is_over:
+            self._refuse(handshake)
+
+    def _refuse(self, handshake: Handshake) -> None:
+        """What came is no WebSocket, or will be none."""
+        if handshake.garbled is not None:
+            self._end(Trouble("refused", f"`{self._host}` speaks no WebSocket: {handshake.garbled}"))
+        else:
+            problem = problem_in(handshake.behind)
+            text = problem.text if problem else handshake.reason
+            message = f"`{self._host}` refuses the connection: {handshake.status} {text}".rstrip()
+            self._end(Trouble(reason_of(handshake.status, problem), message))
+        self.abort()
 
     def _frame(self, frame: Frame) -> None:
-        from websockets.frames import Opcode
-
-        if frame.opcode in (Opcode.TEXT, Opcode.CONT):
-            self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                text, self._fragments = b"".join(self._fragments), []
-                self._message(messages.parse(text.decode("utf-8", "replace")))
+        opcode, payload = frame
+        if opcode == TEXT:
+            self._message(messages.parse(payload.decode("utf-8", "replace")))
+        elif opcode == BINARY:
+            raise Violation(1003, "bytes instead of text")
+        elif opcode == PING:
+            self._write(PONG, payload)
+        elif opcode == CLOSE:
+            code, reason = payload[:2], payload[2:].decode("utf-8", "replace")
+            self._leave = f"{int.from_bytes(code, 'big') if code else _NO_CODE} {reason}".rstrip()
+            self._write(CLOSE, code)
+            self._closed = True
+            if self._transport is not None:
+                self._transport.close()
 
     def _message(self, message: messages.Message | None) -> None:
         match message:
@@ -242,12 +243,10 @@ class Subscription(asyncio.Protocol):
         if self._moved is not None and not self._moved.done():
             self._moved.set_result(None)
 
-    def _flush(self) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        data = b"".join(self._websocket.data_to_send())
-        if data:
-            self._transport.write(data)
+    def _write(self, opcode: int, payload: bytes) -> None:
+        """Nothing, before the other end has accepted or after one has taken leave."""
+        if self._handshake is None and not self._closed and self._transport is not None:
+            self._transport.write(encode_frame(opcode, payload, os.urandom(4)))
 
     def _watch(self) -> None:
         """End it when nothing was heard for too long."""

@@ -1,7 +1,8 @@
 """A WebSocket client (RFC 6455) for one thread that waits on its socket itself.
 
 In: texts to send, bytes from the socket. Out: texts received, and in the end why it ended. I/O: its connection.
-`Frames` is the part without I/O: strict about everything a server must not do, and about sizes.
+`Frames`, `encode_frame`, `request` and `check_answer` are the part without I/O, for other clients too: strict about
+everything a server must not do, and about sizes.
 """
 
 from __future__ import annotations
@@ -250,6 +251,19 @@ def open_websocket(
 def _shake_hands(
     network: Network, stream: socket.socket, host: str, path: str, subprotocols: Sequence[str], deadline: float
 ) -> WebSocket:
+    asked, key = request(host, path, subprotocols)
+    stream.settimeout(network.remaining(deadline))
+    stream.sendall(asked)
+    head, behind = network.receive_head(stream, deadline)
+    date = parse_http_date(head.headers.get("date"))
+    if head.status != 101:
+        raise Refused(head.status, head.reason, _excerpt(network, stream, head.headers, behind, deadline), date)
+    check_answer(head.headers, key, subprotocols[0])
+    return WebSocket(stream, behind, date)
+
+
+def request(host: str, path: str, subprotocols: Sequence[str]) -> Tuple[bytes, bytes]:
+    """What asks for a WebSocket, and the key to check the answer with."""
     key = base64.b64encode(os.urandom(16))
     lines = (
         f"GET {path} HTTP/1.1",
@@ -262,17 +276,11 @@ def _shake_hands(
         "",
         "",
     )
-    stream.settimeout(network.remaining(deadline))
-    stream.sendall("\r\n".join(lines).encode("latin-1"))
-    head, behind = network.receive_head(stream, deadline)
-    date = parse_http_date(head.headers.get("date"))
-    if head.status != 101:
-        raise Refused(head.status, head.reason, _excerpt(network, stream, head.headers, behind, deadline), date)
-    _check(head.headers, key, subprotocols[0])
-    return WebSocket(stream, behind, date)
+    return "\r\n".join(lines).encode("latin-1"), key
 
 
-def _check(headers: Dict[str, str], key: bytes, subprotocol: str) -> None:
+def check_answer(headers: Dict[str, str], key: bytes, subprotocol: str) -> None:
+    """Those of an answer with status 101. Raises Garbled if they are no WebSocket's."""
     accept = base64.b64encode(hashlib.sha1(key + _MAGIC).digest()).decode()  # noqa: S324  (the protocol's choice)
     connection = [word.strip().lower() for word in headers.get("connection", "").split(",")]
     if (
