@@ -54,6 +54,7 @@ class Pump:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._stopped_at: float | None = None
         self._alarm: asyncio.AbstractEventLoop | None = None  # which will wake the thread
         self._wants_ticks = False
         self._broken = False
@@ -86,12 +87,17 @@ class Pump:
 
     def stop(self) -> None:
         """Write what is left. Returns when nothing will be written any more by the thread."""
+        self._stopped_at = self._clock.monotonic()
         self._stopping.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
         self.flush()
+
+    def is_awaited(self, seconds: float) -> bool:
+        """Whether `stop` was called, and has waited for so long."""
+        return self._stopped_at is not None and self._clock.monotonic() - self._stopped_at >= seconds
 
     def flush(self) -> None:
         """Write everything emitted so far, on the calling thread."""

@@ -47,6 +47,11 @@ _STYLES: Final[Mapping[Tone, Style | None]] = {
 }
 _SETTLED: Final = ("_COMPLETE", "_FAILED", "_SKIPPED")
 _MOST_RESOURCES: Final = 8
+_AT_ONCE: Final = 500
+"""Lines written before it is asked again whether anybody waits for the end."""
+_PATIENCE_S: Final = 0.5
+"""Who ends a session is not kept waiting by a terminal that is slower than what was printed."""
+_LAST_LINES: Final = 40
 _FRAME_MS: Final = 100
 _FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_FRAMES: Final = "-\\|/"
@@ -176,8 +181,18 @@ class TerminalRenderer:
             self._data.flush()
 
     def _print_lines(self, lines: Sequence[Line]) -> None:
-        if lines:
-            self._console.print(_Written(lines), crop=False, end="", soft_wrap=True)
+        start, end = 0, len(lines)
+        while start < end:
+            left_out = end - start - _LAST_LINES
+            if left_out > _AT_ONCE and self._pump.is_awaited(_PATIENCE_S):
+                said = f"{self._symbols.cut} {left_out:,} lines left out, which the terminal had not shown yet"
+                self._print_at_once([line(Span(said, "warn"))])
+                start += left_out
+            self._print_at_once(lines[start : start + _AT_ONCE])
+            start += _AT_ONCE
+
+    def _print_at_once(self, lines: Sequence[Line]) -> None:
+        self._console.print(_Written(lines), crop=False, end="", soft_wrap=True)
 
     def _print_panel(self, panel: Panel) -> None:
         """In a box where it fits. Where not, each value starts a line of its own, which the terminal may wrap: nothing

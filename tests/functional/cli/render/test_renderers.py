@@ -247,3 +247,33 @@ def test_nothing_is_written_while_a_question_waits(output: Output) -> None:
         assert stdout.text + stderr.text == before
     renderer.stop()
     assert (stdout.text + stderr.text).count("x") >= 100
+
+
+class SlowStream(Stream):
+    """A terminal that takes a second for each piece it is given."""
+
+    def __init__(self, clock: ManualClock, *, terminal: bool) -> None:
+        super().__init__(terminal=terminal)
+        self._clock = clock
+
+    def write(self, text: str, /) -> int:
+        self._clock.advance(1.0)
+        return super().write(text)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_who_ends_a_session_does_not_wait_for_a_slow_terminal_and_a_file_gets_everything(*, terminal: bool) -> None:
+    clock = ManualClock()
+    stderr = SlowStream(clock, terminal=terminal)
+    renderer = open_renderer("auto", stdout=Stream(), stderr=stderr, environment=WIDE, clock=clock)
+    renderer.emit(log(request(1), WORKER, "".join(f"line {number}\n" for number in range(100_000))))
+    renderer.emit(log(request(1), WORKER, "the last words\n"))
+    renderer.stop()
+    assert "line 0\n" in stderr.text
+    assert "the last words\n" in stderr.text
+    if terminal:
+        assert len(stderr.text.splitlines()) < 1_000
+        assert "lines left out, which the terminal had not shown yet" in stderr.text
+    else:
+        assert "line 54321\n" in stderr.text
+        assert "left out" not in stderr.text
