@@ -22,32 +22,17 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from skykite.errors import SkykiteError
-from skykite.model.events import (
-    DebuggerAttached,
-    InvocationError,
-    InvocationFinished,
-    InvocationLog,
-    InvocationStarted,
-    Notice,
-)
-from skykite.model.invocation import (
-    PAYLOAD_LIMIT,
-    Failed,
-    FunctionConfig,
-    FunctionKind,
-    Invocation,
-    Outcome,
-    Report,
-    http_status,
-)
+from skykite.model.events import DebuggerAttached, Notice
+from skykite.model.invocation import FunctionConfig, FunctionKind, Invocation, Outcome
 from skykite.model.names import FunctionId
 from skykite.ports import Clock, EventSink
+from skykite.runtime.calls import Call, Calls, not_found, too_large
 from skykite.runtime.clock import Allowance
 from skykite.runtime.debugger import DebuggerEndpoint
 from skykite.runtime.environment import function_environment, process_environment
 from skykite.runtime.freshness import Dependencies, Observed
 from skykite.runtime.launcher import Launcher, NotPrepared, Prepared
-from skykite.runtime.logs import TAIL, LogText
+from skykite.runtime.logs import LogText
 from skykite.runtime.messages import (
     Answer,
     Hello,
@@ -63,8 +48,8 @@ from skykite.runtime.messages import (
     parse_message,
     trace_id_of,
 )
-from skykite.runtime.outcomes import Ending, Returned, exited, outcome_of, raised, timed_out
-from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, TicketId, WorkerId
+from skykite.runtime.outcomes import Ending, Returned, exited, raised, timed_out
+from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, WorkerId
 from skykite.runtime.reports import exit_hint
 from skykite.runtime.saved import Reloaded, SavedFiles, load_errors
 from skykite.runtime.starter import Starter
@@ -81,25 +66,10 @@ STOP_LIMIT: Final = 0.9  # seconds until workers that were killed must be gone
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Call:
-    """One invocation on its way."""
-
-    ticket: TicketId
-    invocation: Invocation
-    config: FunctionConfig
-    arrived: float
-    outcome: asyncio.Future[Outcome]
-    started: float = 0.0
-    init_ms: float | None = None
-    memory_mb: int | None = None
-    tail: bytes = b""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
 class _Task:
     """What a worker is busy with: loading its function, or one call."""
 
-    call: _Call | None
+    call: Call | None
     allowance: Allowance
     timer: asyncio.TimerHandle | None = None
     timed_out: bool = False
@@ -167,8 +137,7 @@ class Runtime:
         self._host = host
         self._workers: dict[WorkerId, Worker] = {}
         self._tasks: dict[WorkerId, _Task] = {}  # of workers that load or run
-        self._calls: dict[TicketId, _Call] = {}
-        self._last_ticket = 0
+        self._calls = Calls(events=events, clock=clock)
         self._background: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
@@ -184,38 +153,18 @@ class Runtime:
         """Run the function on the event. Never raises for what the function did."""
         function = self._functions.get(invocation.function)
         if function is None or self._background is None:
-            return _refused(
-                invocation, "unavailable", "ResourceNotFoundException", f"Function not found: {invocation.function}"
-            )
-        if len(invocation.payload) > PAYLOAD_LIMIT:
-            return _refused(
-                invocation,
-                "too-large",
-                "RequestTooLargeException",
-                f"Request must be smaller than {PAYLOAD_LIMIT} bytes for the InvokeFunction operation",
-            )
-        self._last_ticket += 1
-        now = self._clock.monotonic()
-        call = _Call(
-            ticket=TicketId(self._last_ticket),
-            invocation=invocation,
-            config=function.config,
-            arrived=now,
-            outcome=asyncio.get_running_loop().create_future(),
-        )
-        self._calls[call.ticket] = call
-        self._events.emit(
-            InvocationStarted(
-                request_id=invocation.request_id, function=invocation.function, trigger=invocation.trigger
-            )
-        )
-        self._do(self._pool.arrive(call.ticket, invocation.function, now))
+            return not_found(invocation)
+        refused = too_large(invocation)
+        if refused is not None:
+            return refused
+        call = self._calls.begin(invocation, function.config)
+        self._do(self._pool.arrive(call.ticket, invocation.function, call.arrived))
         try:
             return await call.outcome
         except asyncio.CancelledError:
             # As in Lambda, a function that runs is not stopped by a caller who hangs up.
             if call.ticket in self._calls and self._pool.abandon(call.ticket):
-                self._finish(call, exited(None, hint="the caller went away before the function was started"))
+                self._calls.finish(call, exited(None, hint="the caller went away before the function was started"))
             raise
 
     # Life
@@ -246,9 +195,9 @@ class Runtime:
             return
         self._background = None
         self._functions.clear()
-        for call in list(self._calls.values()):
+        for call in self._calls.all():
             self._pool.abandon(call.ticket)  # or the end of a worker would have another one started for it
-            self._finish(call, exited(None, hint="Skykite was stopped", kind="unavailable"))
+            self._calls.finish(call, exited(None, hint="Skykite was stopped", kind="unavailable"))
         workers = list(self._workers.values())
         for worker in workers:
             self._end(worker)
@@ -292,7 +241,7 @@ class Runtime:
     def _refuse_waiting(self, removed: FunctionId, now: float) -> None:
         for ticket in self._pool.waiting_since_before(removed, now):
             self._pool.abandon(ticket)
-            self._finish(self._calls[ticket], exited(None, hint="the function was removed", kind="unavailable"))
+            self._calls.finish(self._calls[ticket], exited(None, hint="the function was removed", kind="unavailable"))
 
     # Files
 
@@ -405,7 +354,7 @@ class Runtime:
         self._wake, self._wake_at = None, math.inf
         self._do(self._pool.wake(self._clock.monotonic()))
 
-    def _dispatch(self, worker: Worker, call: _Call) -> None:
+    def _dispatch(self, worker: Worker, call: Call) -> None:
         now = self._clock.monotonic()
         # A worker started after the invocation arrived is fresh by construction.
         if not (worker.started >= call.arrived and not worker.used) and not worker.dependencies.is_fresh():
@@ -417,14 +366,14 @@ class Runtime:
             call.init_ms = worker.init_ms
         worker.used = True
         for piece in worker.take_early_output():
-            self._log(call, piece)
+            self._calls.log(call, piece)
         task = self._tasks[worker.id] = _Task(call=call, allowance=Allowance(call.config.timeout_s, now))
         if worker.untimed:
             task.allowance.suspend(now)
         self._arm_timeout(worker, task)
         self._send(worker, call)
 
-    def _send(self, worker: Worker, call: _Call) -> None:
+    def _send(self, worker: Worker, call: Call) -> None:
         trace_id = trace_id_of(call.invocation, self._clock.now().timestamp())
         worker.send(invoke_frame(call.invocation, call.config.timeout_s, trace_id))
 
@@ -646,25 +595,25 @@ class Runtime:
             call = self._calls[ticket]
             self._pool.abandon(ticket)
             for piece in pieces:
-                self._log(call, piece)
+                self._calls.log(call, piece)
             pieces = []
-            self._finish(call, ending)
+            self._calls.finish(call, ending)
         self._end(worker)
         self._do(self._pool.gone(worker.id, self._clock.monotonic()))
 
-    def _answered(self, worker: Worker, task: _Task, call: _Call, kind: int, answer: Answer) -> None:
+    def _answered(self, worker: Worker, task: _Task, call: Call, kind: int, answer: Answer) -> None:
         ending: Ending = Returned(payload=answer.payload)
         if kind != frames.RESULT:
             ending = raised(self._explained(worker.config, parse_error(answer.payload)))
         now = self._clock.monotonic()
         for piece in worker.drain_output():  # while the task is there: what comes out now is this call's
-            self._log(call, piece)
+            self._calls.log(call, piece)
         self._done(worker, task)
         if answer.observed is not None:
             self._observed(worker, answer.observed)
             self._learn(worker, answer.observed)
         call.memory_mb = -(-answer.memory_kb // 1024) or None
-        self._finish(call, ending, now)
+        self._calls.finish(call, ending, now)
         if kind == frames.FATAL:
             self._end(worker)
             self._do(self._pool.gone(worker.id, now))
@@ -677,7 +626,7 @@ class Runtime:
             error.hint = hint
         return error
 
-    def _read_more(self, worker: Worker, call: _Call, late: Late) -> None:
+    def _read_more(self, worker: Worker, call: Call, late: Late) -> None:
         """The worker read files after its last answer, so whether it is fresh was decided knowing too little."""
         self._observed(worker, late.observed)
         if worker.dependencies.is_fresh():
@@ -691,16 +640,16 @@ class Runtime:
             worker.keep_output(pieces)
             return
         for piece in pieces:
-            self._log(task.call, piece)
+            self._calls.log(task.call, piece)
 
     def worker_ended(self, worker: Worker, status: int | None) -> None:
         task = self._tasks.get(worker.id)
         if task is not None and task.call is not None:
             call = task.call
             for piece in worker.drain_output():
-                self._log(call, piece)
+                self._calls.log(call, piece)
             self._done(worker, task)
-            self._finish(call, _ended(task, status, call.config))
+            self._calls.finish(call, _ended(task, status, call.config))
         elif task is not None and task.failed:
             return  # `_settle_failure` goes on with it
         elif task is not None:
@@ -728,53 +677,6 @@ class Runtime:
         else:
             self._arm_timeout(worker, task)
 
-    # Endings
-
-    def _log(self, call: _Call, piece: LogText) -> None:
-        call.tail = (call.tail + piece.text.encode())[-TAIL:]
-        self._events.emit(
-            InvocationLog(
-                request_id=call.invocation.request_id,
-                function=call.invocation.function,
-                stream=piece.stream,
-                text=piece.text,
-            )
-        )
-
-    def _finish(self, call: _Call, ending: Ending, now: float | None = None) -> None:
-        finished = self._clock.monotonic() if now is None else now
-        outcome = outcome_of(
-            call.invocation,
-            call.config,
-            ending,
-            duration_ms=(finished - call.started) * 1000 if call.started else 0.0,
-            init_ms=call.init_ms,
-            max_memory_mb=call.memory_mb,
-            output=call.tail,
-        )
-        del self._calls[call.ticket]
-        error = None
-        if isinstance(outcome, Failed):
-            error = InvocationError(
-                type=outcome.error_type, message=outcome.message, trace=outcome.trace or (), hint=outcome.hint
-            )
-        in_cloud = call.invocation.bridge_ms is not None and call.invocation.trigger.kind == "http"
-        self._events.emit(
-            InvocationFinished(
-                request_id=call.invocation.request_id,
-                function=call.invocation.function,
-                trigger=call.invocation.trigger,
-                duration_ms=outcome.report.duration_ms,
-                init_ms=outcome.report.init_ms,
-                max_memory_mb=outcome.report.max_memory_mb,
-                error=error,
-                bridge_ms=call.invocation.bridge_ms,
-                http_status=http_status(outcome) if in_cloud else None,
-            )
-        )
-        if not call.outcome.done():
-            call.outcome.set_result(outcome)
-
 
 def _ended(task: _Task, status: int | None, config: FunctionConfig) -> Ending:
     """A process has ended in the middle of what it did."""
@@ -787,13 +689,3 @@ def _start_error(error: SkykiteError | OSError) -> WorkerError:
     if isinstance(error, SkykiteError):
         return WorkerError(type=error.code, message=error.message, hint=error.hint)
     return WorkerError(type="worker-not-started", message=f"cannot start a worker process: {error.strerror}")
-
-
-def _refused(invocation: Invocation, kind: str, error_type: str, message: str) -> Failed:
-    return Failed(
-        kind="too-large" if kind == "too-large" else "unavailable",
-        error_type=error_type,
-        message=message,
-        report=Report(duration_ms=0.0),
-        request_id=invocation.request_id,
-    )
