@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from skykite.bundle.processes import run_tool
 from skykite.errors import SkykiteError
@@ -38,11 +38,15 @@ global, since a module may well declare its own."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundled:
-    """What became of one entry. `file` is relative to the folder; `inputs` are absolute paths."""
+    """What became of one entry. `file` is relative to the folder, as are the files `beside` it that loaders copy there;
+    `inputs` are absolute paths of all that was read for it, whatever is left of that in the bundle. `globs` are folders
+    in which names were looked for that the code puts together."""
 
     file: str
     inputs: tuple[str, ...]
     exports: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    globs: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)  # by input as esbuild names it, bytes in the bundle
     imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, those that it imports
 
@@ -126,7 +130,7 @@ def _options(build: NodeBuild, runtime: str, project_root: Path, maps: str) -> l
 
 
 def _read_meta(
-    meta: Mapping[str, Mapping[str, dict[str, object]]],
+    meta: Mapping[str, Mapping[str, dict[str, Any]]],
     entries: Mapping[str, str],
     import_root: Path,
     folder: Path,
@@ -137,39 +141,76 @@ def _read_meta(
     links = _links(meta["inputs"], base)
     absolute = {one: os.path.normpath(f"{import_root}{os.sep}{one}") for one in meta["inputs"] if not _is_virtual(one)}
     imports = {name: _imported(read) for name, read in meta["inputs"].items()}
+
+    def in_folder(path: str) -> str:
+        return os.path.normpath(f"{base}{os.sep}{path}").removeprefix(made).replace(os.sep, "/")
+
     for path, output in meta["outputs"].items():
-        file = os.path.normpath(f"{base}{os.sep}{path}").removeprefix(made).replace(os.sep, "/")
+        file = in_folder(path)
         if file not in entries:
             continue
         entry = entries[file]
         inputs = output["inputs"]
-        assert isinstance(inputs, dict)
-        exports = output.get("exports")
-        assert isinstance(exports, list)
-        read = {absolute[one] for one in inputs if one in absolute}
-        read |= {link for one in inputs for link in links.get(one, ())}
+        copies = [
+            one["path"] for one in output["imports"] if not one.get("external") and one["path"] in meta["outputs"]
+        ]
+        copied = [name for one in copies for name in meta["outputs"][one]["inputs"]]
+        # With one entry all that esbuild has read is its own. What packages are made of is theirs to say.
+        names = meta["inputs"] if len(entries) == 1 else _reached(output["entryPoint"], imports, [*inputs, *copied])
+        read = {absolute[one] for one in names if one in absolute}
+        read |= {link for one in names for link in links.get(one, ())}
         read.add(os.path.normpath(f"{import_root}{os.sep}{entry}"))
         found[entry] = Bundled(
             file=file,
             inputs=tuple(sorted(read)),
-            exports=tuple(map(str, exports)),
+            exports=tuple(map(str, output["exports"])),
+            beside=tuple(sorted(map(in_folder, copies))),
+            globs=tuple(sorted({one for name in names for one in _globs(name, meta["inputs"][name], import_root)})),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
             imports={name: imports.get(name, ()) for name in inputs},
         )
     return found
 
 
-def _links(inputs: Mapping[str, dict[str, object]], base: str) -> dict[str, set[str]]:
+def _reached(entry: str, imports: Mapping[str, tuple[str, ...]], bundled: Iterable[str]) -> set[str]:
+    """Inputs that have a say in a bundle. One of the user's may have one that nothing is left of: constants go into
+    those that import it."""
+    found, waiting = set(bundled), [entry]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or _MODULES in name.split("/"):
+            continue
+        seen.add(name)
+        waiting += imports.get(name, ())
+    return found | seen
+
+
+def _globs(name: str, read: Mapping[str, Any], import_root: Path) -> list[str]:
+    """Folders, with those in them, where an input imports whatever fits `./lib/*.ts`."""
+    found = []
+    for one in read["imports"]:
+        path: str = one["path"]
+        if one.get("external") and "*" in path and path.startswith("."):
+            place = path.partition("*")[0].rpartition("/")[0]
+            top = Path(os.path.normpath(f"{import_root}{os.sep}{name.rpartition('/')[0]}{os.sep}{place}"))
+            found.append(str(top))
+            if "**" in path:
+                for folder, inside, _ in os.walk(top):
+                    inside[:] = sorted(one for one in inside if one != _MODULES)
+                    found += [f"{folder}{os.sep}{below}" for below in inside]
+    return found
+
+
+def _links(inputs: Mapping[str, dict[str, Any]], base: str) -> dict[str, set[str]]:
     """By input: where it was looked for, if it was found through a symbolic link. esbuild only tells where that leads,
     and it may lead elsewhere next, or have become a file already."""
     found: dict[str, set[str]] = {}
     for importer, read in inputs.items():
-        imports = read["imports"]
-        assert isinstance(imports, list)
         if _MODULES in importer.split("/"):
             continue
         folder = f"{base}{os.sep}{importer.rpartition('/')[0]}"
-        for one in imports:
+        for one in read["imports"]:
             original, path = one.get("original", ""), one["path"]
             if not original.startswith(".") or one.get("external"):
                 continue
@@ -182,10 +223,8 @@ def _links(inputs: Mapping[str, dict[str, object]], base: str) -> dict[str, set[
     return found
 
 
-def _imported(read: Mapping[str, object]) -> tuple[str, ...]:
-    imports = read.get("imports")
-    assert isinstance(imports, list)
-    return tuple(str(one["path"]) for one in imports if not one.get("external"))
+def _imported(read: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(one["path"]) for one in read["imports"] if not one.get("external"))
 
 
 def _is_virtual(name: str) -> bool:
