@@ -27,6 +27,7 @@ _MODULES: Final = "node_modules"
 _SUFFIXES: Final = ("", *NODE_SUFFIXES, ".json")
 _ERROR: Final = re.compile(r"^. \[ERROR\] (?P<message>.*?)(?=^. \[(?:ERROR|WARNING)\] |\d+ errors?\b|\Z)", re.M | re.S)
 _PLACE: Final = re.compile(r"^\s{4}(?P<file>\S.*?):(?P<line>\d+):(?P<column>\d+):\n(?P<frame>(?:.*\n?)*)", re.M)
+_NOTE: Final = re.compile(r"^ {2}(?P<text>\S.*):\n\n {4}(?P<place>(?P<file>\S.*?):(?P<line>\d+)):\d+:\n", re.M)
 _REQUIRE: Final = (
     "import{createRequire as __kiteRequire}from'node:module';import{fileURLToPath as __kitePath}from'node:url';"
     "import{dirname as __kiteFolder}from'node:path';globalThis.require??=__kiteRequire(import.meta.url);"
@@ -233,22 +234,27 @@ def _is_virtual(name: str) -> bool:
 
 
 def _failed(said: str, import_root: Path, project_root: Path) -> SkykiteError:
-    errors = [(found["message"].strip().splitlines() or [""])[0] for found in _ERROR.finditer(said)]
+    blocks = [found["message"].strip() for found in _ERROR.finditer(said)]
+    errors = [(block.splitlines() or [""])[0] for block in blocks]
     places = [(Path(import_root, found["file"]).resolve(), found) for found in _PLACE.finditer(said)]
     if not errors:
         return SkykiteError("esbuild-failed", "esbuild failed", context=said.strip() or None, blame="skykite")
     message = errors[0].removesuffix(" [plugin]")
+    note = _NOTE.search(blocks[0])
+    hint = _hint(message, note)
     if not places:
-        return SourceError(message, context=None, hint=_hint(message), files=(), said=errors)
+        return SourceError(message, context=None, hint=hint, files=(), said=errors)
     file, place = places[0]
     shown = file.relative_to(project_root).as_posix() if file.is_relative_to(project_root) else str(file)
-    frame = "\n".join(line.removeprefix("    ") for line in _frame(place["frame"]))
+    frame = [line.removeprefix("    ") for line in _frame(place["frame"])]
+    if note:
+        frame.append(f"{note['text']}: {note['place']}")
     more = len(errors) - 1
     return SourceError(
         f"{shown}:{place['line']}:{int(place['column']) + 1}: {message}"
         + (f" (and {more} more error{'s' if more > 1 else ''})" if more else ""),
-        context=frame or None,
-        hint=_hint(message),
+        context="\n".join(frame) or None,
+        hint=hint,
         files=[file for file, _ in places],
         said=errors,
     )
@@ -264,11 +270,14 @@ def _frame(text: str) -> list[str]:
     return lines
 
 
-def _hint(message: str) -> str | None:
+def _hint(message: str, note: re.Match[str] | None) -> str | None:
+    """A note tells what there is of a package that does not lead to what is imported."""
     found = re.match(r'Could not resolve "(?P<name>[^"]+)"', message)
     if found is None or found["name"].startswith("."):
         return None
     parts = found["name"].split("/")
     package = "/".join(parts[: 2 if parts[0].startswith("@") else 1])
+    if note:
+        return f"`{package}` is there: import what it exports, or see to line {note['line']} of `{note['file']}`"
     external = f'node={{"external": ["{package}"]}}'
     return f"install it with `npm install {package}`, or say that it is there at run time: {external}"

@@ -199,7 +199,9 @@ ELSEWHERE = {
     "by the package's own name": 'import { name } from "mine/name";',
     "by an alias out of the import root": 'import { name } from "@shared/name";',
     "from baseUrl, out of the import root": 'import { name } from "lib/name";',
-    "put together, out of the import root": 'const of = "name";\nconst { name } = await import(`../../shared/${of}.ts`);',
+    "put together, out of the import root": (
+        'const of = "name";\nconst { name } = await import(`../../shared/${of}.ts`);'
+    ),
 }
 
 
@@ -473,6 +475,18 @@ async def test_a_package_that_is_not_there_is_named_with_the_command(bench: Node
         await bench.builds.build(bench.config())
     assert raised.value.message.startswith('src/lib/name.ts:1:22: Could not resolve "@scope/names/deep"')
     assert "`npm install @scope/names`" in (raised.value.hint or "")
+
+
+async def test_what_a_package_that_is_there_lacks_is_told_instead_of_how_to_install_it(bench: NodeBench) -> None:
+    bench.write("node_modules/shared/package.json", '{"name": "shared", "exports": {\n".": "./gone.ts"}}')
+    bench.write("src/lib/name.ts", 'export { name } from "shared";\n')
+    with pytest.raises(BuildError) as raised:
+        await bench.builds.build(bench.config())
+    file = "node_modules/shared/package.json"
+    assert (raised.value.context or "").splitlines()[2] == (
+        f'The module "./gone.ts" was not found on the file system: {file}:2'
+    )
+    assert raised.value.hint == f"`shared` is there: import what it exports, or see to line 2 of `{file}`"
 
 
 async def test_a_function_that_is_not_exported_is_told_from_those_that_are(bench: NodeBench) -> None:
