@@ -19,7 +19,7 @@ from skykite.model.manifest import BundleEntry, PackagesEntry
 from skykite.model.node_source import read_node_source
 from skykite.model.source import SourceFile, bundle_files, copied_sources, select, select_package, unreadable
 
-_HASH_FORMAT: Final = "skykite-source-2"
+_HASH_FORMAT: Final = "skykite-source-3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,9 @@ class NodeFile:
 def bundle_hash(
     project_root: Path, bundle: BundleEntry, *, sources: Sequence[NodeFile] | None = None, disk: Disk | None = None
 ) -> str:
-    """64 hex digits that change whenever the zip could. `sources` are a Node function's, if they are known; `disk` is
-    shared by those that have many hashed."""
+    """64 hex digits that change whenever the zip could. Bundles of other files have other ones, also while what is in
+    these is the same: an edit of some would not be one of the others. `sources` are a Node function's, if they are
+    known; `disk` is shared by those that have many hashed."""
     found: list[bytes] = []
     disk = disk or Disk()
 
@@ -49,7 +50,9 @@ def bundle_hash(
         for file in files:
             add(kind, file.path, "x" if file.executable else "-", _digest(str(file.location), disk))
 
-    add(_HASH_FORMAT)
+    add(_HASH_FORMAT, bundle.import_root)
+    for copied in bundle.copied:
+        add("copied", copied.source, copied.to)
     if bundle.node is not None:
         add("node", bundle.runtime, bundle.architecture if bundle.node.install else "", repr(bundle.node))
         for one in node_sources(bundle, project_root, disk) if sources is None else sources:
