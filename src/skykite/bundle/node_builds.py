@@ -119,7 +119,7 @@ class NodeBuilds:
                 raise
             bundled = made[build.entry]
             known = _inputs(map(Path, bundled.inputs), config.project_root, build.tsconfig)
-            inputs = before.settled(known, _own_sources(bundled, config.import_root))
+            inputs = before.settled(known, bundled.read)
             if inputs is None:
                 self._remove(folder)
                 continue
@@ -207,12 +207,6 @@ def _inputs(read: Iterable[Path], project_root: Path, tsconfig: str | None) -> B
         files=tuple(map(_input, sorted(files))),
         folders=tuple(_folder(folder, stems[folder]) for folder in sorted(stems)),
     )
-
-
-def _own_sources(bundled: Bundled, import_root: Path) -> set[str]:
-    """The files that esbuild has read, but for packages; `inputs` has also those that it would have preferred."""
-    names = (name for name in bundled.sizes if not Bundled.is_virtual(name) and _MODULES not in name.split("/"))
-    return {os.path.normpath(f"{import_root}{os.sep}{name}") for name in names}
 
 
 def _package_of(file: Path) -> Path | None:

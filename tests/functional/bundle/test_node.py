@@ -440,6 +440,22 @@ async def test_what_was_otherwise_for_a_moment_while_esbuild_ran_is_not_answered
     assert run(built.folder, built.file) == "I am one"
 
 
+@pytest.mark.parametrize(
+    "nothing", ["", "export type Name = string;\n", "const unused = 1;\n"], ids=["empty", "types", "unused"]
+)
+async def test_a_module_that_a_bundle_has_nothing_of_counts_as_soon_as_it_has_something(
+    bench: NodeBench, nothing: str
+) -> None:
+    bench.write("src/lambda.ts", 'import "./setup";\nexport const main = async () => globalThis.wanted;\n')
+    bench.write("src/setup.ts", 'import "./further";\n')
+    bench.write("src/further.ts", nothing)
+    built = await bench.builds.build(bench.config())
+    assert run(built.folder, built.file) == "undefined"
+    bench.write("src/further.ts", "globalThis.wanted = 'something';\n")
+    built = await bench.builds.build(bench.config())
+    assert run(built.folder, built.file) == "something"
+
+
 async def test_what_is_wrong_with_a_source_is_shown_with_its_line(bench: NodeBench) -> None:
     bench.write("src/lib/name.ts", "export const name: string = ;\n")
     with pytest.raises(BuildError) as raised:
