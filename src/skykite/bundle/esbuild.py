@@ -38,9 +38,11 @@ global, since a module may well declare its own."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundled:
-    """What became of one entry. `file` is relative to the folder; `inputs` are absolute paths."""
+    """What became of one entry. `file` is relative to the folder. Paths are absolute: `read` is what it was made from,
+    `inputs` has also what would have been preferred, if it had been there."""
 
     file: str
+    read: frozenset[str]
     inputs: tuple[str, ...]
     exports: tuple[str, ...]
     sizes: Mapping[str, int] = field(default_factory=dict)  # by input as esbuild names it, bytes in the bundle
@@ -146,12 +148,14 @@ def _read_meta(
         assert isinstance(inputs, dict)
         exports = output.get("exports")
         assert isinstance(exports, list)
-        read = {absolute[one] for one in inputs if one in absolute}
-        read |= {link for one in inputs for link in links.get(one, ())}
-        read.add(os.path.normpath(f"{import_root}{os.sep}{entry}"))
+        reached = _reached(str(output["entryPoint"]), imports)
+        read = frozenset(absolute[one] for one in reached if one in absolute)
+        also = {link for one in reached for link in links.get(one, ())}
+        also.add(os.path.normpath(f"{import_root}{os.sep}{entry}"))
         found[entry] = Bundled(
             file=file,
-            inputs=tuple(sorted(read)),
+            read=read,
+            inputs=tuple(sorted(read | also)),
             exports=tuple(map(str, exports)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
             imports={name: imports.get(name, ()) for name in inputs},
@@ -186,6 +190,17 @@ def _imported(read: Mapping[str, object]) -> tuple[str, ...]:
     imports = read.get("imports")
     assert isinstance(imports, list)
     return tuple(str(one["path"]) for one in imports if not one.get("external"))
+
+
+def _reached(entry: str, imports: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Inputs that a bundle was made from. Those that it has nothing of are not among the inputs of the output, as one
+    that is empty, or holds nothing but types; with its next save it may be another matter."""
+    found, waiting = {entry}, [entry]
+    while waiting:
+        new = set(imports.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def _is_virtual(name: str) -> bool:
