@@ -31,7 +31,7 @@ from skykite.model.archive import ArchiveEntry
 from skykite.model.dependencies import read_dependencies
 from skykite.model.executable import BOOTSTRAP, ExecutableBuild
 from skykite.model.manifest import AssetEntry, BundleEntry, Manifest, PackagesEntry
-from skykite.model.naming import NodeFile, asset_hash, bundle_hash, packages_hash
+from skykite.model.naming import NodeFile, Packed, asset_hash, bundle_hash, packages_hash
 from skykite.model.packages import Dependencies
 from skykite.model.source import SourceFile, bundle_files, copied_sources, executable_sources
 from skykite.ports import EventSink
@@ -170,30 +170,34 @@ class Bundler:
         local = await self._local(bundle)
         # The user's file wins over a package's of the same path, as it does on `sys.path`.
         installed = [file for folder in (third_party, local) if folder for file in package_files(folder)]
-        files = {file.path: file for file in (*installed, *bundle_files(bundle, self._project_root))}
-        await asyncio.to_thread(self._write_code, asset, bundle, files, kept)
+        own = bundle_files(bundle, self._project_root)
+        await asyncio.to_thread(self._write_code, asset, bundle, installed, own, kept)
 
     def _write_node(self, asset: AssetEntry, bundle: BundleEntry, contents: NodeContents, kept: Path) -> None:
-        files = {file.path: file for file in (*contents.files, *copied_sources(bundle.copied, self._project_root))}
-        self._write_code(asset, bundle, files, kept, contents.sources)
+        own = copied_sources(bundle.copied, self._project_root)
+        self._write_code(asset, bundle, contents.files, own, kept, contents.sources)
 
     def _write_code(
         self,
         asset: AssetEntry,
         bundle: BundleEntry,
-        chosen: dict[str, SourceFile],
+        made: Sequence[SourceFile],
+        own: Sequence[SourceFile],
         kept: Path,
         sources: Sequence[NodeFile] | None = None,
     ) -> None:
+        """`own` are the user's files as they are, which win."""
+        chosen = {file.path: file for file in (*made, *own)}
         with new_file(kept) as stream, contextlib.ExitStack() as folders:
             if bundle.after_build:
-                own = Path(folders.enter_context(tempfile.TemporaryDirectory(dir=self._cache)))
-                have_run(bundle.after_build, chosen, own, self._project_root, self._environment)
-                chosen = {file.path: file for file in files_in(own)}
+                folder = Path(folders.enter_context(tempfile.TemporaryDirectory(dir=self._cache)))
+                have_run(bundle.after_build, chosen, folder, self._project_root, self._environment)
+                chosen = {file.path: file for file in files_in(folder)}
             check_size(f"the code of `{bundle.import_root}`" + ("" if bundle.layered else " with its packages"), chosen)
-            write_zip(stream, (chosen[path] for path in sorted(chosen)))
-            # After the zip is written, so that a change while it was being written is noticed too.
-            if not _is_named(asset, bundle_hash(self._project_root, bundle, sources=sources)):
+            digests = write_zip(stream, (chosen[path] for path in sorted(chosen)))
+            # Of what is in the zip, which may not be what is there by now. What hooks make of it is theirs.
+            packed = None if bundle.after_build else Packed(files=own, digests=digests)
+            if not _is_named(asset, bundle_hash(self._project_root, bundle, sources=sources, packed=packed)):
                 raise _changed(bundle.import_root)
 
     async def _build_executable(

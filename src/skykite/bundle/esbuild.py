@@ -39,11 +39,12 @@ global, since a module may well declare its own."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundled:
-    """What became of one entry. `file` is relative to the folder, as are the files `beside` it that loaders copy there;
-    `inputs` are absolute paths of all that was read for it, whatever is left of that in the bundle. `globs` are folders
-    in which names were looked for that the code puts together."""
+    """What became of one entry. `file` is relative to the folder, as are the files `beside` it that loaders copy there.
+    Other paths are absolute: `read` is what it was made from, `inputs` has also what would have been preferred, if it
+    had been there; `globs` are folders in which names were looked for that the code puts together."""
 
     file: str
+    read: frozenset[str]
     inputs: tuple[str, ...]
     exports: tuple[str, ...]
     beside: tuple[str, ...] = ()
@@ -156,41 +157,28 @@ def _read_meta(
             one["path"] for one in output["imports"] if not one.get("external") and one["path"] in meta["outputs"]
         ]
         copied = [name for one in copies for name in meta["outputs"][one]["inputs"]]
-        # With one entry all that esbuild has read is its own. What packages are made of is theirs to say.
-        names = meta["inputs"] if len(entries) == 1 else _reached(output["entryPoint"], imports, [*inputs, *copied])
-        read = {absolute[one] for one in names if one in absolute}
-        read |= {link for one in names for link in links.get(one, ())}
-        read.add(os.path.normpath(f"{import_root}{os.sep}{entry}"))
+        reached = _reached([output["entryPoint"], *inputs, *copied], imports)
+        read = frozenset(absolute[one] for one in reached if one in absolute)
+        also = {link for one in reached for link in links.get(one, ())}
+        also.add(os.path.normpath(f"{import_root}{os.sep}{entry}"))
+        globs = {folder for one in reached for folder in _globs(one, meta["inputs"].get(one, {}), import_root)}
         found[entry] = Bundled(
             file=file,
-            inputs=tuple(sorted(read)),
+            read=read,
+            inputs=tuple(sorted(read | also)),
             exports=tuple(map(str, output["exports"])),
             beside=tuple(sorted(map(in_folder, copies))),
-            globs=tuple(sorted({one for name in names for one in _globs(name, meta["inputs"][name], import_root)})),
+            globs=tuple(sorted(globs)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
             imports={name: imports.get(name, ()) for name in inputs},
         )
     return found
 
 
-def _reached(entry: str, imports: Mapping[str, tuple[str, ...]], bundled: Iterable[str]) -> set[str]:
-    """Inputs that have a say in a bundle. One of the user's may have one that nothing is left of: constants go into
-    those that import it."""
-    found, waiting = set(bundled), [entry]
-    seen: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name in seen or _MODULES in name.split("/"):
-            continue
-        seen.add(name)
-        waiting += imports.get(name, ())
-    return found | seen
-
-
 def _globs(name: str, read: Mapping[str, Any], import_root: Path) -> list[str]:
     """Folders, with those in them, where an input imports whatever fits `./lib/*.ts`."""
     found = []
-    for one in read["imports"]:
+    for one in read.get("imports", ()):
         path: str = one["path"]
         if one.get("external") and "*" in path and path.startswith("."):
             place = path.partition("*")[0].rpartition("/")[0]
@@ -226,6 +214,18 @@ def _links(inputs: Mapping[str, dict[str, Any]], base: str) -> dict[str, set[str
 
 def _imported(read: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(one["path"]) for one in read["imports"] if not one.get("external"))
+
+
+def _reached(bundled: Iterable[str], imports: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Inputs that a bundle was made from. Those that it has nothing of are not among the inputs of the output, as one
+    that is empty, or holds nothing but types or constants; with its next save it may be another matter."""
+    found = set(bundled)
+    waiting = list(found)
+    while waiting:
+        new = set(imports.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def _is_virtual(name: str) -> bool:

@@ -5,7 +5,8 @@ before it was read. I/O: esbuild; a temporary folder, which goes with the proces
 
 What a build has read is known only afterwards. So what the last one has read is looked at before the next begins: what
 is still the same when that has ended is what it has read. Files that are new to it have to be older than it; if one is
-not, it is built again.
+not, it is built again. So it is if a file that it has read has gone, or one has moved that it might have read: others
+may have been there for a moment.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ from skykite.bundle.esbuild_tool import EsbuildTool
 from skykite.bundle.node_failures import Failure, is_settled
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError, BuildFolder, BuildInput, BuildInputs, BuiltSource, FileStat
-from skykite.model.disk import Disk
+from skykite.model.disk import Disk, changed_at
 from skykite.model.invocation import FunctionConfig
 from skykite.model.names import FunctionId
 from skykite.model.node_settings import SETTINGS, folders_above, with_extended
@@ -38,6 +39,9 @@ _FEW: Final = 2  # builds of a function that are kept, for workers that still ru
 _MODULES: Final = "node_modules"
 _PACKAGE: Final = "package.json"
 _STEP: Final = 10_000_000  # ns
+_SETTLE: Final = 300_000_000  # ns in which a file that was cut to nothing may be in the middle of being saved
+_SETTLE_STEP_S: Final = 0.01
+_SIZE: Final = 2  # where it is in a stat
 
 
 class NodeBuilds:
@@ -80,7 +84,9 @@ class NodeBuilds:
         _check_installed(config.import_root)
         program = await self._tool.find(config.import_root)
         tool = (program, stat_of(str(program)))
-        for _ in range(TRIES):
+        tries = 0
+        while tries < TRIES:
+            tries += 1
             before = _Before(known)
             folder = self._new_folder(entry)
             try:
@@ -99,7 +105,8 @@ class NodeBuilds:
                 source = read_node_source(str(entry), str(config.import_root), disk)
                 files = {*map(Path, source.files), *error.files, entry}
                 known = _inputs(files, (), config.project_root, build.tsconfig)
-                if (inputs := before.settled(known)) is not None:
+                read = {str(file) for file in error.files if not Bundled.is_virtual(file.name)}
+                if (inputs := before.settled(known, read)) is not None:
                     failed = _build_error(error, inputs)
                     if not build.tsconfig and is_settled(
                         error, source, disk, entry, config.import_root, before_ns=before.began - _STEP
@@ -112,9 +119,13 @@ class NodeBuilds:
                 raise
             bundled = made[build.entry]
             known = _inputs(map(Path, bundled.inputs), bundled.globs, config.project_root, build.tsconfig)
-            inputs = before.settled(known)
+            inputs = before.settled(known, bundled.read)
             if inputs is None:
                 self._remove(folder)
+                continue
+            if await _was_being_saved(inputs):
+                self._remove(folder)
+                tries -= 1
                 continue
             try:
                 _check_exports(config, bundled, inputs)
@@ -154,6 +165,17 @@ class NodeBuilds:
         while len(kept) > _FEW:
             _, old = kept.pop(0)
             self._remove(old.folder)
+
+
+async def _was_being_saved(inputs: BuildInputs) -> bool:
+    """Whether a file that has just become empty gets something in it. Who saves in place cuts a file to nothing first,
+    and what esbuild makes of nothing is no error: whatever is imported from it is `undefined`."""
+    for one in inputs.files:
+        while one.stat is not None and one.stat[_SIZE] == 0 and time.time_ns() - changed_at(one.stat) < _SETTLE:
+            if stat_of(one.path) != one.stat:
+                return True
+            await asyncio.sleep(_SETTLE_STEP_S)
+    return False
 
 
 def _check_installed(import_root: Path) -> None:
@@ -226,16 +248,18 @@ class _Before:
         self._folders = {one.path: _folder(Path(one.path), one.stems) for one in known.folders}
         self.began = time.time_ns()
 
-    def settled(self, read: BuildInputs) -> BuildInputs | None:
-        """What a build has `read`, which was looked at after it: with stats from before, if it is certain that nothing
-        has changed since."""
-        files = [self._file(one) for one in read.files]
-        folders = [self._folder(one) for one in read.folders]
+    def settled(self, inputs: BuildInputs, read: Collection[str]) -> BuildInputs | None:
+        """The `inputs` of a build, which were looked at after it: with stats from before, if it is certain that nothing
+        has changed since. Of the files among them, it has `read` these."""
+        files = [self._file(one, was_read=one.path in read) for one in inputs.files]
+        folders = [self._folder(one) for one in inputs.folders]
         if None in files or None in folders:
             return None
         return BuildInputs(files=tuple(filter(None, files)), folders=tuple(filter(None, folders)))
 
-    def _file(self, after: BuildInput) -> BuildInput | None:
+    def _file(self, after: BuildInput, *, was_read: bool) -> BuildInput | None:
+        if after.stat is None and was_read:
+            return None
         before = self._files.get(after.path)
         if before is not None:
             return before if before.stat == after.stat and _same_content(before) else None
@@ -244,15 +268,25 @@ class _Before:
     def _folder(self, after: BuildFolder) -> BuildFolder | None:
         before = self._folders.get(after.path)
         if before is not None:
-            same = _relevant(before, after.stems) == _relevant(after, after.stems)
+            relevant = _relevant(after, after.stems)
+            same = _relevant(before, after.stems) == relevant
+            if same and before.stat != after.stat and relevant is not None:
+                # Something was made, moved or removed, and perhaps put back.
+                same = all(self._lies_still(f"{after.path}{os.sep}{name}") for name in relevant)
             return replace(before, stems=after.stems) if same else None
         return after if after.stat is not None and self._is_older(after.stat) else None
 
+    def _lies_still(self, path: str) -> bool:
+        """Whether it has been there all the time."""
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return False
+        return self._is_older((found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino))
+
     def _is_older(self, stat: FileStat) -> bool:
-        """Clocks of file systems go in steps. Times of modification can be set by hand, those of a status change not;
-        but Windows has none."""
-        changed = max(stat[:2]) if sys.platform == "win32" else stat[1]
-        return changed <= self.began - _STEP
+        """Clocks of file systems go in steps."""
+        return changed_at(stat) <= self.began - _STEP
 
 
 def _same_content(before: BuildInput) -> bool:

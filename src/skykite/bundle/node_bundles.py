@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from skykite.model.naming import NodeFile, node_sources
 from skykite.model.source import SourceFile
 
 _MODULES: Final = f"{os.sep}node_modules{os.sep}"
+_TRIES: Final = 5
 _THREADS: Final = min(8, os.cpu_count() or 1)
 _WORTH_A_THREAD: Final = 1024 * 1024  # bytes of bundles
 
@@ -104,23 +106,7 @@ class NodeBundles:
             del self._batches[group]  # who comes later is in the next one
             if self._home is None:
                 self._home = tempfile.TemporaryDirectory(prefix="kite-node-")
-            folder = Path(tempfile.mkdtemp(dir=self._home.name))
-            builds = {one.bundle.node.entry: one.bundle.node for one in batch.asked if one.bundle.node is not None}
-            sources = _Sources(self._project_root)
-            made, _ = await asyncio.gather(
-                run_esbuild(
-                    program,
-                    list(builds.values()),
-                    runtime=first.runtime,
-                    import_root=import_root,
-                    project_root=self._project_root,
-                    folder=folder,
-                    environment=self._environment,
-                    maps="inline",
-                ),
-                asyncio.to_thread(sources.look_ahead, [one.bundle for one in batch.asked]),
-            )
-            await asyncio.to_thread(sources.look_again)
+            folder, made, sources = await self._bundle(program, [one.bundle for one in batch.asked])
             installed = await self._installed(batch.asked)
             work = _Work(
                 folder=folder,
@@ -139,6 +125,34 @@ class NodeBundles:
                 del self._batches[group]
             for one in batch.asked:
                 one.done.cancel()  # does nothing if there is an answer
+
+    async def _bundle(
+        self, program: Path, bundles: Sequence[BundleEntry]
+    ) -> tuple[Path, Mapping[str, Bundled], _Sources]:
+        """What esbuild makes of sources that lie still meanwhile, and the folder it is in. Raises `source-changed`."""
+        assert self._home is not None
+        first = bundles[0]
+        builds = {bundle.node.entry: bundle.node for bundle in bundles if bundle.node is not None}
+        for _ in range(_TRIES):
+            folder, began = Path(tempfile.mkdtemp(dir=self._home.name)), time.time_ns()
+            sources = _Sources(self._project_root)
+            made, _ = await asyncio.gather(
+                run_esbuild(
+                    program,
+                    list(builds.values()),
+                    runtime=first.runtime,
+                    import_root=self._project_root / first.import_root,
+                    project_root=self._project_root,
+                    folder=folder,
+                    environment=self._environment,
+                    maps="inline",
+                ),
+                asyncio.to_thread(sources.look_ahead, bundles),
+            )
+            if await asyncio.to_thread(sources.are_settled, bundles, began):
+                return folder, made, sources
+        shown = first.import_root
+        raise SkykiteError("source-changed", f"the code in `{shown}` does not stop changing", hint="deploy again")
 
     async def _installed(self, asked: Sequence[_Asked]) -> dict[str, tuple[SourceFile, ...]]:
         """By architecture, the packages that are beside the bundles."""
@@ -175,7 +189,8 @@ def _answer(asked: _Asked, answer: Bundled | Exception) -> None:
 
 class _Sources:
     """What functions are bundled from, as it is after esbuild has read it. It is read while esbuild runs, which leaves
-    processors idle, and once more if it may have changed since."""
+    processors idle, and once more if it may have changed since. What was changed after esbuild began, it may have read
+    as it was before, or in between."""
 
     def __init__(self, project_root: Path) -> None:
         self._project_root = project_root
@@ -186,12 +201,19 @@ class _Sources:
         for bundle in bundles:
             if self._disk.is_doubtful:
                 return
-            with contextlib.suppress(SkykiteError):  # that is for whom it concerns
-                self.of(bundle)
+            self._look([bundle])
 
-    def look_again(self) -> None:
+    def are_settled(self, bundles: Iterable[BundleEntry], began: int) -> bool:
+        """Whether they are what they were when esbuild began, in ns."""
         if not self._disk.is_as_it_was():
             self._disk, self._found = Disk(at_once=True), {}
+            self._look(bundles)
+        return not self._disk.has_changed_since(began)
+
+    def _look(self, bundles: Iterable[BundleEntry]) -> None:
+        for bundle in bundles:
+            with contextlib.suppress(SkykiteError):  # that is for whom it concerns
+                self.of(bundle)
 
     def of(self, bundle: BundleEntry) -> tuple[NodeFile, ...]:
         assert bundle.node is not None

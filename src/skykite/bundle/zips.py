@@ -6,6 +6,7 @@ In: files. Out: a zip. I/O: reads the files, writes the zip beside its place fir
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
@@ -41,9 +42,11 @@ def _opened(path: str) -> int:
         return os.open(path, _ANEW, 0o600)
 
 
-def write_zip(stream: IO[bytes], files: Iterable[SourceFile], *more: ArchiveEntry) -> None:
-    """Files in their order. Raises `source-unreadable`."""
-    write_archive(stream, [*map(_entry, files), *more])
+def write_zip(stream: IO[bytes], files: Iterable[SourceFile], *more: ArchiveEntry) -> dict[str, str]:
+    """Files in their order. Returns the SHA-256 of what was read of each, by path. Raises `source-unreadable`."""
+    digests: dict[str, str] = {}
+    write_archive(stream, [*(_entry(file, digests) for file in files), *more])
+    return digests
 
 
 def place(kept: Path, destination: Path) -> bool:
@@ -63,13 +66,15 @@ def copy(kept: Path, destination: Path) -> None:
         shutil.copyfile(kept, destination)
 
 
-def _entry(file: SourceFile) -> ArchiveEntry:
+def _entry(file: SourceFile, digests: dict[str, str]) -> ArchiveEntry:
     def read() -> bytes:
         if file.content is not None:
             return file.content
         try:
-            return file.location.read_bytes()
+            data = file.location.read_bytes()
         except OSError as error:
             raise unreadable(file.location, error) from error
+        digests[file.path] = hashlib.sha256(data).hexdigest()
+        return data
 
     return ArchiveEntry(path=file.path, read=read, executable=file.executable)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -184,6 +185,12 @@ class Disk:
             and all(self._digest_now(path) == one.digest for path, one in self._files.items() if one.racy)
         )
 
+    def has_changed_since(self, moment: int) -> bool:
+        """Whether a file whose content is known was changed after a moment, in ns, or may have been: clocks of file
+        systems go in steps."""
+        stats = (one.stat for one in self._files.values())
+        return any(stat is not None and changed_at(stat) > moment - _TICK_NS for stat in stats)
+
     def newest(self) -> int:
         """When the last change was, in ns, of what is known and there."""
         return max((max(stat[:2]) for _, stat in self._stats() if stat is not None), default=0)
@@ -217,6 +224,12 @@ class Disk:
         parsed = before.parsed if before is not None and before.digest == digest else {}
         kept = self._files[path] = _File(stat, stat is None or _is_racy(stat, now), digest, parsed)
         return kept
+
+
+def changed_at(stat: Stat) -> int:
+    """When a file was changed last, in ns. Times of modification can be set by hand, those of a status change not; but
+    Windows has none."""
+    return max(stat[:2]) if sys.platform == "win32" else stat[1]
 
 
 def _is_racy(stat: Stat, now: int) -> bool:

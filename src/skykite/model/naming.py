@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from skykite.model.manifest import BundleEntry, PackagesEntry
 from skykite.model.node_source import read_node_source
 from skykite.model.source import SourceFile, bundle_files, copied_sources, select, select_package, unreadable
 
-_HASH_FORMAT: Final = "skykite-source-2"
+_HASH_FORMAT: Final = "skykite-source-3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,25 @@ class NodeFile:
     digest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """What was put into a zip of the user's files, and the digest of what was read of each, by its path in there."""
+
+    files: Sequence[SourceFile]
+    digests: Mapping[str, str]
+
+
 def bundle_hash(
-    project_root: Path, bundle: BundleEntry, *, sources: Sequence[NodeFile] | None = None, disk: Disk | None = None
+    project_root: Path,
+    bundle: BundleEntry,
+    *,
+    sources: Sequence[NodeFile] | None = None,
+    disk: Disk | None = None,
+    packed: Packed | None = None,
 ) -> str:
-    """64 hex digits that change whenever the zip could. `sources` are a Node function's, if they are known; `disk` is
-    shared by those that have many hashed."""
+    """64 hex digits that change whenever the zip could. Bundles of other files have other ones, also while what is in
+    these is the same: an edit of some is none of the others. `sources` are a Node function's, if they are known; `disk`
+    is shared by those that have many hashed. `packed` says to name what a zip holds, not what is there now."""
     found: list[bytes] = []
     disk = disk or Disk()
 
@@ -49,14 +63,23 @@ def bundle_hash(
         for file in files:
             add(kind, file.path, "x" if file.executable else "-", _digest(str(file.location), disk))
 
-    add(_HASH_FORMAT)
+    def add_own(files: Callable[[], Iterable[SourceFile]]) -> None:
+        if packed is None:
+            add_files("file", files())
+            return
+        for file in packed.files:
+            add("file", file.path, "x" if file.executable else "-", packed.digests[file.path])
+
+    add(_HASH_FORMAT, bundle.import_root)
+    for copied in bundle.copied:
+        add("copied", copied.source, copied.to)
     if bundle.node is not None:
         add("node", bundle.runtime, bundle.architecture if bundle.node.install else "", repr(bundle.node))
         for one in node_sources(bundle, project_root, disk) if sources is None else sources:
             add("file", one.path, "-", one.digest)
-        add_files("file", copied_sources(bundle.copied, project_root))
+        add_own(lambda: copied_sources(bundle.copied, project_root))
     else:
-        add_files("file", bundle_files(bundle, project_root))
+        add_own(lambda: bundle_files(bundle, project_root))
         for folder in bundle.local:
             add("package", folder, bundle.runtime)
             add_files("source", select_package(project_root / folder))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.bundles import Architecture
 from kit.bundles import BundleBench as Bench
 from kit.wheels import make_wheel
+from skykite.bundle import bundler
+from skykite.bundle.zips import write_zip
 from skykite.errors import SkykiteError
 from skykite.model.events import StepProgress
 from skykite.model.manifest import AssetEntry, CopiedFile
@@ -162,6 +165,35 @@ async def test_code_that_changed_since_synth_is_not_deployed_under_its_old_name(
         await bench.build(asset)
     assert (raised.value.code, raised.value.hint) == ("source-changed", "deploy again")
     assert list((bench.root / "cache" / "bundles").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["functions/hello.py", "functions/ghost.py"], ids=["other text", "another file"])
+async def test_what_was_otherwise_for_a_moment_is_not_deployed_under_the_name_of_what_is_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    asset = bench.asset()
+    file = bench.project / name
+    before = file.read_bytes() if file.exists() else None
+    listed = bundler.bundle_files
+
+    def haunted(*given: Any) -> Any:
+        file.write_text("ghost = True\n")
+        return listed(*given)
+
+    def written(*given: Any) -> Any:
+        digests = write_zip(*given)
+        file.unlink()
+        if before is not None:
+            file.write_bytes(before)
+        return digests
+
+    monkeypatch.setattr(bundler, "bundle_files", haunted)
+    monkeypatch.setattr(bundler, "write_zip", written)
+    with pytest.raises(SkykiteError) as raised:
+        await bench.build(asset)
+    assert raised.value.code == "source-changed"
+    monkeypatch.undo()
+    assert b"ghost" not in b"".join(map((archive := await bench.build(asset)).read, archive.namelist()))
 
 
 async def test_what_lambda_would_refuse_for_its_size_is_refused_here(bench: Bench) -> None:

@@ -145,6 +145,21 @@ def run(folder: Path, file: str, function: str = "main") -> str:
     return done.stdout.strip()
 
 
+def aged(file: Path) -> None:
+    """Have it be so old that nobody takes it for one that is being written."""
+    while time.time_ns() - file.stat().st_ctime_ns < 100_000_000:
+        time.sleep(0)
+
+
+def once(bench: NodeBench, program: Path, before: str, after: str) -> None:
+    """The project's esbuild does this around its next run."""
+    done = bench.root / "done"
+    bench.own_esbuild(
+        f'[ -e "{done}" ] && exec "{program}" "$@"\ntouch "{done}"\n{before}\n"{program}" "$@" || status=$?\n{after}\n'
+        "exit ${status:-0}"
+    )
+
+
 async def test_a_bundle_runs_and_is_the_same_to_the_byte_wherever_it_is_made(bench: NodeBench, tmp_path: Path) -> None:
     [archive] = await bench.zips(bench.asset())
     assert archive.namelist() == ["src/lambda.mjs", "src/lambda.mjs.map"]
@@ -260,6 +275,7 @@ async def test_fifty_functions_are_bundled_by_one_run_of_esbuild(bench: NodeBenc
     counting = bench.write("node_modules/" + platform_program(), f'#!/bin/sh\necho >> {counted}\nexec {program} "$@"\n')
     counting.chmod(0o755)
     bench.tool._found.clear()
+    aged(bench.project / entries[-1])
     archives = await bench.zips(*map(bench.asset, entries))
     assert len(archives) == 50
     assert b"I am 49," in archives[49].read("src/f49.mjs")
@@ -368,6 +384,27 @@ async def test_a_file_that_appears_while_esbuild_runs_counts_for_the_name(bench:
     assert raised.value.code == "source-changed"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("mv src/lib/name.ts away; printf 'export const name = 0;' > src/lib/name.ts", "mv away src/lib/name.ts"),
+        (
+            "cp -p src/lib/name.ts away; printf 'export const name = 0;' > src/lib/name.ts",
+            "cp -p away src/lib/name.ts; rm away",
+        ),
+    ],
+    ids=["moved back", "written back"],
+)
+async def test_what_was_otherwise_for_a_moment_while_esbuild_ran_is_not_deployed(
+    bench: NodeBench, before: str, after: str
+) -> None:
+    aged(bench.project / "src" / "lib" / "name.ts")
+    once(bench, await bench.tool.find(bench.project), before, after)
+    asset = bench.asset()
+    (found,) = await bench.zips(asset)
+    assert b'"one"' in found.read("src/lambda.mjs")
+
+
 async def test_one_function_that_cannot_be_built_leaves_the_others_theirs(bench: NodeBench) -> None:
     bench.write("src/other.ts", "export async function main() { return 'other'; }\n")
     changed = bench.asset()
@@ -453,6 +490,59 @@ async def test_a_file_that_comes_to_where_names_are_put_together_is_in_the_next_
     bench.write("src/lib/deep/new.ts", 'export const name = "new";\n')
     second = await bench.builds.build(bench.config())
     assert run(second.folder, second.file) == "new"
+    bench.write("src/lib/deep/new.ts", 'export const name = "newer";\n')
+    third = await bench.builds.build(bench.config())
+    assert run(third.folder, third.file) == "newer"
+
+
+GHOST = """printf 'export const name = "a ghost";' >"""
+FOR_A_MOMENT = {
+    "one that wins is there": (f"{GHOST} src/lib/name.tsx", "rm src/lib/name.tsx"),
+    "one that wins does not build": ("printf 'export const name = ;' > src/lib/name.tsx", "rm src/lib/name.tsx"),
+    "the one that is imported is away": (
+        f"mv src/lib/name.ts src/lib/away; {GHOST} src/lib/name.js",
+        "rm src/lib/name.js; mv src/lib/away src/lib/name.ts",
+    ),
+    "a folder is in its place": (
+        f"mkdir src/lib/name; {GHOST} src/lib/name/index.ts; mv src/lib/name.ts src/lib/away",
+        "rm -r src/lib/name; mv src/lib/away src/lib/name.ts",
+    ),
+    "one that lies beside wins": ("mv src/lib/name.ts src/lib/away", "mv src/lib/away src/lib/name.ts"),
+    "it says something else": (
+        f"mv src/lib/name.ts away; {GHOST} src/lib/name.ts",
+        "mv away src/lib/name.ts",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), FOR_A_MOMENT.values(), ids=FOR_A_MOMENT)
+async def test_what_was_otherwise_for_a_moment_while_esbuild_ran_is_not_answered(
+    bench: NodeBench, before: str, after: str
+) -> None:
+    program, config = await bench.tool.find(bench.project), bench.config()
+    if "away" in before:
+        bench.write("src/lib/name.json", '{"name": "a ghost beside"}\n')
+    await bench.builds.build(config)
+    aged(bench.write("src/lambda.ts", f"{HANDLER}// saved\n"))
+    once(bench, program, before, after)
+    built = await bench.builds.build(config)
+    assert run(built.folder, built.file) == "I am one"
+
+
+@pytest.mark.parametrize(
+    "nothing", ["", "export type Name = string;\n", "const unused = 1;\n"], ids=["empty", "types", "unused"]
+)
+async def test_a_module_that_a_bundle_has_nothing_of_counts_as_soon_as_it_has_something(
+    bench: NodeBench, nothing: str
+) -> None:
+    bench.write("src/lambda.ts", 'import "./setup";\nexport const main = async () => globalThis.wanted;\n')
+    bench.write("src/setup.ts", 'import "./further";\n')
+    bench.write("src/further.ts", nothing)
+    built = await bench.builds.build(bench.config())
+    assert run(built.folder, built.file) == "undefined"
+    bench.write("src/further.ts", "globalThis.wanted = 'something';\n")
+    built = await bench.builds.build(bench.config())
+    assert run(built.folder, built.file) == "something"
 
 
 async def test_what_is_wrong_with_a_source_is_shown_with_its_line(bench: NodeBench) -> None:
@@ -498,12 +588,6 @@ async def test_a_function_that_is_not_exported_is_told_from_those_that_are(bench
     )
 
 
-def aged(file: Path) -> None:
-    """Have it be so old that nobody takes it for one that is being written."""
-    while time.time_ns() - file.stat().st_ctime_ns < 100_000_000:
-        time.sleep(0)
-
-
 class Runs:
     """Of esbuild, by builds of one function."""
 
@@ -537,6 +621,30 @@ class Runs:
 @pytest.fixture
 async def runs(bench: NodeBench) -> Runs:
     return Runs(bench, await bench.tool.find(bench.project))
+
+
+async def test_a_file_that_is_being_saved_in_place_is_waited_for(runs: Runs) -> None:
+    file = runs.bench.project / "src" / "lib" / "name.ts"
+    assert await runs.result() == "I am one"
+    for number in range(20):
+        began = time.monotonic()
+        file.write_text("")
+        building = asyncio.create_task(runs.bench.builds.build(runs.config))
+        await asyncio.wait([building], timeout=0.15)  # more than esbuild takes
+        with file.open("r+") as stream:
+            stream.write(f'export const name: string = "{number}";\n')
+        in_time = time.monotonic() - began < 0.25
+        built = await building
+        if in_time:
+            assert run(built.folder, built.file) == f"I am {number}"
+            break
+    else:
+        pytest.fail("the machine is too slow for this")
+
+
+async def test_an_empty_file_is_taken_for_what_it_is_after_a_moment(runs: Runs) -> None:
+    runs.bench.write("src/lib/name.ts", "")
+    assert await runs.result() == "I am undefined"
 
 
 async def test_what_does_not_build_is_not_tried_again_until_its_source_is_another(runs: Runs) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from skykite.errors import SkykiteError
 from skykite.model.dependencies import dependency_files
-from skykite.model.manifest import BundleEntry
+from skykite.model.manifest import BundleEntry, CopiedFile
 from skykite.model.naming import bundle_hash
 from skykite.model.source import find_import_root, select, select_package, select_support
 
@@ -89,6 +89,22 @@ def test_the_hash_changes_with_content_names_dependencies_and_target_and_nothing
     (tmp_path / "requirements.txt").write_text("requests")
     seen.add(digest())
     assert len(seen) == 6
+
+
+def test_bundles_of_other_files_are_others_while_these_hold_the_same(tmp_path: Path) -> None:
+    write(tmp_path, "one/a.py", "two/a.py", "one.txt", "two.txt")
+    for path in ("one/a.py", "two/a.py", "one.txt", "two.txt"):
+        (tmp_path / path).write_text("the same")
+    made = [
+        BundleEntry(import_root=root, runtime="python3.13", architecture="arm64", copied=copied)
+        for root in ("one", "two")
+        for copied in (
+            (),
+            (CopiedFile(source="one.txt", to="words.txt"),),
+            (CopiedFile(source="two.txt", to="words.txt"),),
+        )
+    ]
+    assert len({bundle_hash(tmp_path, bundle) for bundle in made}) == len(made)
 
 
 def test_the_import_root_is_the_nearest_folder_that_says_so(tmp_path: Path) -> None:

@@ -154,6 +154,25 @@ async def test_where_names_have_a_say_in_other_names_the_program_runs(small: Pat
     assert not (await run(small)).renamed
 
 
+@pytest.mark.parametrize("edited", ["one", "two"])
+async def test_services_that_were_alike_do_not_get_the_code_of_each_other(tmp_path: Path, edited: str) -> None:
+    made = 'Function(stack, "One", "one/work.run")\n    Function(stack, "Two", "two/work.run")'
+    project = write_project(
+        tmp_path,
+        {"stacks/app.py": SMALL.replace('Function(stack, "Worker", "functions/notes.get")', made)}
+        | {f"{name}/work.py": "def run(event, context): ...\n" for name in ("one", "two")}
+        | {f"{name}/requirements.txt": "" for name in ("one", "two")},
+    )
+    await run(project)
+    edit(project / edited / "work.py")
+    second = await run(project)
+    found = content(second.assembly)
+    assert (second.skipped, second.renamed) == (False, True)
+
+    fingerprint_file(second.assembly).unlink()
+    assert content((await run(project)).assembly) == found
+
+
 @pytest.mark.slow
 async def test_a_new_file_and_other_packages_run_the_program(small: Path) -> None:
     await run(small)
