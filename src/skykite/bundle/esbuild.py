@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from skykite.bundle.processes import run_tool
 from skykite.errors import SkykiteError
@@ -27,6 +27,7 @@ _MODULES: Final = "node_modules"
 _SUFFIXES: Final = ("", *NODE_SUFFIXES, ".json")
 _ERROR: Final = re.compile(r"^. \[ERROR\] (?P<message>.*?)(?=^. \[(?:ERROR|WARNING)\] |\d+ errors?\b|\Z)", re.M | re.S)
 _PLACE: Final = re.compile(r"^\s{4}(?P<file>\S.*?):(?P<line>\d+):(?P<column>\d+):\n(?P<frame>(?:.*\n?)*)", re.M)
+_NOTE: Final = re.compile(r"^ {2}(?P<text>\S.*):\n\n {4}(?P<place>(?P<file>\S.*?):(?P<line>\d+)):\d+:\n", re.M)
 _REQUIRE: Final = (
     "import{createRequire as __kiteRequire}from'node:module';import{fileURLToPath as __kitePath}from'node:url';"
     "import{dirname as __kiteFolder}from'node:path';globalThis.require??=__kiteRequire(import.meta.url);"
@@ -38,13 +39,16 @@ global, since a module may well declare its own."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundled:
-    """What became of one entry. `file` is relative to the folder. Paths are absolute: `read` is what it was made from,
-    `inputs` has also what would have been preferred, if it had been there."""
+    """What became of one entry. `file` is relative to the folder, as are the files `beside` it that loaders copy there.
+    Other paths are absolute: `read` is what it was made from, `inputs` has also what would have been preferred, if it
+    had been there; `globs` are folders in which names were looked for that the code puts together."""
 
     file: str
     read: frozenset[str]
     inputs: tuple[str, ...]
     exports: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    globs: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)  # by input as esbuild names it, bytes in the bundle
     imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, those that it imports
 
@@ -128,7 +132,7 @@ def _options(build: NodeBuild, runtime: str, project_root: Path, maps: str) -> l
 
 
 def _read_meta(
-    meta: Mapping[str, Mapping[str, dict[str, object]]],
+    meta: Mapping[str, Mapping[str, dict[str, Any]]],
     entries: Mapping[str, str],
     import_root: Path,
     folder: Path,
@@ -139,41 +143,63 @@ def _read_meta(
     links = _links(meta["inputs"], base)
     absolute = {one: os.path.normpath(f"{import_root}{os.sep}{one}") for one in meta["inputs"] if not _is_virtual(one)}
     imports = {name: _imported(read) for name, read in meta["inputs"].items()}
+
+    def in_folder(path: str) -> str:
+        return os.path.normpath(f"{base}{os.sep}{path}").removeprefix(made).replace(os.sep, "/")
+
     for path, output in meta["outputs"].items():
-        file = os.path.normpath(f"{base}{os.sep}{path}").removeprefix(made).replace(os.sep, "/")
+        file = in_folder(path)
         if file not in entries:
             continue
         entry = entries[file]
         inputs = output["inputs"]
-        assert isinstance(inputs, dict)
-        exports = output.get("exports")
-        assert isinstance(exports, list)
-        reached = _reached(str(output["entryPoint"]), imports)
+        copies = [
+            one["path"] for one in output["imports"] if not one.get("external") and one["path"] in meta["outputs"]
+        ]
+        copied = [name for one in copies for name in meta["outputs"][one]["inputs"]]
+        reached = _reached([output["entryPoint"], *inputs, *copied], imports)
         read = frozenset(absolute[one] for one in reached if one in absolute)
         also = {link for one in reached for link in links.get(one, ())}
         also.add(os.path.normpath(f"{import_root}{os.sep}{entry}"))
+        globs = {folder for one in reached for folder in _globs(one, meta["inputs"].get(one, {}), import_root)}
         found[entry] = Bundled(
             file=file,
             read=read,
             inputs=tuple(sorted(read | also)),
-            exports=tuple(map(str, exports)),
+            exports=tuple(map(str, output["exports"])),
+            beside=tuple(sorted(map(in_folder, copies))),
+            globs=tuple(sorted(globs)),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
             imports={name: imports.get(name, ()) for name in inputs},
         )
     return found
 
 
-def _links(inputs: Mapping[str, dict[str, object]], base: str) -> dict[str, set[str]]:
+def _globs(name: str, read: Mapping[str, Any], import_root: Path) -> list[str]:
+    """Folders, with those in them, where an input imports whatever fits `./lib/*.ts`."""
+    found = []
+    for one in read.get("imports", ()):
+        path: str = one["path"]
+        if one.get("external") and "*" in path and path.startswith("."):
+            place = path.partition("*")[0].rpartition("/")[0]
+            top = Path(os.path.normpath(f"{import_root}{os.sep}{name.rpartition('/')[0]}{os.sep}{place}"))
+            found.append(str(top))
+            if "**" in path:
+                for folder, inside, _ in os.walk(top):
+                    inside[:] = sorted(one for one in inside if one != _MODULES)
+                    found += [f"{folder}{os.sep}{below}" for below in inside]
+    return found
+
+
+def _links(inputs: Mapping[str, dict[str, Any]], base: str) -> dict[str, set[str]]:
     """By input: where it was looked for, if it was found through a symbolic link. esbuild only tells where that leads,
     and it may lead elsewhere next, or have become a file already."""
     found: dict[str, set[str]] = {}
     for importer, read in inputs.items():
-        imports = read["imports"]
-        assert isinstance(imports, list)
         if _MODULES in importer.split("/"):
             continue
         folder = f"{base}{os.sep}{importer.rpartition('/')[0]}"
-        for one in imports:
+        for one in read["imports"]:
             original, path = one.get("original", ""), one["path"]
             if not original.startswith(".") or one.get("external"):
                 continue
@@ -186,16 +212,15 @@ def _links(inputs: Mapping[str, dict[str, object]], base: str) -> dict[str, set[
     return found
 
 
-def _imported(read: Mapping[str, object]) -> tuple[str, ...]:
-    imports = read.get("imports")
-    assert isinstance(imports, list)
-    return tuple(str(one["path"]) for one in imports if not one.get("external"))
+def _imported(read: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(one["path"]) for one in read["imports"] if not one.get("external"))
 
 
-def _reached(entry: str, imports: Mapping[str, tuple[str, ...]]) -> set[str]:
+def _reached(bundled: Iterable[str], imports: Mapping[str, tuple[str, ...]]) -> set[str]:
     """Inputs that a bundle was made from. Those that it has nothing of are not among the inputs of the output, as one
-    that is empty, or holds nothing but types; with its next save it may be another matter."""
-    found, waiting = {entry}, [entry]
+    that is empty, or holds nothing but types or constants; with its next save it may be another matter."""
+    found = set(bundled)
+    waiting = list(found)
     while waiting:
         new = set(imports.get(waiting.pop(), ())) - found
         found |= new
@@ -209,22 +234,27 @@ def _is_virtual(name: str) -> bool:
 
 
 def _failed(said: str, import_root: Path, project_root: Path) -> SkykiteError:
-    errors = [(found["message"].strip().splitlines() or [""])[0] for found in _ERROR.finditer(said)]
+    blocks = [found["message"].strip() for found in _ERROR.finditer(said)]
+    errors = [(block.splitlines() or [""])[0] for block in blocks]
     places = [(Path(import_root, found["file"]).resolve(), found) for found in _PLACE.finditer(said)]
     if not errors:
         return SkykiteError("esbuild-failed", "esbuild failed", context=said.strip() or None, blame="skykite")
     message = errors[0].removesuffix(" [plugin]")
+    note = _NOTE.search(blocks[0])
+    hint = _hint(message, note)
     if not places:
-        return SourceError(message, context=None, hint=_hint(message), files=(), said=errors)
+        return SourceError(message, context=None, hint=hint, files=(), said=errors)
     file, place = places[0]
     shown = file.relative_to(project_root).as_posix() if file.is_relative_to(project_root) else str(file)
-    frame = "\n".join(line.removeprefix("    ") for line in _frame(place["frame"]))
+    frame = [line.removeprefix("    ") for line in _frame(place["frame"])]
+    if note:
+        frame.append(f"{note['text']}: {note['place']}")
     more = len(errors) - 1
     return SourceError(
         f"{shown}:{place['line']}:{int(place['column']) + 1}: {message}"
         + (f" (and {more} more error{'s' if more > 1 else ''})" if more else ""),
-        context=frame or None,
-        hint=_hint(message),
+        context="\n".join(frame) or None,
+        hint=hint,
         files=[file for file, _ in places],
         said=errors,
     )
@@ -240,11 +270,14 @@ def _frame(text: str) -> list[str]:
     return lines
 
 
-def _hint(message: str) -> str | None:
+def _hint(message: str, note: re.Match[str] | None) -> str | None:
+    """A note tells what there is of a package that does not lead to what is imported."""
     found = re.match(r'Could not resolve "(?P<name>[^"]+)"', message)
     if found is None or found["name"].startswith("."):
         return None
     parts = found["name"].split("/")
     package = "/".join(parts[: 2 if parts[0].startswith("@") else 1])
+    if note:
+        return f"`{package}` is there: import what it exports, or see to line {note['line']} of `{note['file']}`"
     external = f'node={{"external": ["{package}"]}}'
     return f"install it with `npm install {package}`, or say that it is there at run time: {external}"

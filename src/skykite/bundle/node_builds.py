@@ -104,7 +104,7 @@ class NodeBuilds:
                 disk = Disk(at_once=True)
                 source = read_node_source(str(entry), str(config.import_root), disk)
                 files = {*map(Path, source.files), *error.files, entry}
-                known = _inputs(files, config.project_root, build.tsconfig)
+                known = _inputs(files, (), config.project_root, build.tsconfig)
                 read = {str(file) for file in error.files if not Bundled.is_virtual(file.name)}
                 if (inputs := before.settled(known, read)) is not None:
                     failed = _build_error(error, inputs)
@@ -118,7 +118,7 @@ class NodeBuilds:
                 self._remove(folder)
                 raise
             bundled = made[build.entry]
-            known = _inputs(map(Path, bundled.inputs), config.project_root, build.tsconfig)
+            known = _inputs(map(Path, bundled.inputs), bundled.globs, config.project_root, build.tsconfig)
             inputs = before.settled(known, bundled.read)
             if inputs is None:
                 self._remove(folder)
@@ -184,9 +184,10 @@ def _check_installed(import_root: Path) -> None:
     check_installed(import_root)
 
 
-def _inputs(read: Iterable[Path], project_root: Path, tsconfig: str | None) -> BuildInputs:
+def _inputs(read: Iterable[Path], globs: Iterable[str], project_root: Path, tsconfig: str | None) -> BuildInputs:
     """Of a package it is its `package.json` that counts: what is in it changes with that. The user's files count, with
-    what else decides how they are read: settings, and files that would be found before them."""
+    what else decides how they are read: settings, and files that would be found before them, or as well as them in
+    folders where any would be (`globs`)."""
     files: set[Path] = set()
     settings = {str(project_root / tsconfig)} if tsconfig else set()
     disk = Disk(at_once=True)
@@ -203,9 +204,10 @@ def _inputs(read: Iterable[Path], project_root: Path, tsconfig: str | None) -> B
             files.add(Path(folder, _PACKAGE))
             settings.update(f"{folder}{os.sep}{name}" for name in SETTINGS)
     files.update(map(Path, with_extended(settings, disk)))
+    whole = set(map(Path, globs))
     return BuildInputs(
         files=tuple(map(_input, sorted(files))),
-        folders=tuple(_folder(folder, stems[folder]) for folder in sorted(stems)),
+        folders=tuple(_folder(one, None if one in whole else stems[one]) for one in sorted({*stems, *whole})),
     )
 
 
@@ -226,12 +228,15 @@ def _input(file: Path) -> BuildInput:
     return BuildInput(path=path, stat=stat, digest=digest_of(path) if racy else None)
 
 
-def _folder(folder: Path, stems: Iterable[str]) -> BuildFolder:
+def _folder(folder: Path, stems: Iterable[str] | None) -> BuildFolder:
     path = str(folder)
     stat = stat_of(path)
     names = listing_of(path)
     return BuildFolder(
-        path=path, stat=stat, names=None if names is None else tuple(names), stems=tuple(sorted(set(stems)))
+        path=path,
+        stat=stat,
+        names=None if names is None else tuple(names),
+        stems=None if stems is None else tuple(sorted(set(stems))),
     )
 
 
@@ -240,7 +245,7 @@ class _Before:
 
     def __init__(self, known: BuildInputs) -> None:
         self._files = {one.path: _input(Path(one.path)) for one in known.files}
-        self._folders = {one.path: _folder(Path(one.path), one.stems or ()) for one in known.folders}
+        self._folders = {one.path: _folder(Path(one.path), one.stems) for one in known.folders}
         self.began = time.time_ns()
 
     def settled(self, inputs: BuildInputs, read: Collection[str]) -> BuildInputs | None:

@@ -254,6 +254,7 @@ class _Work:
         sources = self.sources.of(bundle)
         _check_known(entry, bundled, sources)
         found = self._made(bundled.file, mapped=bundle.node is not None and bundle.node.sourcemap)
+        found += [one for path in bundled.beside for one in self._made(path, mapped=False)]
         found += self.installed.get(bundle.architecture, ())
         return NodeContents(files=tuple(found), sources=sources)
 

@@ -193,6 +193,9 @@ async def test_a_zip_changes_with_what_it_imports_and_with_nothing_else(bench: N
         'import { a } from "./deep";',
         'import "./deep/a"',
         'import type { A } from "./deep/a";',
+        'const a = await import(/* of "another" kind */ "./deep/a")',
+        'import {} from // where it is\n "./deep/a"',
+        'const a = await import("./deep/" + name + ".ts")',
     ],
 )
 async def test_every_form_of_import_is_followed(bench: NodeBench, line: str) -> None:
@@ -203,6 +206,64 @@ async def test_every_form_of_import_is_followed(bench: NodeBench, line: str) -> 
     for name in ("a.ts", "a.json", "index.ts"):
         bench.write(f"src/deep/{name}", "{ }")
     assert bench.asset().key != first
+
+
+ELSEWHERE = {
+    "behind a comment": 'const { name } = await import(/* webpackMode: "eager" */ "./lib/name");',
+    "put together": 'const of = "name";\nconst { name } = await import("./lib/" + of + ".ts");',
+    "by the package's own name": 'import { name } from "mine/name";',
+    "by an alias out of the import root": 'import { name } from "@shared/name";',
+    "from baseUrl, out of the import root": 'import { name } from "lib/name";',
+    "put together, out of the import root": (
+        'const of = "name";\nconst { name } = await import(`../../shared/${of}.ts`);'
+    ),
+}
+
+
+@pytest.mark.parametrize("line", ELSEWHERE.values(), ids=ELSEWHERE)
+async def test_what_esbuild_finds_is_in_the_zip_and_in_its_name(bench: NodeBench, tmp_path: Path, line: str) -> None:
+    bench.write("package.json", '{"name": "mine", "type": "module", "exports": {"./name": "./src/lib/name.ts"}}')
+    for place in ("../shared/name.ts", "../base/lib/name.ts"):
+        bench.write(place, 'export { name } from "./deeper";')
+        bench.write(place.replace("name", "deeper"), 'export const name: string = "one";\n')
+    if "import root" in next(label for label, one in ELSEWHERE.items() if one == line):
+        shutil.rmtree(bench.project / "src/lib")
+        options = '"baseUrl": "../base", /* and */ "paths": {"@shared/*": ["../shared/*",],}, // as editors write it'
+        bench.write("tsconfig.json", f'{{"compilerOptions": {{{options}\n}}}}')
+    bench.write("src/lambda.ts", f"{line}\nexport const main = async () => `I am ${{name}}`;\n")
+    archives, said = [], []
+    for text in ("one", "two"):
+        for file in ("src/lib/name.ts", "../shared/deeper.ts", "../base/lib/deeper.ts"):
+            if (bench.project / file).is_file():
+                bench.write(file, f'export const name: string = "{text}";\n')
+        archives += await bench.zips(bench.asset())
+        archives[-1].extractall(tmp_path / text)
+        said.append(run(tmp_path / text, "src/lambda.mjs"))
+    assert said == ["I am one", "I am two"]
+    assert archives[0].filename != archives[1].filename, "the edit is not deployed"
+
+
+@pytest.mark.parametrize("loader", ["file", "copy"])
+async def test_files_that_loaders_copy_are_in_the_zip_and_watched(
+    bench: NodeBench, tmp_path: Path, loader: str
+) -> None:
+    suffix, text = {"file": (".txt", "one"), "copy": (".mjs", 'export default "one"')}[loader]
+    read = {"file": 'readFile(new URL(words, import.meta.url), "utf8")', "copy": "words"}[loader]
+    bench.write(
+        "src/lambda.ts",
+        f'import {{ readFile }} from "node:fs/promises";\nimport words from "./lib/words{suffix}";\n'
+        f"export const main = async () => {read};\n",
+    )
+    bench.write(f"src/lib/words{suffix}", text)
+    options: dict[str, Any] = {"loader": ((suffix, loader),)}
+    [archive] = await bench.zips(bench.asset(**options))
+    archive.extractall(tmp_path / "out")
+    assert run(tmp_path / "out", "src/lambda.mjs") == "one"
+    assert len(archive.namelist()) == 3
+    await bench.builds.build(bench.config(**options))
+    bench.write(f"src/lib/words{suffix}", text.replace("one", "two"))
+    built = await bench.builds.build(bench.config(**options))
+    assert run(built.folder, built.file) == "two"
 
 
 async def test_fifty_functions_are_bundled_by_one_run_of_esbuild(bench: NodeBench) -> None:
@@ -406,6 +467,34 @@ async def test_a_build_is_made_again_when_a_file_of_it_changed_and_only_then(ben
     assert (await bench.builds.build(config)) is not second, "a file beside could be the one that is imported"
 
 
+async def test_a_constant_of_which_only_its_value_is_in_the_bundle_is_watched(bench: NodeBench) -> None:
+    bench.write("src/lib/name.ts", 'export enum Name { Mine = "one" }\n')
+    bench.write("src/lib/index.ts", 'export * from "./name";\n')
+    bench.write("src/lambda.ts", 'import { Name } from "./lib";\nexport const main = async () => Name.Mine;\n')
+    first = await bench.builds.build(bench.config())
+    assert run(first.folder, first.file) == "one"
+    bench.write("src/lib/name.ts", 'export enum Name { Mine = "two" }\n')
+    second = await bench.builds.build(bench.config())
+    assert run(second.folder, second.file) == "two"
+
+
+@pytest.mark.parametrize("form", ["`./lib/${of}.ts`", '"./lib/" + of + ".ts"'])
+async def test_a_file_that_comes_to_where_names_are_put_together_is_in_the_next_build(
+    bench: NodeBench, form: str
+) -> None:
+    main = f'const of = "deep/new";\nexport const main = async () => (await import({form})).name;\n'
+    bench.write("src/lambda.ts", main)
+    bench.write("src/lib/deep/old.ts", "")
+    first = await bench.builds.build(bench.config())
+    assert (await bench.builds.build(bench.config())) is first
+    bench.write("src/lib/deep/new.ts", 'export const name = "new";\n')
+    second = await bench.builds.build(bench.config())
+    assert run(second.folder, second.file) == "new"
+    bench.write("src/lib/deep/new.ts", 'export const name = "newer";\n')
+    third = await bench.builds.build(bench.config())
+    assert run(third.folder, third.file) == "newer"
+
+
 GHOST = """printf 'export const name = "a ghost";' >"""
 FOR_A_MOMENT = {
     "one that wins is there": (f"{GHOST} src/lib/name.tsx", "rm src/lib/name.tsx"),
@@ -476,6 +565,18 @@ async def test_a_package_that_is_not_there_is_named_with_the_command(bench: Node
         await bench.builds.build(bench.config())
     assert raised.value.message.startswith('src/lib/name.ts:1:22: Could not resolve "@scope/names/deep"')
     assert "`npm install @scope/names`" in (raised.value.hint or "")
+
+
+async def test_what_a_package_that_is_there_lacks_is_told_instead_of_how_to_install_it(bench: NodeBench) -> None:
+    bench.write("node_modules/shared/package.json", '{"name": "shared", "exports": {\n".": "./gone.ts"}}')
+    bench.write("src/lib/name.ts", 'export { name } from "shared";\n')
+    with pytest.raises(BuildError) as raised:
+        await bench.builds.build(bench.config())
+    file = "node_modules/shared/package.json"
+    assert (raised.value.context or "").splitlines()[2] == (
+        f'The module "./gone.ts" was not found on the file system: {file}:2'
+    )
+    assert raised.value.hint == f"`shared` is there: import what it exports, or see to line 2 of `{file}`"
 
 
 async def test_a_function_that_is_not_exported_is_told_from_those_that_are(bench: NodeBench) -> None:
