@@ -28,6 +28,7 @@ from skykite.model.packages import (
     read_lock,
     read_toml,
 )
+from skykite.model.path_dependencies import declaring_files, with_their_own
 from skykite.model.requirement_files import from_requirements
 from skykite.model.uv_lock import from_uv_lock, workspace_lock
 
@@ -161,11 +162,11 @@ def _from_pyproject(file: Path, document: Mapping[str, Any], options: PackageOpt
         and "path" in source
         and (folder := Path(file.parent, source["path"])).is_dir()
     }
-    declaring = (folder / "pyproject.toml" for folder in local.values())
+    local = with_their_own(local)
     return Dependencies(
         kind="pyproject",
         main=file,
-        files=(file, *(one for one in declaring if one.is_file())),
+        files=(file, *declaring_files(local.values())),
         local=local_packages(local.items()),
     )
 

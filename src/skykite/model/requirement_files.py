@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from skykite.errors import SkykiteError
 from skykite.model.packages import NEVER_INSTALLED, Dependencies, local_packages, name_of, read_toml
+from skykite.model.path_dependencies import declaring_files, with_their_own
 
 _INCLUDE: Final = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)(?:\s+|=)?(?P<file>\S+)")
 _EDITABLE: Final = re.compile(r"^(?:-e|--editable)(?:\s+|=)(?P<path>\S.*)$")
@@ -80,11 +81,11 @@ def from_requirements(file: Path) -> Dependencies | None:
                 others += 1
     if not others and not local:
         return None
-    declaring = (folder / "pyproject.toml" for folder in local.values())
+    local = with_their_own(local)
     return Dependencies(
         kind="requirements",
         main=file,
-        files=(*files, *wheels, *(one for one in declaring if one.is_file())),
+        files=(*files, *wheels, *declaring_files(local.values())),
         local=local_packages(local.items()),
         installs=bool(others) or any(_declares(folder) for folder in local.values()),
     )

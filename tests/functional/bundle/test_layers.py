@@ -141,6 +141,69 @@ async def test_a_folder_in_requirements_is_code_and_what_it_needs_is_in_the_laye
     assert [name for name in names if name.endswith(".py")] == ["ink.py", "parcel.py", "stamp.py"]
 
 
+PATH = '[tool.uv.sources]\nink_well = {{ path = "{}" }}\n'
+WORKSPACE = "[tool.uv.sources]\nink_well = { workspace = true }\n"
+
+
+@pytest.mark.parametrize(
+    ("listed", "needs", "more"),
+    [
+        ("-e ../libs/desk\n", '"ink-well"', PATH.format("../ink_well")),
+        ("-e ../libs/desk\n", '"ink-well"', WORKSPACE),
+        ("-e ../libs/desk\n", '"ink_well @ file://{project}/libs/ink_well"', ""),
+        (None, '"ink-well"', PATH.format("../ink_well")),
+    ],
+    ids=["path", "workspace", "url", "pyproject"],
+)
+async def test_what_a_folder_without_a_lock_needs_of_other_folders_is_code_too(
+    bench: BundleBench, listed: str | None, needs: str, more: str
+) -> None:
+    if more == WORKSPACE:
+        bench.write("pyproject.toml", '[tool.uv.workspace]\nmembers = ["libs/*"]\n')
+    member(bench, "libs/ink_well", "ink_well", needs='"stamp"')
+    member(bench, "libs/desk", "desk", needs=needs.format(project=bench.project), more=more)
+    bench.write("service/main.py", "")
+    if listed is not None:
+        bench.write("service/requirements.txt", listed)
+    else:
+        sources = '[tool.uv.sources]\ndesk = { path = "../libs/desk" }\n'
+        bench.write("service/pyproject.toml", PROJECT.format('"desk"') + sources)
+    code = bench.function(root="service")
+    assert {"desk/__init__.py", "ink_well/__init__.py"} <= {*await bench.users_files(code)}
+    names = await bench.layered(bench.layer(root="service"))
+    assert [name for name in names if name.endswith(".py")] == ["ink.py", "stamp.py"]
+    bench.write("libs/ink_well/src/ink_well/__init__.py", "CHANGED = True\n")
+    assert bench.function(root="service").key != code.key, "an edit of a folder that another one needs is not seen"
+
+
+DYNAMIC = '[project]\nname = "shared"\nversion = "1"\ndynamic = ["dependencies"]\n'
+NEEDED_FILE = '[tool.setuptools.dynamic]\ndependencies = { file = ["needed/all.in"] }\n'
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "says"),
+    [
+        (None, "setup.py"),
+        ("[tool.black]\n", "setup.cfg"),
+        (DYNAMIC, "requirements.txt"),
+        (DYNAMIC + NEEDED_FILE, "needed/all.in"),
+    ],
+)
+async def test_a_folder_whose_build_finds_out_what_it_needs_has_another_layer_when_that_changes(
+    bench: BundleBench, pyproject: str | None, says: str
+) -> None:
+    bench.write("service/requirements.txt", "-e ../shared\n")
+    bench.write("service/main.py", "")
+    if pyproject is not None:
+        bench.write("shared/pyproject.toml", pyproject)
+    bench.write(f"shared/{says}", "one")
+    first = bench.layer(root="service").key
+    bench.write("shared/shared/__init__.py", "")
+    assert bench.layer(root="service").key == first
+    bench.write(f"shared/{says}", "two")
+    assert bench.layer(root="service").key != first
+
+
 async def test_a_project_of_the_src_layout_is_imported_as_where_it_is_installed(bench: BundleBench) -> None:
     member(bench, ".", "shop", needs="")
     bench.write("src/shop/handlers.py", "from shop import NAME\n\n\ndef run(event, context):\n    return NAME\n")
