@@ -20,6 +20,9 @@ PLACEHOLDER_HANDLER = "skykite_placeholder.handler"
 """A function with this handler has no code of its own: `skykite.constructs` gives it to those that run on the
 developer's machine."""
 
+IMAGE_HANDLER = "skykite_image.handler"
+"""The same of those that are container images: nobody runs them here."""
+
 _RUNTIMES = ("python", "nodejs")
 _REFERENCES_OF_OURS = 3  # to a zip that nobody but us knows any more: in the table, the loop's, the call's
 
@@ -47,7 +50,7 @@ class DeployedFunctions:
         if (
             not code
             or not str(config.get("Runtime", "")).startswith(_RUNTIMES)
-            or config.get("Handler") == PLACEHOLDER_HANDLER
+            or config.get("Handler") in (PLACEHOLDER_HANDLER, IMAGE_HANDLER)
             or self._lambda._durable_ctx.get()
             or self._lambda._proxy_url_for(config)
         ):

@@ -22,7 +22,7 @@ from ministack.core.responses import error_response_json
 
 from skykite_cloud.credentials import RoleCredentials
 from skykite_cloud.customresources import fail_custom_resource
-from skykite_cloud.deployed import PLACEHOLDER_HANDLER, DeployedFunctions
+from skykite_cloud.deployed import IMAGE_HANDLER, PLACEHOLDER_HANDLER, DeployedFunctions
 from skykite_cloud.handoff import Answer, Call, HandoffClient, HandoffLostError
 from skykite_cloud.seams import when_imported
 
@@ -34,7 +34,8 @@ NOT_RUNNING = "Skykite.NotRunning"
 """The type of the error of a function that nobody runs."""
 
 CANNOT_RUN = "Skykite.RuntimeUnsupported"
-"""The type of the error of a function in a language that MiniStack would make up an answer for."""
+"""The type of the error of a function that is a container image, or in a language that MiniStack would make up an
+answer for."""
 
 _RUN_HERE = ("python", "nodejs", "provided")
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
@@ -163,6 +164,8 @@ class Executor:
             return result
         if config.get("Handler") == PLACEHOLDER_HANDLER:
             return _nobody_runs_it(config)
+        if config.get("Handler") == IMAGE_HANDLER:
+            return _is_an_image(config)
         if not str(config.get("Runtime") or _RUN_HERE[0]).startswith(_RUN_HERE):
             return _cannot_run_it(config)
         return self._own_executor(function, config, event, request_id, started)
@@ -223,6 +226,13 @@ def _nobody_runs_it(config: Record) -> Record:
     return _failed(
         NOT_RUNNING,
         f"function {name} runs on the developer's machine, and no kite dev that has it is connected",
+    )
+
+
+def _is_an_image(config: Record) -> Record:
+    name = config.get("FunctionName", "")
+    return _failed(
+        CANNOT_RUN, f"function {name} is a container image, which runs where it is deployed to AWS and not here"
     )
 
 

@@ -25,8 +25,16 @@ def main(app: App) -> None:
     stack = Stack(app, "Shop")
     made = Function(stack, "Made", "made", runtime="provided.al2023", build={"command": "sh make.sh", "output": "out"})
     ready = Function(stack, "Ready", "ready", runtime="provided.al2023")
-    image = {"GET /image": {"image": "image"}} if app.mode == "local" else {}
-    Api(stack, "Api", routes={"GET /made": made, "GET /ready": ready, **image})
+    routes = {"GET /made": made, "GET /ready": ready}
+    if app.mode == "local":
+        routes["GET /image"] = {"image": "image"}
+        routes["GET /as-deployed"] = Function(stack, "AsDeployed", "deployed/failing.main", live=False)
+    Api(stack, "Api", routes=routes)
+"""
+FAILING = """\
+def main(event, context):
+    print("it begins")
+    raise KeyError("no price")
 """
 MAKE = """\
 grep -q broken answer.sh && { echo "answer.sh: it is broken" >&2; exit 1; }
@@ -51,6 +59,7 @@ async def test_executables_answer_are_built_again_and_say_what_is_wrong(tmp_path
             "made/make.sh": MAKE,
             "made/answer.sh": answering("made"),
             "image/Dockerfile": "FROM scratch\n",
+            "deployed/failing.py": FAILING,
         },
     )
     write_executable(project, "ready", answering("ready"))
@@ -71,3 +80,10 @@ async def test_executables_answer_are_built_again_and_say_what_is_wrong(tmp_path
         assert (await fetch("GET", f"{url}/made")).text == "mended"
         if not mode:
             assert (await fetch("GET", f"{url}/image")).status >= 500
+            failed = await session.event("invocation.finished", lambda event: event["function"].endswith("--image"))
+            assert "is a container image, which runs where it is deployed to AWS" in failed["error"]["message"]
+            assert (await fetch("GET", f"{url}/as-deployed")).status >= 500
+            logged = await session.event("invocation.log", lambda event: event["function"].endswith("AsDeployed"))
+            assert "it begins\n" in logged["text"]
+            failed = await session.event("invocation.finished", lambda event: event["function"].endswith("AsDeployed"))
+            assert "no price" in failed["error"]["message"]

@@ -39,10 +39,12 @@ async def export_assembly(
     `build-image`."""
     for entry in manifest.stacks:
         if entry.images:
+            images = [f"`{one.id}`" for one in manifest.functions if one.kind == "image" and one.stack == entry.name]
             raise SkykiteError(
                 "build-image",
-                f"stack `{entry.path}` has a function that is a container image, to be made of "
-                f"`{entry.images[0].source}`; a build holds no images",
+                f"stack `{entry.path}` has a container image that is to be made of a folder"
+                + (f" ({', '.join(images)})" if images else "")
+                + "; a build holds no images",
                 hint='push the image first, and name it in the stacks: image={"uri": "….dkr.ecr.….amazonaws.com/…"}',
             )
     assets = {asset.source: asset for stack in manifest.stacks for asset in stack.assets}

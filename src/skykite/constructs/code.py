@@ -25,6 +25,8 @@ from skykite.model.stub_package import build_stub_package
 
 ARCHITECTURES: Final = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 PLACEHOLDER_HANDLER: Final = "skykite_placeholder.handler"
+IMAGE_HANDLER: Final = "skykite_image.handler"
+"""Both are known to the embedded cloud by these names (`skykite_cloud.deployed`)."""
 _PLACEHOLDER_SOURCE: Final = '''\
 """Stands in for a function that runs on a developer's machine."""
 
@@ -101,10 +103,10 @@ def code_of_live(scope: Any, program: Program, mode: Mode) -> FunctionCode:
 
 def code_of_absent(scope: Any, program: Program) -> FunctionCode:
     """What stands in for a container image where none runs."""
-    data = placeholder_zip(_ABSENT_SOURCE)
+    data = placeholder_zip(_ABSENT_SOURCE, IMAGE_HANDLER)
     content = hashlib.sha256(data).hexdigest()
     code = _asset(scope, program, asset_hash(content), content, data, keep=False)
-    return FunctionCode(code=code, handler=PLACEHOLDER_HANDLER, runtime=DEFAULT_PYTHON)
+    return FunctionCode(code=code, handler=IMAGE_HANDLER, runtime=DEFAULT_PYTHON)
 
 
 def code_of_script(scope: Any, program: Program) -> Any:
@@ -133,11 +135,11 @@ def discard_unbuilt(directory: Path, program: Program) -> None:
             file.unlink()
 
 
-def placeholder_zip(source: str = _PLACEHOLDER_SOURCE) -> bytes:
+def placeholder_zip(source: str = _PLACEHOLDER_SOURCE, handler: str = PLACEHOLDER_HANDLER) -> bytes:
     """Byte for byte the same everywhere: fixed time, stored, no file system's modes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        entry = zipfile.ZipInfo(f"{PLACEHOLDER_HANDLER.partition('.')[0]}.py", (1980, 1, 1, 0, 0, 0))
+        entry = zipfile.ZipInfo(f"{handler.partition('.')[0]}.py", (1980, 1, 1, 0, 0, 0))
         entry.create_system = 3  # Unix, also when written on Windows
         entry.external_attr = 0o644 << 16
         archive.writestr(entry, source)

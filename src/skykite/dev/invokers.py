@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from skykite.model.events import InvocationError, InvocationFinished, InvocationLog, InvocationStarted
 from skykite.model.invocation import Failed, Invocation, Outcome, Report, Succeeded
 from skykite.model.names import FunctionId
-from skykite.ports import Clock, Invoker
+from skykite.ports import Clock, EventSink, Invoker
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession
+
+
+_OF_LAMBDA: Final = tuple(f"{word} RequestId: " for word in ("START", "END", "REPORT"))
 
 
 class LambdaInvoker:
@@ -59,6 +63,45 @@ class LambdaInvoker:
             report=report,
             request_id=invocation.request_id,
         )
+
+
+class ToldInvoker:
+    """Tells of what another invoker does as the runtime does of its own: the invocation, its log, how it ended."""
+
+    def __init__(self, invoker: Invoker, events: EventSink) -> None:
+        self._invoker = invoker
+        self._events = events
+
+    async def invoke(self, invocation: Invocation) -> Outcome:
+        function, trigger, request_id = invocation.function, invocation.trigger, invocation.request_id
+        self._events.emit(InvocationStarted(request_id=request_id, function=function, trigger=trigger))
+        outcome = await self._invoker.invoke(invocation)
+        report = outcome.report
+        if text := _of_the_function(report.log):
+            self._events.emit(InvocationLog(request_id=request_id, function=function, stream="stdout", text=text))
+        error = None
+        if isinstance(outcome, Failed):
+            error = InvocationError(
+                type=outcome.error_type, message=outcome.message, trace=outcome.trace or (), hint=outcome.hint
+            )
+        self._events.emit(
+            InvocationFinished(
+                request_id=request_id,
+                function=function,
+                trigger=trigger,
+                duration_ms=report.duration_ms,
+                init_ms=report.init_ms,
+                max_memory_mb=report.max_memory_mb,
+                error=error,
+            )
+        )
+        return outcome
+
+
+def _of_the_function(log: bytes) -> str:
+    """Without what Lambda itself writes into a log."""
+    lines = log.decode(errors="replace").splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(_OF_LAMBDA))
 
 
 class SplitInvoker:

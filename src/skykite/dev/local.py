@@ -15,7 +15,7 @@ from skykite.dev.configure import deployed_part, live_functions, resource_names
 from skykite.dev.freshness import FrontGate, GatedInvoker
 from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
-from skykite.dev.invokers import LambdaInvoker, SplitInvoker
+from skykite.dev.invokers import LambdaInvoker, SplitInvoker, ToldInvoker
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.ports import Ports
 from skykite.dev.reach import session_at
@@ -130,7 +130,8 @@ class LocalPlace:
         self._functions.translate = lambda text: translate_urls(text, urls)
         configs = await self._functions.settle(manifest, names)
         elsewhere = frozenset(names) - {entry.id for entry in live}
-        self._split.divert(elsewhere, LambdaInvoker(self._aws, self._surroundings.clock, names))
+        deployed_ones = LambdaInvoker(self._aws, self._surroundings.clock, names)
+        self._split.divert(elsewhere, ToldInvoker(deployed_ones, self._surroundings.events))
         resources = resource_names(manifest, deployed.physical)
         self._handoff.register({names[entry.id]: entry.id for entry in live}, names=resources)
         self._reports.know(functions={name: function for function, name in names.items()}, resources=resources)

@@ -230,11 +230,16 @@ async def test_all_bundles_are_asked_for_at_once_so_that_they_can_be_made_togeth
 async def test_an_image_that_is_to_be_made_of_a_folder_is_refused(tmp_path: Path) -> None:
     manifest, assembly = an_assembly(tmp_path)
     image = ImageEntry(repository="skykite", tag="1", source="asset.context")
-    manifest = replace(manifest, stacks=(replace(manifest.stacks[0], images=(image,)),))
+    manifest = replace(
+        manifest,
+        stacks=(replace(manifest.stacks[0], images=(image,)),),
+        functions=(replace(manifest.functions[0], id=FunctionId("Shop/Render"), kind="image"),),
+    )
     (tmp_path / "out").mkdir()
     with pytest.raises(SkykiteError) as caught:
         await export_assembly(manifest, assembly, tmp_path / "out", build=build, events=RecordedEvents())
     assert (caught.value.code, contents(tmp_path / "out")) == ("build-image", {})
+    assert "(`Shop/Render`)" in caught.value.message
 
 
 async def test_an_asset_that_is_not_there_is_named(tmp_path: Path) -> None:

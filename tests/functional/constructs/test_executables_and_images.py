@@ -137,6 +137,6 @@ def test_an_image_stays_deployed_while_others_are_live(tmp_path: Path) -> None:
 
 def test_on_this_machine_an_image_is_a_function_that_says_so(tmp_path: Path) -> None:
     built = build(tmp_path, 'Function(stack, "F", image="image")', mode="local")
-    assert built.only("AWS::Lambda::Function")["Handler"] == "skykite_placeholder.handler"
+    assert built.only("AWS::Lambda::Function")["Handler"] == "skykite_image.handler"
     assert built.manifest.stacks[0].images == ()
     assert not built.manifest.functions[0].live

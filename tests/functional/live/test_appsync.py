@@ -14,6 +14,7 @@ from kit.appsync import CREDENTIALS
 from kit.cloud import RealClock
 from kit.event_api import API, APP, REPLIES, REQUESTS, STAGE, EventApiServer, No
 from kit.transport import HURRIED, Heard, SleepyClock, connected
+from kit.websocket import server_frame
 from skykite.errors import SkykiteError
 from skykite.live.appsync import AppSyncTransport
 from skykite.live.transport import DATAGRAM_LIMIT
@@ -132,6 +133,43 @@ async def test_a_connection_that_the_service_closes_is_made_again_at_once(servic
     async with connected(service) as (_, heard):
         service.close_all(1001)
         await heard.until(lambda: heard.states == ["connected", "closed", "connected"])
+        service.deliver(b"again")
+        await heard.until(lambda: heard.datagrams == [b"again"])
+
+
+async def test_a_message_in_pieces_with_a_ping_between_them_arrives_whole(service: EventApiServer) -> None:
+    async with connected(service) as (_, heard):
+        text = json.dumps({"type": "data", "id": "requests", "event": '"b25l"'}).encode()
+        pieces = [server_frame(1, text[:5]), server_frame(0, text[5:9]), server_frame(0, text[9:])]
+        first, second, last = (bytearray(one) for one in pieces)
+        first[0] &= 0x7F  # there is more
+        second[0] &= 0x7F
+        for byte in bytes(first + server_frame(9, b"there?") + second + server_frame(9, b"") + last):
+            service.connections[0].writer.write(bytes([byte]))
+            await service.connections[0].writer.drain()
+        await heard.until(lambda: heard.datagrams == [b"one"])
+        assert heard.states == ["connected"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x81\x81aaaab", "bits that were not agreed on"),
+        (b"\xc1\x01b", "bits that were not agreed on"),
+        (server_frame(2, b"bytes"), "bytes instead of text"),
+        (server_frame(0, b"more"), "a fragment out of order"),
+        (b"\x89\x7e\x00\x80", "a long or fragmented control frame"),
+        (b"\x81\x7f" + (1 << 40).to_bytes(8, "big"), "a message of more than"),
+    ],
+    ids=["masked", "reserved bit", "binary", "fragment", "long ping", "too large"],
+)
+async def test_a_service_that_breaks_the_protocol_is_left_and_met_again(
+    service: EventApiServer, data: bytes, said: str
+) -> None:
+    async with connected(service) as (_, heard):
+        service.connections[0].writer.write(data)
+        await heard.until(lambda: heard.states == ["connected", "closed", "connected"])
+        assert said in heard.disconnections[0].message
         service.deliver(b"again")
         await heard.until(lambda: heard.datagrams == [b"again"])
 

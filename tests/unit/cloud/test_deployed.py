@@ -86,6 +86,7 @@ def test_what_only_ministack_can_run_is_not_described() -> None:
     for changes in (
         {"Runtime": "java21"},
         {"Handler": "skykite_placeholder.handler"},
+        {"Handler": "skykite_image.handler"},
         {"Environment": {"Variables": {"MINISTACK_LAMBDA_PROXY_URL": "http://x"}}},
     ):
         assert described(new(), b"zip", **changes) is None
