@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,9 +31,9 @@ def main(app: App) -> None:
 """
 
 
-def make_environment(folder: Path) -> Path:
-    """A real one of uv's. Returns the folder for packages."""
-    command = [find_uv_bin(), "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)]
+def make_environment(folder: Path, python: str = sys.executable) -> Path:
+    """A real one of uv's, whatever is there. Returns the folder for packages."""
+    command = [find_uv_bin(), "venv", "--quiet", "--clear", "--no-project", "--python", python, str(folder)]
     subprocess.run(command, check=True)
     (site,) = folder.glob("[Ll]ib/**/site-packages")
     return site
@@ -84,6 +85,34 @@ async def test_a_package_that_is_not_installed_is_told_and_found_as_soon_as_it_i
         assert told["message"].startswith(
             "`greetings` works here and would be missing on AWS: `functions/hello.py:2` imports `greetings`"
         )
+
+
+def another_python() -> tuple[str, str]:
+    """One of another version than this and than functions get in AWS, and the version."""
+    folders = [*Path.home().glob(".pyenv/versions/*/bin"), *(Path(folder) for folder in os.get_exec_path())]
+    for version in (f"3.{minor}" for minor in (12, 11, 10) if minor != sys.version_info.minor):
+        for folder in folders:
+            if (folder / f"python{version}").is_file() and folder.name != "shims":
+                return str(folder / f"python{version}"), version
+    pytest.skip("there is no other Python on this machine")
+
+
+@pytest.mark.slow
+async def test_an_environment_that_is_made_anew_with_another_python_is_told_and_compared(project: Path) -> None:
+    install(make_environment(project / ".venv"), "greetings", "1.0", "HELLO = 'hello'\n")
+    python, version = another_python()
+    async with dev(project, "--stage", "test", "--port", "0") as session:
+        url = (await session.ready())["endpoints"][0]["url"]
+        assert (await fetch("GET", url)).text == f"hello {project / '.venv'}"
+
+        site = make_environment(project / ".venv", python)
+        told = await session.event("notice", lambda e: e["notice"] == "runtime-differs")
+        assert told["message"].startswith(f"functions run on Python {version} here and on Python 3.13 in AWS; ")
+        told = await session.event("notice", lambda e: e["notice"] == "packages-differ")
+        assert "`greetings` is not installed" in told["message"]
+        install(site, "greetings", "1.0", "HELLO = 'hello again'\n")
+        await session.event("notice", lambda e: e["notice"] == "packages-agree")
+        assert (await fetch("GET", url)).text == f"hello again {project / '.venv'}"
 
 
 async def test_python_on_the_command_line_is_what_functions_run_on(project: Path) -> None:

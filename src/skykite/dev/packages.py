@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from skykite.dev.differences import Difference, compare, differences_notice, rem
 from skykite.dev.environments import FoundPython, find_python, places
 from skykite.dev.imports import Import, imports_of
 from skykite.dev.installed import Installed
-from skykite.dev.interpreter import Interpreter
+from skykite.dev.interpreter import Interpreter, ask_interpreter
 from skykite.dev.locked import Locked, read_locked
 from skykite.dev.undeployed import adding, explain_missing, find_undeployed, missing_module
 from skykite.errors import SkykiteError
@@ -75,13 +75,17 @@ class PackageCheck:
         given: str | None,
         environment: Mapping[str, str],
         events: EventSink,
+        on_interpreter: Callable[[Interpreter], None] = lambda _: None,
     ) -> None:
+        """`on_interpreter` is told of another Python in the same environment, which was made anew."""
         self._project_root = project_root
         self._found = found
         self._given = given
         self._environment = environment
         self._events = events
+        self._on_interpreter = on_interpreter
         self._interpreter: Interpreter | None = None
+        self._interpreter_marks: Sequence[Stat | None] = ()
         self._functions: dict[FunctionId, _Seen] = {}
         self._listed: dict[Root, Listed] = {}
         self._installed: Installed | None = None
@@ -94,7 +98,7 @@ class PackageCheck:
 
     def learn(self, interpreter: Interpreter | None) -> None:
         """What the project's interpreter says of itself; nothing is compared before, or without."""
-        self._interpreter = interpreter
+        self._interpreter, self._interpreter_marks = interpreter, self._marks_of_python()
 
     def expect(self, manifest: Manifest) -> None:
         """Exactly the functions of this manifest run here; they have just been deployed."""
@@ -149,11 +153,27 @@ class PackageCheck:
                 await asyncio.sleep(QUIET)
             if self._interpreter is None or not self._functions:
                 continue
+            await self._ask_again()
             seen = [
                 _Seen(root=one.root, files=set(one.files), tops=set(one.tops), layered=one.layered)
                 for one in self._functions.values()
             ]
             self._tell(await asyncio.to_thread(self._compare, seen))
+
+    async def _ask_again(self) -> None:
+        """If it may be another Python now. One that is being put there says nothing yet, and is asked when it is."""
+        if self._marks_of_python() == self._interpreter_marks:
+            return
+        before, now = self._interpreter, await ask_interpreter(self._found.python)
+        if now is None:
+            return
+        self.learn(now)
+        if now != before:
+            self._listed.clear()  # by its markers
+            self._on_interpreter(now)
+
+    def _marks_of_python(self) -> Sequence[Stat | None]:
+        return tuple(stat_of(str(path)) for path in (self._found.python, self._found.folder / "pyvenv.cfg"))
 
     def _tell(self, notices: frozenset[Notice]) -> None:
         before, self._noticed = self._noticed, notices

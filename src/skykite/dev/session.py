@@ -87,12 +87,15 @@ class DevSession:
         self._noticed: frozenset[Notice] = frozenset()
         self._python = find_python(self._root, os.environ, options.python)
         self._interpreter: Interpreter | None = None
+        self._runtimes: tuple[str, ...] = ()
+        self._told_of_place: tuple[Notice, ...] = ()
         self._packages = PackageCheck(
             project_root=self._root,
             found=self._python,
             given=options.python,
             environment=os.environ,
             events=events,
+            on_interpreter=self._interpreter_changed,
         )
         self._spare = Spare(self._state / self._stage / "assembly.memory")
         self._runtime = Runtime(
@@ -246,11 +249,8 @@ class DevSession:
     def _ready(self, served: Served, started: float) -> None:
         from skykite.deploy import StageFiles
 
-        notices = (*served.notices, *version_notices(self._interpreter, served.runtimes, self._python.keeper))
-        for notice in notices:
-            if notice not in self._noticed:
-                self._events.emit(notice)
-        self._noticed = frozenset(notices)
+        self._runtimes, self._told_of_place = served.runtimes, tuple(served.notices)
+        self._notice()
         files = StageFiles(self._state, self._stage)
         files.write_outputs(served.outputs)
         files.write_urls(served.urls)
@@ -264,6 +264,21 @@ class DevSession:
                 elapsed_ms=(self._clock.monotonic() - started) * 1000,
             )
         )
+
+    def _interpreter_changed(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._notice()
+        self._watch_moved.set()  # its packages are in other folders
+
+    def _notice(self) -> None:
+        """What there is to say of the place and of versions, unless it was said and is still so."""
+        now = dict.fromkeys(
+            (*self._told_of_place, *version_notices(self._interpreter, self._runtimes, self._python.keeper))
+        )
+        for notice in now:
+            if notice not in self._noticed:
+                self._events.emit(notice)
+        self._noticed = frozenset(now)
 
     # Saved files
 
