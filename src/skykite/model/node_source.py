@@ -51,8 +51,13 @@ _DECLARED: Final = re.compile(
 )
 _LISTED: Final = re.compile(r"\bexport\s*(?:type\s*)?\{([^}]*)\}")
 _ASSIGNED: Final = re.compile(r"\bexports\.([A-Za-z_$][\w$]*)\s*=")
+_GIVEN_AWAY: Final = r"\bexports\s*(?:\)|,(?!\s*[\"']__esModule))"
+"""To a function that adds to it, as compilers write it."""
+
+_COMMONJS_FORM: Final = re.compile(rf"\bmodule\.exports\b|\bexports\.|{_GIVEN_AWAY}|^\s*export\s*=", re.M)
 _ANYTHING: Final = re.compile(
-    r"\bexport\s*\*|\bmodule\.exports\b|\bexports\s*\[|\bexport\s+(?:const|let|var)\s*[\[{]|export\s*="
+    rf"\bexport\s*\*|\bmodule\.exports\b|\bexports\s*\[|{_GIVEN_AWAY}"
+    r"|\bexport\s+(?:const|let|var)\s*[\[{]|export\s*="
 )
 _SETTINGS: Final = tuple(f"{os.sep}{name}" for name in SETTINGS)
 _Value = TypeVar("_Value")
@@ -104,8 +109,7 @@ def module_format(file: Path) -> Literal["esm", "cjs"]:
     if file.suffix == ".mjs":
         return "esm"
     text = file.read_text(encoding="utf-8", errors="replace")
-    assigns = "module.exports" in text or "exports." in text
-    return "cjs" if assigns and not read_exports(text.replace("exports", "")).names else "esm"
+    return "cjs" if _COMMONJS_FORM.search(text) and not read_exports(text.replace("exports", "")).names else "esm"
 
 
 def read_node_source(entry: str, import_root: str, disk: Disk, *, tsconfig: str | None = None) -> NodeSource:
