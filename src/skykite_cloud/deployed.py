@@ -23,7 +23,7 @@ developer's machine."""
 IMAGE_HANDLER = "skykite_image.handler"
 """The same of those that are container images: nobody runs them here."""
 
-_RUNTIMES = ("python", "nodejs")
+_RUNTIMES = ("python", "nodejs", "provided")
 _REFERENCES_OF_OURS = 3  # to a zip that nobody but us knows any more: in the table, the loop's, the call's
 
 
@@ -44,8 +44,8 @@ class DeployedFunctions:
         self._digests: dict[int, tuple[bytes, str]] = {}
 
     def describe(self, function: Record, config: Record) -> Deployed | None:
-        """`None` for what only MiniStack can run: other runtimes than Python and Node, images, durable functions, and
-        functions that are bound to a container of the user's."""
+        """`None` for what only MiniStack can run: images, durable functions, and functions that are bound to a
+        container of the user's; and for what nobody here runs."""
         code = function.get("code_zip")
         if (
             not code

@@ -7,6 +7,7 @@ of packages, where they are installed and in the zip.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -178,10 +179,13 @@ def _virtual(bundled: Bundled) -> int:
 
 
 def _top(name: str, import_root: Path, project_root: Path) -> str:
-    """The folder of a module of the user's, at the top of the import root; of one from elsewhere, of the project."""
+    """The folder of a module of the user's, at the top of the import root; of one from elsewhere, of the project, or
+    the first one on the way from there."""
     if not name.startswith("../"):
         return _top_of_path(name)
-    return _top_of_path(shown((import_root / name).resolve(), project_root.resolve()).lstrip("/"))
+    path = Path(os.path.relpath((import_root / name).resolve(), project_root.resolve())).as_posix()
+    inside = path.lstrip("./")
+    return path.removesuffix(inside) + _top_of_path(inside)
 
 
 def _top_of_path(path: str) -> str:

@@ -8,11 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from skykite.constructs.props import NodeProps, PropProblem, check_choice, check_known, check_type, shown
 from skykite.model.node_build import NodeBuild
 from skykite.model.node_source import module_format
+
+_LOADERS: Final = (
+    *("base64", "binary", "copy", "css", "dataurl", "default", "empty", "file"),
+    *("global-css", "js", "json", "jsx", "local-css", "text", "ts", "tsx"),
+)
 
 
 def node_build(given: object, entry: str, file: Path, root: Path) -> NodeBuild:
@@ -31,7 +36,7 @@ def node_build(given: object, entry: str, file: Path, root: Path) -> NodeBuild:
     for name in ("define", "loader"):
         found[name] = _pairs(name, options.get(name, {}))
     _check_defined(found["define"])
-    _check_suffixes(found["loader"])
+    _check_loaders(found["loader"])
     if "banner" in options:
         check_type('node["banner"]', options["banner"], str, "a string")
         found["banner"] = options["banner"]
@@ -80,7 +85,7 @@ def _check_defined(pairs: Sequence[tuple[str, str]]) -> None:
                 ) from None
 
 
-def _check_suffixes(pairs: Sequence[tuple[str, str]]) -> None:
+def _check_loaders(pairs: Sequence[tuple[str, str]]) -> None:
     for suffix, loader in pairs:
         if not suffix.startswith("."):
             raise PropProblem(
@@ -88,3 +93,4 @@ def _check_suffixes(pairs: Sequence[tuple[str, str]]) -> None:
                 f'was given node["loader"]: {shown(suffix)}, which is no ending of a file\'s name',
                 hint=f'write {{".{suffix}": "{loader}"}}',
             )
+        check_choice(f'node["loader"]["{suffix}"]', loader, _LOADERS)

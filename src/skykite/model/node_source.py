@@ -6,8 +6,8 @@ to watch when it does not build. I/O: reads those files, asks which others there
 Imports are found by their form, not by parsing: one in a comment counts as well, so that there may be more files than
 esbuild reads, never fewer. Where a specifier cannot be followed like that (aliases of a tsconfig, `#internal` imports,
 the package's own name, one put together at run time), every file of the import root counts, and what is outside of it
-where it leads. Packages in `node_modules` are what the lock file says they are; one that is a link into the project is
-the user's own, and followed.
+where it leads. Packages in `node_modules` are what the lock file says they are, with the patches beside it; one that is
+a link into the project is the user's own, and followed.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ def read_node_source(entry: str, import_root: str, disk: Disk, *, tsconfig: str 
         own, found[file] = _read(file, _package_name, disk, otherwise=None)
         everything = everything or own in walk.names
     if walk.packages:
-        beside += map(str, lock_files(Path(import_root), disk))
+        locks = lock_files(Path(import_root), disk)
+        beside += [str(file) for lock in locks for file in (lock, *_patches(lock.parent, disk))]
     for file in beside:
         found.setdefault(file)
     return NodeSource(files=found, packages=walk.packages, everything=everything, configured=configured)
@@ -244,6 +245,15 @@ def lock_files(import_root: Path, disk: Disk | None = None) -> tuple[Path, ...]:
         if found or folder == Path.home() or here.has(".git"):
             return found
     return ()
+
+
+def _patches(folder: Path, disk: Disk) -> list[Path]:
+    """What patch-package makes of packages, of which a lock file knows nothing."""
+    place = folder / "patches"
+    if not disk.folder(str(folder)).has_folder(place.name):
+        return []
+    disk.doubt()
+    return sorted(file for file in place.rglob("*.patch") if file.is_file())
 
 
 def _resolve(path: str, disk: Disk) -> list[str]:

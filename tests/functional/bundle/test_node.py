@@ -182,6 +182,16 @@ async def test_a_zip_changes_with_what_it_imports_and_with_nothing_else(bench: N
     assert bench.asset(minify=True).key != bench.asset().key
 
 
+async def test_a_package_that_is_patched_anew_is_deployed(bench: NodeBench) -> None:
+    bench.write("src/lambda.ts", 'import old from "old";\nexport const main = async () => old;\n')
+    bench.write("package-lock.json", "{}")
+    names = [bench.asset().key]
+    for text in ("one", "two"):
+        bench.write("patches/old+1.0.0.patch", text)
+        names.append(bench.asset().key)
+    assert len(set(names)) == 3
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -17,6 +19,7 @@ from typing import Any
 import pytest
 
 from kit.embedded_cloud import ACCOUNT, REGION, deploy, empty_zip, eventually
+from kit.executables import shell
 from kit.http import request
 from kit.keeper import RunningKeeper
 from skykite.dev.ports import Ports
@@ -213,6 +216,43 @@ def test_node_functions_run_with_lambdas_semantics(kept: RunningKeeper) -> None:
     assert (failed["errorType"], failed["errorMessage"]) == ("RangeError", "too far")
     assert failed["trace"][0] == "RangeError: too far"
     assert [e for e in kept.invocations.events if isinstance(e, InvocationFinished) and "node" in e.function]
+
+
+def executable_zip(text: str, *, mode: int = 0o755) -> dict[str, bytes]:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = mode << 16
+        archive.writestr(entry, text.lstrip())
+    return {"ZipFile": buffer.getvalue()}
+
+
+@pytest.mark.skipif(
+    sys.platform == "win32" or shutil.which("curl") is None, reason="the executables are shell scripts with curl"
+)
+def test_executables_run_with_lambdas_semantics(kept: RunningKeeper) -> None:
+    bytes_of_its_own = "{\"pid\":  '$$'}"
+    answering = (
+        f"""echo "given $event"; curl -sS -o /dev/null -d '{bytes_of_its_own}' "$api/invocation/$id/response" """
+    )
+    options = {"Runtime": "provided.al2023", "Handler": "any"}
+    kept.function("answering", "", Code=executable_zip(shell(answering)), **options)
+    kept.function("ending", "", Code=executable_zip("#!/bin/sh\nexit 3\n"), **options)
+    kept.function("plain", "", Code=executable_zip(shell(answering), mode=0o644), **options)
+
+    answer = kept.client("lambda").invoke(FunctionName="answering", Payload=b'{"a":  1}', LogType="Tail")
+    payload = answer["Payload"].read()
+    assert payload.startswith(b'{"pid":  '), "its bytes are not passed on as they are"
+    lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["START", "given", "END", "REPORT"]
+    assert lines[1] == 'given {"a":  1}'
+    assert kept.client("lambda").invoke(FunctionName="answering")["Payload"].read() == payload, "it is started anew"
+    ended = kept.failure("ending")
+    assert ended["errorType"] == "Runtime.ExitError"
+    assert ended["errorMessage"].endswith("Error: Runtime exited with error: exit status 3")
+    assert kept.failure("plain")["errorType"] == "worker-executable"
+    finished = [one for one in kept.invocations.events if isinstance(one, InvocationFinished)]
+    assert {"answering", "ending", "plain"} <= {one.function.partition("@")[0] for one in finished}
 
 
 @pytest.mark.parametrize(

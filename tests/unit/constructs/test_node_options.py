@@ -29,6 +29,14 @@ def build(root: Path, **given: Any) -> object:
             """was given node["loader"]: `'sql'`, which is no ending of a file's name""",
             """write {".sql": "text"}""",
         ),
+        (
+            {"loader": {".sql": "txt"}},
+            """was given node["loader"][".sql"]=`'txt'`""",
+            (
+                "did you mean `text`? It is one of `base64`, `binary`, `copy`, `css`, `dataurl`, `default`, `empty`, "
+                "`file`, `global-css`, `js`, `json`, `jsx`, `local-css`, `text`, `ts`, `tsx`"
+            ),
+        ),
     ],
 )
 def test_values_that_esbuild_would_refuse_are_told_with_what_to_write(
