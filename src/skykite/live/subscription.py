@@ -24,10 +24,12 @@ from skykite_lambda.live.websocket import BINARY, CLOSE, PING, PONG, TEXT, Frame
 ATTEMPT_LIMIT_S: Final = 15.0
 SILENCE_S: Final = 75.0
 ANSWER_S: Final = 5.0  # within which what is published is answered
+_LEAVE_S: Final = 5.0
 _MESSAGE_LIMIT: Final = 2 * 1024 * 1024  # bytes; five events of 240 KB are the most there may be in one
 _SUBSCRIPTION: Final = "requests"
 _NORMAL: Final = 1000
 _NO_CODE: Final = 1005
+_BROKEN: Final = 1002
 
 
 Answered = Callable[["messages.Published | messages.Problem | None"], None]
@@ -62,6 +64,8 @@ async def subscribe(
             await opened.reach("subscribed")
     except TimeoutError as error:
         opened.abort()
+        if opened.ended.done():  # by a refusal that never came to its end
+            raise opened.ended.result() from error
         raise Trouble("unreachable", f"`{route.host}` did not answer for {ATTEMPT_LIMIT_S:.0f} s") from error
     except BaseException:
         opened.abort()
@@ -82,7 +86,6 @@ class Subscription(asyncio.Protocol):
         self._handshake: Handshake | None = Handshake(route.host, messages.REALTIME_PATH, offered)  # until it is over
         self._frames = Frames(_MESSAGE_LIMIT)
         self._transport: asyncio.Transport | None = None
-        self._leave = ""  # what the other end said when it left
         self._stage = ""
         self._moved: asyncio.Future[None] | None = None
         self._heard = self._loop.time()
@@ -117,15 +120,11 @@ class Subscription(asyncio.Protocol):
 
     def close(self) -> None:
         """Take leave."""
-        self._write(CLOSE, _NORMAL.to_bytes(2, "big"))
-        self._closed = True
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-        if self._transport is not None:
-            self._transport.close()
+        self._depart(_NORMAL.to_bytes(2, "big"))
 
     def abort(self) -> None:
         """Without a word, since nobody may be listening."""
+        self._take_refusal()
         self._closed = True
         if self._watchdog is not None:
             self._watchdog.cancel()
@@ -149,7 +148,7 @@ class Subscription(asyncio.Protocol):
         else:
             frames.feed(data)
         try:
-            while (frame := frames.next()) is not None:
+            while not self._closed and (frame := frames.next()) is not None:
                 self._frame(frame)
         except Violation as violation:
             self._write(CLOSE, violation.code.to_bytes(2, "big"))
@@ -164,8 +163,8 @@ class Subscription(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
-        said = self._leave or (str(exc) if exc else "")
-        self._end(Trouble("closed", f"`{self._host}` closed the connection" + (f" ({said})" if said else "")))
+        self._take_refusal()
+        self._end(Trouble("closed", f"`{self._host}` closed the connection" + (f" ({exc})" if exc else "")))
 
     # What is said
 
@@ -179,31 +178,51 @@ class Subscription(asyncio.Protocol):
             self._refuse(handshake)
 
     def _refuse(self, handshake: Handshake) -> None:
+        self._end(self._refusal(handshake))
+        self.abort()
+
+    def _refusal(self, handshake: Handshake) -> Trouble:
         """What came is no WebSocket, or will be none."""
         if handshake.garbled is not None:
-            self._end(Trouble("refused", f"`{self._host}` speaks no WebSocket: {handshake.garbled}"))
-        else:
-            problem = problem_in(handshake.behind)
-            text = problem.text if problem else handshake.reason
-            message = f"`{self._host}` refuses the connection: {handshake.status} {text}".rstrip()
-            self._end(Trouble(reason_of(handshake.status, problem), message))
-        self.abort()
+            return Trouble("refused", f"`{self._host}` speaks no WebSocket: {handshake.garbled}")
+        problem = problem_in(handshake.behind)
+        text = problem.text if problem else handshake.reason
+        message = f"`{self._host}` refuses the connection: {handshake.status} {text}".rstrip()
+        return Trouble(reason_of(handshake.status, problem), message)
+
+    def _take_refusal(self) -> None:
+        """What has come of one is what there will be of it."""
+        if self._handshake is not None and self._handshake.status and not self.ended.done():
+            self._handshake.end()
+            self._end(self._refusal(self._handshake))
 
     def _frame(self, frame: Frame) -> None:
         opcode, payload = frame
         if opcode == TEXT:
-            self._message(messages.parse(payload.decode("utf-8", "replace")))
+            try:
+                text = payload.decode()
+            except UnicodeDecodeError:
+                raise Violation(1007, "text that is not UTF-8") from None
+            self._message(messages.parse(text))
         elif opcode == BINARY:
             raise Violation(1003, "bytes instead of text")
         elif opcode == PING:
             self._write(PONG, payload)
         elif opcode == CLOSE:
-            code, reason = payload[:2], payload[2:].decode("utf-8", "replace")
-            self._leave = f"{int.from_bytes(code, 'big') if code else _NO_CODE} {reason}".rstrip()
-            self._write(CLOSE, code)
-            self._closed = True
-            if self._transport is not None:
-                self._transport.close()
+            code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else _NO_CODE
+            said = f"{code} {payload[2:].decode('utf-8', 'replace')}".rstrip()
+            self._depart(_echo(payload))
+            self._end(Trouble("closed", f"`{self._host}` closed the connection ({said})"))
+
+    def _depart(self, code: bytes) -> None:
+        """Say so; what is not gone within seconds never will be, as to another end that reads nothing any more."""
+        self._write(CLOSE, code)
+        self._closed = True
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        if self._transport is not None:
+            self._transport.close()
+            self._watchdog = self._loop.call_later(_LEAVE_S, self._transport.abort)
 
     def _message(self, message: messages.Message | None) -> None:
         match message:
@@ -268,3 +287,10 @@ class Subscription(asyncio.Protocol):
 def _header(signed: Mapping[str, str]) -> str:
     text = messages.compact(dict(signed))
     return "header-" + base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def _echo(payload: bytes) -> bytes:
+    """What to answer a close with: its own code, if it is one that may be sent."""
+    code = int.from_bytes(payload[:2], "big")
+    may_be_sent = len(payload) > 1 and (1000 <= code <= 1014 or 3000 <= code <= 4999) and code not in (1004, 1005, 1006)
+    return payload[:2] if may_be_sent or not payload else _BROKEN.to_bytes(2, "big")

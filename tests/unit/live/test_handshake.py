@@ -57,6 +57,46 @@ def test_a_refusal_is_over_once_it_has_been_read_to_its_end(cuts: list[int]) -> 
     assert handshake.behind == b'{"errors": ["not allowed"]}'
 
 
+@given(cuts=st.lists(st.integers(min_value=0), max_size=8), sizes=st.lists(st.integers(1, 9), max_size=8))
+def test_a_refusal_in_chunks_is_joined_in_whatever_pieces_it_comes(cuts: list[int], sizes: list[int]) -> None:
+    said, chunks = b'{"errors": ["not allowed"]}', b""
+    places = sorted({0, len(said), *(sum(sizes[:count]) % len(said) for count in range(len(sizes)))})
+    for begin, end in pairwise(places):
+        chunks += b"%X;of=no-interest\r\n%b\r\n" % (end - begin, said[begin:end])
+    answer = b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n"
+    handshake, _, _ = asked()
+    handshake.feed(answer[:-3])
+    assert not handshake.is_over
+    handshake, _, _ = asked()
+    feed_in_pieces(handshake, answer, cuts)
+    assert handshake.is_over
+    assert (handshake.status, handshake.garbled, handshake.behind) == (403, None, said)
+
+
+def test_a_refusal_without_a_length_is_what_comes_until_the_connection_ends() -> None:
+    handshake, _, _ = asked()
+    handshake.feed(b"HTTP/1.1 403 Forbidden\r\n\r\nnot ")
+    handshake.feed(b"allowed")
+    assert not handshake.is_over
+    handshake.end()
+    assert (handshake.is_over, handshake.status, handshake.garbled) == (True, 403, None)
+    assert handshake.behind == b"not allowed"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFF\r\n", b"Transfer-Encoding: chunked\r\n\r\n", b"\r\n"],
+    ids=["one chunk", "no chunk", "no length"],
+)
+def test_a_refusal_that_says_more_than_is_of_interest_is_over(head: bytes) -> None:
+    handshake, _, _ = asked()
+    handshake.feed(b"HTTP/1.1 403 Forbidden\r\n" + head)
+    for _ in range(100):
+        handshake.feed(b"x" * 1000)
+    assert handshake.is_over
+    assert (handshake.status, handshake.garbled) == (403, None)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
