@@ -89,6 +89,9 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 def _report_all(errors: Sequence[BaseException], whole: BaseException, settings: Settings) -> int:
+    from skykite.model.full_disk import explain_full_disk
+
+    errors = [explain_full_disk(error) or error for error in errors]
     foreseen = [error for error in errors if isinstance(error, SkykiteError)]
     unforeseen = [error for error in errors if not isinstance(error, SkykiteError | KeyboardInterrupt)]
     if not foreseen and not unforeseen:

@@ -203,7 +203,7 @@ async def _run(
     worker = await Worker.start(conditions.variables, conditions.project_root, memory=memory)
     result = await _work(worker, synthesis, environment, events, spare=spare, said=said)
     if result is None:
-        raise worker.died()
+        raise worker.died(conditions.variables)
     return result
 
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from skykite.errors import SkykiteError
 from skykite.model.events import Notice
+from skykite.model.full_disk import explain_last_words
 from skykite.ports import EventSink
 from skykite.synth.process_group import OWN_GROUP
 from skykite.synth.report import Order, Report, decode_report, encode_order
@@ -80,9 +81,12 @@ class Worker:
         self._done = report is not None
         return report
 
-    def died(self) -> SkykiteError:
-        """Of a process that ended without a report."""
+    def died(self, variables: Mapping[str, str]) -> SkykiteError:
+        """Of a process that ended without a report. `variables` are those it ran with."""
         returncode = self._process.returncode or 0
+        last = self._tail[-1] if returncode > 0 and self._tail else ""
+        if explained := explain_last_words(last, bytecode=variables.get("PYTHONPYCACHEPREFIX")):
+            return explained
         if returncode < 0:
             name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else str(-returncode)
             ended = f"was ended by the signal {name}"

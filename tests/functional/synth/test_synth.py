@@ -425,3 +425,11 @@ async def test_what_names_a_deployed_function_ends_the_skipping_also_from_outsid
         assert not again.skipped, path
         assert again.manifest.stacks != first.manifest.stacks, path
         first = again
+
+
+async def test_a_cache_that_cannot_be_used_is_no_crash_of_the_stacks(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SkykiteError) as raised:
+        await run(project, KITE_CACHE_DIR=str(tmp_path / "file"))
+    assert raised.value.code == "cache-unwritable"
+    assert str(tmp_path / "file") in raised.value.message
