@@ -198,7 +198,17 @@ class Bundler:
             # Of what is in the zip, which may not be what is there by now. What hooks make of it is theirs.
             packed = None if bundle.after_build else Packed(files=own, digests=digests)
             if not _is_named(asset, bundle_hash(self._project_root, bundle, sources=sources, packed=packed)):
-                raise _changed(bundle.import_root)
+                raise _changed(bundle.import_root, self._saved_last(own) if sources is None else None)
+
+    def _saved_last(self, files: Iterable[SourceFile]) -> str | None:
+        """Of the user's files, by its path in the project: maybe a log that is written into it at this moment."""
+        times: dict[str, int] = {}
+        for file in files:
+            if file.location.is_relative_to(self._project_root):
+                with contextlib.suppress(OSError):
+                    path = file.location.relative_to(self._project_root).as_posix()
+                    times[path] = file.location.stat().st_mtime_ns
+        return max(times, key=lambda path: times[path], default=None)
 
     async def _build_executable(
         self, asset: AssetEntry, bundle: BundleEntry, build: ExecutableBuild, kept: Path
@@ -274,7 +284,10 @@ def _is_named(asset: AssetEntry, digest: str) -> bool:
     return named in (digest, asset_hash(digest))
 
 
-def _changed(import_root: str) -> SkykiteError:
+def _changed(import_root: str, saved_last: str | None = None) -> SkykiteError:
+    last = f"; `{saved_last}` was saved last: if it is no code, leave it out with `exclude`" if saved_last else ""
     return SkykiteError(
-        "source-changed", f"the code in `{import_root}` changed after the stacks were synthesised", hint="deploy again"
+        "source-changed",
+        f"the code in `{import_root}` changed after the stacks were synthesised",
+        hint=f"deploy again{last}",
     )

@@ -16,7 +16,7 @@ from skykite.model.code_frame import code_frame
 from skykite.model.executable import ExecutableBuild
 from skykite.model.handlers import Definitions, read_definitions
 from skykite.model.invocation import FunctionKind, Handler, parse_handler
-from skykite.model.node_source import read_exports
+from skykite.model.node_exports import read_exports
 from skykite.model.runtimes import NODE_SUFFIXES
 from skykite.model.source import NODE_MARKERS, excluded, find_import_root
 

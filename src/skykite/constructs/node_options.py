@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from skykite.constructs.props import NodeProps, PropProblem, check_choice, check_known, check_type, shown
 from skykite.model.node_build import NodeBuild
-from skykite.model.node_source import module_format
+from skykite.model.node_exports import module_format
 
 _LOADERS: Final = (
     *("base64", "binary", "copy", "css", "dataurl", "default", "empty", "file"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skykite.model.node_source import module_format, read_exports
+from skykite.model.node_exports import module_format, read_exports
 from skykite.model.runtimes import NODE_SUFFIXES
 from skykite.model.source import NODE_MARKERS, find_import_root
 

@@ -1,4 +1,4 @@
-"""Which files a Node function is made of, found without running esbuild, and what a file exports.
+"""Which files a Node function is made of, found without running esbuild.
 
 In: the handler's file. Out: the files that its bundle depends on, for the hash that names its zip, and for knowing what
 to watch when it does not build. I/O: reads those files, asks which others there are.
@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from skykite.model.disk import Disk
 from skykite.model.node_aliases import Aliases, aliased, read_aliases
@@ -39,26 +39,11 @@ _IMPORT: Final = re.compile(
 )
 _JSX: Final = (".tsx", ".jsx")
 """What these import, React for instance, need not be written in them."""
-_COMMONJS: Final = (".cjs", ".cts")
 _SUFFIXES: Final = (*NODE_SUFFIXES, ".json")
 _OF_A_FOLDER: Final = ("package.json", *(f"index{suffix}" for suffix in _SUFFIXES))
 _SWITCHED: Final = {".js": (".ts", ".tsx"), ".mjs": (".mts",), ".cjs": (".cts",), ".jsx": (".tsx",)}
 """TypeScript is imported by the name of what it becomes."""
 
-_DECLARED: Final = re.compile(
-    r"\bexport\s+(?:declare\s+)?(?:async\s+)?(?:function\s*\*?|const|let|var|class|abstract\s+class|enum)\s+"
-    r"([A-Za-z_$][\w$]*)"
-)
-_LISTED: Final = re.compile(r"\bexport\s*(?:type\s*)?\{([^}]*)\}")
-_ASSIGNED: Final = re.compile(r"\bexports\.([A-Za-z_$][\w$]*)\s*=")
-_GIVEN_AWAY: Final = r"\bexports\s*(?:\)|,(?!\s*[\"']__esModule))"
-"""To a function that adds to it, as compilers write it."""
-
-_COMMONJS_FORM: Final = re.compile(rf"\bmodule\.exports\b|\bexports\.|{_GIVEN_AWAY}|^\s*export\s*=", re.M)
-_ANYTHING: Final = re.compile(
-    rf"\bexport\s*\*|\bmodule\.exports\b|\bexports\s*\[|{_GIVEN_AWAY}"
-    r"|\bexport\s+(?:const|let|var)\s*[\[{]|export\s*="
-)
 _SETTINGS: Final = tuple(f"{os.sep}{name}" for name in SETTINGS)
 _Value = TypeVar("_Value")
 _Imports = tuple[tuple[str, bool], ...]
@@ -76,40 +61,6 @@ class NodeSource:
     packages: bool
     everything: bool
     configured: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exports:
-    """`names` in the file's order. An `open` file may export anything."""
-
-    names: tuple[str, ...]
-    open: bool
-
-    def may_export(self, name: str) -> bool:
-        return self.open or name in self.names
-
-
-def read_exports(text: str) -> Exports:
-    """What a module exports, by the form of it. One that is commented out counts."""
-    names = [found[1] for found in _DECLARED.finditer(text)]
-    for found in _LISTED.finditer(text):
-        for one in found[1].split(","):
-            words = one.split()
-            names += words[-1:]
-    names += [found[1] for found in _ASSIGNED.finditer(text)]
-    if re.search(r"\bexport\s+default\b", text):
-        names.append("default")
-    return Exports(names=tuple(dict.fromkeys(names)), open=_ANYTHING.search(text) is not None)
-
-
-def module_format(file: Path) -> Literal["esm", "cjs"]:
-    """A file that sets `exports` and has no `export` is CommonJS, as its name may say too."""
-    if file.suffix in _COMMONJS:
-        return "cjs"
-    if file.suffix == ".mjs":
-        return "esm"
-    text = file.read_text(encoding="utf-8", errors="replace")
-    return "cjs" if _COMMONJS_FORM.search(text) and not read_exports(text.replace("exports", "")).names else "esm"
 
 
 def read_node_source(entry: str, import_root: str, disk: Disk, *, tsconfig: str | None = None) -> NodeSource:

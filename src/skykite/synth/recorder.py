@@ -34,6 +34,7 @@ _HANDLERS: Final = (
     "skykite.constructs.executables",
     "skykite.model.executable",
     "skykite.model.node_source",
+    "skykite.model.node_exports",
 )
 _HANDLER_FILES: Final = (".py", *NODE_SUFFIXES, f"{os.sep}{BOOTSTRAP}")
 _COVERED_ELSEWHERE: Final = (  # by the manifest, and by versions

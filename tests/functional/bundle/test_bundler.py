@@ -163,7 +163,10 @@ async def test_code_that_changed_since_synth_is_not_deployed_under_its_old_name(
     bench.write("functions/hello.py", "changed = True\n")
     with pytest.raises(SkykiteError) as raised:
         await bench.build(asset)
-    assert (raised.value.code, raised.value.hint) == ("source-changed", "deploy again")
+    assert (raised.value.code, raised.value.hint) == (
+        "source-changed",
+        "deploy again; `functions/hello.py` was saved last: if it is no code, leave it out with `exclude`",
+    )
     assert list((bench.root / "cache" / "bundles").iterdir()) == []
 
 

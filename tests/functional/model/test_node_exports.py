@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skykite.model.node_source import module_format, read_exports
+from skykite.model.node_exports import module_format, read_exports
 
 MARKED = 'Object.defineProperty(exports, "__esModule", { value: true });\n'
 FORMS = {
