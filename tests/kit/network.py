@@ -77,6 +77,10 @@ class Call:
         return None if self.outcome is None or isinstance(self.outcome, Returned) else self.outcome.error_type
 
     @property
+    def message(self) -> str | None:
+        return None if self.outcome is None or isinstance(self.outcome, Returned) else self.outcome.message
+
+    @property
     def took(self) -> float:
         assert self.began is not None
         assert self.ended is not None

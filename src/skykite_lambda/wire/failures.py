@@ -12,6 +12,15 @@ def unanswered() -> Raised:
     )
 
 
+def silent() -> Raised:
+    """It was granted the invocation beforehand, and nothing was heard of it since."""
+    return Raised(
+        "LiveDevLost",
+        "`kite dev` seems to be running, but it did not answer; whether it ran this invocation is not known, and it is "
+        "not run again; look at its terminal, or start it again",
+    )
+
+
 def ended() -> Raised:
     return Raised(
         "LiveDevLost", "`kite dev` ended while it ran this invocation; it may have run in part, and is not run again"

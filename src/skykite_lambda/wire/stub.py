@@ -431,10 +431,12 @@ class StubMachine:
 
     def _do_fail_lost(self, now: float, subject: Any) -> None:
         self._contacts.missed(self._granted if self._owner == ANYONE else self._owner)
-        if self._owner == self._granted == ANYONE:
-            self.outcome = failures.unanswered()
+        if isinstance(subject, messages.Bye):
+            self.outcome = failures.ended()
+        elif self._owner != ANYONE:
+            self.outcome = failures.lost()
         else:
-            self.outcome = failures.ended() if isinstance(subject, messages.Bye) else failures.lost()
+            self.outcome = failures.unanswered() if self._granted == ANYONE else failures.silent()
 
     def _do_fail_outdated(self, now: float, subject: Any) -> None:
         self.outcome = failures.outdated(self._protocol, self._other_protocol)

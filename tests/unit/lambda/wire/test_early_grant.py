@@ -114,6 +114,7 @@ def test_a_longer_run_is_claimed_in_time_for_its_lease() -> None:
     dev.crash()
     network.run_until([call])
     assert call.error == "LiveDevLost"
+    assert "the connection to the `kite dev` that ran this invocation was lost" in (call.message or "")
     assert call.took < OWNER_SILENCE + 1
 
 
@@ -274,6 +275,7 @@ def test_a_session_that_said_nothing_is_not_granted_the_next_one() -> None:
     first, second = network.call(stub), network.call(stub)
     network.run_until([first, second])
     assert first.error == "LiveDevLost"
+    assert "whether it ran this invocation is not known" in (first.message or "")
     assert second.returned
     assert network.runs[second.number].dev is other
 
@@ -446,6 +448,7 @@ def test_bye_while_it_may_be_running_is_a_loss_at_once() -> None:
     dev.bye()
     network.run_until([call])
     assert call.error == "LiveDevLost"
+    assert "`kite dev` ended while it ran this invocation" in (call.message or "")
     assert call.took < 0.2
 
 
