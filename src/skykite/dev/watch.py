@@ -43,6 +43,8 @@ async def watch(directories: Callable[[], frozenset[Path]], moved: asyncio.Event
                 watch_filter=None,
             ):
                 yield frozenset(Path(path) for _, path in changes)
+        except FileNotFoundError:  # one of them has gone since it was looked for
+            continue
         finally:
             relay.cancel()
             with contextlib.suppress(asyncio.CancelledError):
