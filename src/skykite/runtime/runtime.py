@@ -272,7 +272,7 @@ class Runtime:
             for idle in self._stale_idle():
                 self._do(self._pool.stale(idle, self._clock.monotonic()))
             wanted = [name for name in affected if self._needs_worker(name, began)]
-            if not wanted:
+            if not wanted and not any(self._loads(name) for name in affected):  # a request may have one loading
                 break
             for name in wanted:
                 self._do(self._pool.warm(name, self._clock.monotonic()))

@@ -351,6 +351,22 @@ async def test_saves_are_told_once_though_a_request_noticed_them_first(project: 
     assert (reloaded.functions, reloaded.failures) == (("app.handler",), ())
 
 
+async def test_what_a_request_is_about_to_load_is_waited_for_before_it_is_told(
+    project: FunctionProject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    loading = tmp_path_factory.mktemp("elsewhere") / "loading"
+    project.write("app.py", "1 / 0")
+    await project.define("app.handler")
+    await project.failure("app.handler")
+    code = f"import time\nopen({str(loading)!r}, 'w').close()\ntime.sleep(0.5)\ndef handler(e, c): return 1"
+    changed = project.write("app.py", code)
+    request = asyncio.create_task(project.result("app.handler"))
+    await eventually(loading.exists)
+    reloaded = await project.runtime.files_changed({changed})
+    assert (reloaded.functions, reloaded.failures) == (("app.handler",), ())
+    assert await request == 1
+
+
 async def test_handler_saved_before_its_first_invocation_is_tried(project: FunctionProject) -> None:
     project.write("app.py", "def one(e, c): return 1\ndef two(e, c): return 2")
     await project.define("app.one")
