@@ -272,13 +272,13 @@ class Runtime:
             for idle in self._stale_idle():
                 self._do(self._pool.stale(idle, self._clock.monotonic()))
             wanted = [name for name in affected if self._needs_worker(name, began)]
-            if not wanted and not any(self._loads(name) for name in affected):  # a request may have one loading
-                break
             for name in wanted:
                 self._do(self._pool.warm(name, self._clock.monotonic()))
             while any(self._loads(name) for name in affected):
                 self._moved.clear()
                 await self._moved.wait()
+            if not wanted:  # or a request had one loaded, which runs it now
+                break
         failed = {
             name: function.failed.ending
             for name in affected
