@@ -79,11 +79,6 @@ class ToldInvoker:
         report = outcome.report
         if text := _of_the_function(report.log):
             self._events.emit(InvocationLog(request_id=request_id, function=function, stream="stdout", text=text))
-        error = None
-        if isinstance(outcome, Failed):
-            error = InvocationError(
-                type=outcome.error_type, message=outcome.message, trace=outcome.trace or (), hint=outcome.hint
-            )
         self._events.emit(
             InvocationFinished(
                 request_id=request_id,
@@ -92,7 +87,7 @@ class ToldInvoker:
                 duration_ms=report.duration_ms,
                 init_ms=report.init_ms,
                 max_memory_mb=report.max_memory_mb,
-                error=error,
+                error=InvocationError.of(outcome),
             )
         )
         return outcome

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from skykite.errors import Blame, SkykiteError
-from skykite.model.invocation import Trigger
+from skykite.model.invocation import Failed, Outcome, Trigger
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, RequestId, StackName, StageName
 
 Step = Literal[
@@ -106,6 +106,13 @@ class InvocationLog(msgspec.Struct, frozen=True, kw_only=True):
 
 class InvocationError(msgspec.Struct, frozen=True, kw_only=True):
     """Why an invocation failed: Lambda's error document, plus a hint for people."""
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> InvocationError | None:
+        """None if it succeeded."""
+        if not isinstance(outcome, Failed):
+            return None
+        return cls(type=outcome.error_type, message=outcome.message, trace=outcome.trace or (), hint=outcome.hint)
 
     type: str
     message: str

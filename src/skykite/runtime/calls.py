@@ -93,11 +93,6 @@ class Calls:
             output=call.tail,
         )
         del self._open[call.ticket]
-        error = None
-        if isinstance(outcome, Failed):
-            error = InvocationError(
-                type=outcome.error_type, message=outcome.message, trace=outcome.trace or (), hint=outcome.hint
-            )
         in_cloud = call.invocation.bridge_ms is not None and call.invocation.trigger.kind == "http"
         self._events.emit(
             InvocationFinished(
@@ -107,7 +102,7 @@ class Calls:
                 duration_ms=outcome.report.duration_ms,
                 init_ms=outcome.report.init_ms,
                 max_memory_mb=outcome.report.max_memory_mb,
-                error=error,
+                error=InvocationError.of(outcome),
                 bridge_ms=call.invocation.bridge_ms,
                 http_status=http_status(outcome) if in_cloud else None,
             )
