@@ -6,6 +6,7 @@ In: modules to import and the environment to do it in. Out: `Process`es. I/O: st
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -111,21 +112,23 @@ class Zygote:
         forked: asyncio.Future[int] = self._loop.create_future()
         self._forks[self._last_ticket] = forked
         order = frames.json_frame(frames.FORK, {"ticket": self._last_ticket})
-        try:
-            # Small enough for an empty socket buffer: either all of it goes out, or the other side is stuck or gone.
-            socket.send_fds(self._process.channel, [order], [theirs.fileno(), output_end, lifeline_end])
-            async with asyncio.timeout(_FORK_LIMIT):
-                pid = await forked
-        except (OSError, TimeoutError, ZygoteGone) as error:
-            ours.close()
-            os.close(output)
-            os.close(lifeline)
-            self._process.kill()
-            raise ZygoteGone from error
-        finally:
-            theirs.close()
-            os.close(output_end)
-            os.close(lifeline_end)
+        with contextlib.ExitStack() as unused, contextlib.ExitStack() as handed_over:
+            unused.callback(forked.cancel)  # or its end, which nobody waits for, is reported as an error of the loop
+            unused.callback(ours.close)
+            for end in (output, lifeline):
+                unused.callback(os.close, end)
+            handed_over.callback(theirs.close)
+            for end in (output_end, lifeline_end):
+                handed_over.callback(os.close, end)
+            try:
+                # Small enough for an empty socket buffer: all of it goes out, or the other side is stuck or gone.
+                socket.send_fds(self._process.channel, [order], [theirs.fileno(), output_end, lifeline_end])
+                async with asyncio.timeout(_FORK_LIMIT):
+                    pid = await forked
+            except (OSError, TimeoutError, ZygoteGone) as error:
+                self._process.kill()
+                raise ZygoteGone from error
+            unused.pop_all()
         ours.setblocking(False)
         prepared = self._prepared.result()
         return Process(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.runtime import FunctionProject, eventually, running_project, write_file
+from skykite.runtime.zygote import ZygoteGone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
 
@@ -37,6 +40,10 @@ async def project(tmp_path: Path, packages: Path) -> AsyncIterator[FunctionProje
     ) as found:
         await zygote_ready(found)
         yield found
+
+
+def open_descriptors() -> set[Path]:
+    return set(Path("/proc/self/fd").iterdir())
 
 
 async def zygote_ready(project: FunctionProject) -> int:
@@ -198,3 +205,38 @@ async def test_zygote_retired_during_a_fork_lives_for_the_child(project: Functio
     assert not process.ended.done()
     process.end()
     await eventually(lambda: process.ended.done() and not zygote.alive)
+
+
+async def test_fork_of_a_zygote_that_has_just_gone_fails_in_one_place(project: FunctionProject) -> None:
+    """Its descriptors and what waited for its answer used to be left over: the loop told of an error nobody heard."""
+    zygote = project.starter._zygote
+    assert zygote is not None
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+    before = open_descriptors()
+    zygote.kill()
+    # Until it has gone; the loop has not heard of it.
+    os.waitid(os.P_PID, zygote._process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+    with pytest.raises(ZygoteGone):
+        await zygote.fork()
+    await eventually(lambda: not zygote.alive)
+    zygote._forks.clear()  # as when all of it is let go
+    gc.collect()
+    assert failures == []
+    assert open_descriptors() <= before
+
+
+async def test_fork_that_is_called_off_leaves_nothing(project: FunctionProject) -> None:
+    zygote = project.starter._zygote
+    assert zygote is not None
+    before = open_descriptors()
+    forking = asyncio.create_task(zygote.fork())
+    await asyncio.sleep(0)  # the order is out, the answer is not in
+    forking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await forking
+    assert open_descriptors() <= before
+    process = await zygote.fork()  # answered after the one that nobody waits for
+    await eventually(lambda: len(zygote._children) == 1)
+    process.end()
+    await eventually(process.ended.done)
