@@ -263,9 +263,10 @@ class Subscription(asyncio.Protocol):
             self._moved.set_result(None)
 
     def _write(self, opcode: int, payload: bytes) -> None:
-        """Nothing, before the other end has accepted or after one has taken leave."""
-        if self._handshake is None and not self._closed and self._transport is not None:
-            self._transport.write(encode_frame(opcode, payload, os.urandom(4)))
+        """Nothing, before the other end has accepted, or after one has taken leave or the connection has ended."""
+        transport = self._transport
+        if self._handshake is None and not self._closed and transport is not None and not transport.is_closing():
+            transport.write(encode_frame(opcode, payload, os.urandom(4)))
 
     def _watch(self) -> None:
         """End it when nothing was heard for too long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -178,3 +179,21 @@ async def test_leaving_a_service_that_reads_nothing_any_more_hands_back_what_was
         await lost
         assert answers.get_nowait() is None
         left.set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop does not exist there")
+def test_leaving_a_connection_that_is_gone_says_nothing_and_breaks_nothing() -> None:
+    """On the loop that `kite` runs on, which raises where asyncio's own ignores what is written too late."""
+    import uvloop
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
+        writer.transport.abort()
+
+    async def main() -> None:
+        async with server(subscribed(cut)) as route, asyncio.timeout(5):
+            opened = await connect(route)
+            assert (await opened.ended).reason == "closed"
+            opened.say("too late")
+            opened.close()
+
+    uvloop.run(main())
