@@ -331,6 +331,8 @@ class PackageCheck:
     @property
     def _environment_name(self) -> str:
         folder = self._found.folder
+        if folder.is_relative_to(self._project_root):
+            return f"`{shown(folder, self._project_root)}`"
         match self._found.keeper:
             case "own":
                 return "the Python of `kite`"
