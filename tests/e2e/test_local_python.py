@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,13 @@ async def test_python_on_the_command_line_is_what_functions_run_on(project: Path
     install(make_environment(other), "greetings", "1.0", "HELLO = 'from the other'\n")
     done = await kite("invoke", "--local", "--python", str(other), "functions/hello.handler", cwd=project)
     assert (done.code, f"from the other {other}" in done.stdout) == (0, True), done.stderr
+
+    bare = project.parent / "bare"
+    make_environment(bare)
+    failed = await kite("invoke", "--local", "--python", str(bare), "functions/hello.handler", cwd=project)
+    assert failed.code == 1
+    assert re.search(r"^hint: `Hello/[^`]+`: `greetings` is ", failed.stderr, re.M)
+    assert f"run `uv pip install --python {bare} -r requirements.txt`" in failed.stderr
 
     wrong = await kite("dev", "--local", "--python", "nowhere", "--output", "plain", cwd=project)
     assert wrong.code == 1

@@ -26,6 +26,7 @@ _META: Final = "meta.json"
 _MODULES: Final = "node_modules"
 _SUFFIXES: Final = ("", *NODE_SUFFIXES, ".json")
 _ERROR: Final = re.compile(r"^. \[ERROR\] (?P<message>.*?)(?=^. \[(?:ERROR|WARNING)\] |\d+ errors?\b|\Z)", re.M | re.S)
+_WARNING: Final = re.compile(r"^. \[WARNING\] (?P<message>.*)\n\n {4}(?P<file>\S.*?):(?P<line>\d+):\d+:$", re.M)
 _PLACE: Final = re.compile(r"^\s{4}(?P<file>\S.*?):(?P<line>\d+):(?P<column>\d+):\n(?P<frame>(?:.*\n?)*)", re.M)
 _NOTE: Final = re.compile(r"^ {2}(?P<text>\S.*):\n\n {4}(?P<place>(?P<file>\S.*?):(?P<line>\d+)):\d+:\n", re.M)
 _REQUIRE: Final = (
@@ -41,7 +42,8 @@ global, since a module may well declare its own."""
 class Bundled:
     """What became of one entry. `file` is relative to the folder, as are the files `beside` it that loaders copy there.
     Other paths are absolute: `read` is what it was made from, `inputs` has also what would have been preferred, if it
-    had been there; `globs` are folders in which names were looked for that the code puts together."""
+    had been there; `globs` are folders in which names were looked for that the code puts together. `warnings` are what
+    esbuild finds odd in the sources, or in what it was told, each with its place."""
 
     file: str
     read: frozenset[str]
@@ -49,6 +51,7 @@ class Bundled:
     exports: tuple[str, ...]
     beside: tuple[str, ...] = ()
     globs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)  # by input as esbuild names it, bytes in the bundle
     imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, those that it imports
 
@@ -99,7 +102,8 @@ async def run_esbuild(
     ended = await run_tool([program, *command], folder=import_root, environment={**environment, "NO_COLOR": "1"})
     if ended.status != 0:
         raise _failed(ended.complaint, import_root, project_root)
-    return _read_meta(json.loads(outputs.read_bytes()), entries, import_root, folder)
+    warnings = _warnings(ended.complaint, import_root, project_root)
+    return _read_meta(json.loads(outputs.read_bytes()), entries, import_root, folder, warnings)
 
 
 def _output(build: NodeBuild) -> str:
@@ -136,12 +140,14 @@ def _read_meta(
     entries: Mapping[str, str],
     import_root: Path,
     folder: Path,
+    warnings: Sequence[tuple[str, str]],
 ) -> dict[str, Bundled]:
     # Strings rather than paths: there are thousands of them in a large project.
     found = {}
     base, made = os.path.realpath(import_root), os.path.realpath(folder) + os.sep
     links = _links(meta["inputs"], base)
     absolute = {one: os.path.normpath(f"{import_root}{os.sep}{one}") for one in meta["inputs"] if not _is_virtual(one)}
+    sources = frozenset(absolute.values())
     imports = {name: _imported(read) for name, read in meta["inputs"].items()}
 
     def in_folder(path: str) -> str:
@@ -169,6 +175,7 @@ def _read_meta(
             exports=tuple(map(str, output["exports"])),
             beside=tuple(sorted(map(in_folder, copies))),
             globs=tuple(sorted(globs)),
+            warnings=tuple(said for file, said in warnings if file in read or file not in sources),
             sizes={name: int(one["bytesInOutput"]) for name, one in inputs.items()},
             imports={name: imports.get(name, ()) for name in inputs},
         )
@@ -245,19 +252,31 @@ def _failed(said: str, import_root: Path, project_root: Path) -> SkykiteError:
     if not places:
         return SourceError(message, context=None, hint=hint, files=(), said=errors)
     file, place = places[0]
-    shown = file.relative_to(project_root).as_posix() if file.is_relative_to(project_root) else str(file)
     frame = [line.removeprefix("    ") for line in _frame(place["frame"])]
     if note:
         frame.append(f"{note['text']}: {note['place']}")
     more = len(errors) - 1
     return SourceError(
-        f"{shown}:{place['line']}:{int(place['column']) + 1}: {message}"
+        f"{_shown(file, project_root)}:{place['line']}:{int(place['column']) + 1}: {message}"
         + (f" (and {more} more error{'s' if more > 1 else ''})" if more else ""),
         context="\n".join(frame) or None,
         hint=hint,
         files=[file for file, _ in places],
         said=errors,
     )
+
+
+def _warnings(said: str, import_root: Path, project_root: Path) -> list[tuple[str, str]]:
+    """Files, and what is odd in each."""
+    found = []
+    for one in _WARNING.finditer(said):
+        file = Path(os.path.normpath(import_root / one["file"]))
+        found.append((str(file), f"`{_shown(file, project_root)}:{one['line']}`: {one['message']}"))
+    return found
+
+
+def _shown(file: Path, project_root: Path) -> str:
+    return file.relative_to(project_root).as_posix() if file.is_relative_to(project_root) else str(file)
 
 
 def _frame(text: str) -> list[str]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
 from skykite.bundle.kept import keep, working_folder
 from skykite.bundle.processes import run_tool
 from skykite.errors import SkykiteError
-from skykite.model.events import StepProgress
+from skykite.model.events import Notice, StepProgress
 from skykite.ports import EventSink
 
 VERSION: Final = "0.28.2"
@@ -46,6 +46,8 @@ class EsbuildTool:
         self._events = events
         self._lock = asyncio.Lock()
         self._found: dict[Path, Path] = {}
+        self._warned: dict[object, frozenset[str]] = {}
+        self._told: set[str] = set()
 
     async def find(self, import_root: Path) -> Path:
         """Raises `registry-unreachable`, `esbuild-missing`."""
@@ -54,6 +56,15 @@ class EsbuildTool:
             known = self._in_project(import_root) or await self._in_cache()
             self._found[import_root] = known
         return known
+
+    def warn(self, owner: object, warnings: Collection[str]) -> None:
+        """Tell what is odd in the sources of `owner` now, unless it was told and is still so."""
+        self._told -= self._warned.get(owner, frozenset()).difference(warnings)
+        self._warned[owner] = frozenset(warnings)
+        for warning in dict.fromkeys(warnings):
+            if warning not in self._told:
+                self._told.add(warning)
+                self._events.emit(Notice(notice="source-warning", message=warning))
 
     def _in_project(self, import_root: Path) -> Path | None:
         package = platform_package()

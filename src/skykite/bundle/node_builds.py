@@ -120,6 +120,7 @@ class NodeBuilds:
                 self._remove(folder)
                 self._failures[config.id] = Failure(wanted=wanted, error=error, tool=tool, disk=Disk())
                 raise
+            self._tool.warn(config.id, bundled.warnings)
             return BuiltSource(
                 folder=folder,
                 file=bundled.file,

@@ -107,6 +107,8 @@ class NodeBundles:
             if self._home is None:
                 self._home = tempfile.TemporaryDirectory(prefix="kite-node-")
             folder, made, sources = await self._bundle(program, [one.bundle for one in batch.asked])
+            for entry, bundled in made.items():
+                self._tool.warn((group, entry), bundled.warnings)
             installed = await self._installed(batch.asked)
             work = _Work(
                 folder=folder,

@@ -22,7 +22,15 @@ from skykite.cli.project import prepare_state, read_project
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
 from skykite.errors import SkykiteError
-from skykite.model.events import ErrorRaised, Event, Notice, StepFinished, StepProgress, StepStarted
+from skykite.model.events import (
+    ErrorRaised,
+    Event,
+    InvocationFinished,
+    Notice,
+    StepFinished,
+    StepProgress,
+    StepStarted,
+)
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE
 from skykite.model.names import AppName, RequestId, StageName
@@ -303,14 +311,24 @@ async def _invoke_beside(workspace: Workspace, address: CloudAddress, function: 
 
 
 class _Preparations:
-    """Shows how far a session for one invocation is. Its outputs and its log are not what was asked for."""
+    """Shows how far a session for one invocation is. Its outputs and its log are not what was asked for; what would
+    mend a failure is, and is in no answer of Lambda's."""
 
     def __init__(self, events: EventSink) -> None:
         self._events = events
+        self._hints: dict[str, str] = {}
 
     def emit(self, event: Event) -> None:
         if isinstance(event, StepStarted | StepProgress | StepFinished | Notice | ErrorRaised):
             self._events.emit(event)
+        elif isinstance(event, InvocationFinished) and event.error is not None and event.error.hint is not None:
+            self._hints[event.error.hint] = event.function
+
+    def tell_hints(self) -> None:
+        """Of the functions that failed: that which was asked for, and those it called."""
+        for hint, function in self._hints.items():
+            sys.stderr.write(f"hint: `{function}`: {hint}\n")
+        sys.stderr.flush()
 
 
 async def _invoke(workspace: Workspace, session: AwsSession, function: str, payload: bytes) -> int:
@@ -335,7 +353,7 @@ async def _invoke(workspace: Workspace, session: AwsSession, function: str, payl
 
 
 async def _invoke_alone(
-    workspace: Workspace, events: EventSink, asker: Asker, function: str, payload: bytes, python: str | None
+    workspace: Workspace, events: _Preparations, asker: Asker, function: str, payload: bytes, python: str | None
 ) -> int:
     """A whole session for one invocation: it has what the function may call."""
     from skykite.cloud import read_address
@@ -355,6 +373,7 @@ async def _invoke_alone(
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(session.run(stop))
         invoking = tasks.create_task(invoke_when_ready())
+    events.tell_hints()
     return invoking.result()
 
 

@@ -6,6 +6,7 @@ In: arguments without the program's name. Out: the exit code. I/O: errors on std
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import itertools
 import os
@@ -152,14 +153,19 @@ def _report(error: SkykiteError, *, as_json: bool) -> None:
 
     event = ErrorRaised.of(error)
     if as_json:
-        sys.stdout.buffer.write(encode_event(event, datetime.now(UTC)) + b"\n")
-        sys.stdout.flush()
-        return
+        try:
+            sys.stdout.buffer.write(encode_event(event, datetime.now(UTC)) + b"\n")
+            sys.stdout.flush()
+        except OSError:  # a full disk, or nobody reads it: told where people look
+            _silence_stdout()
+        else:
+            return
     terminal = sys.stderr.isatty()
     text = format_error(event, width=_width() if terminal else None, mark=symbols_for(sys.stderr.encoding).cut)
     if terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         text = _coloured(text)
-    sys.stderr.write(f"{text}\n")
+    with contextlib.suppress(OSError):  # where nothing can be said the exit code has to do
+        sys.stderr.write(f"{text}\n")
 
 
 def _coloured(text: str) -> str:

@@ -66,12 +66,15 @@ def remedy_for(
     groups: Sequence[str] = (),
     shared: bool = False,
     beside: str = "",
+    given: str = "",
 ) -> str:
     """The command that makes them the same, for a shell in the project's folder. `file` is what lists the packages, and
     is in the folder `beside`; `shared` says that several members of a workspace have their packages in one environment;
-    `pip` is how packages get into an environment of no tool's."""
+    `pip` is how packages get into an environment of no tool's; one that is `given` on the command line is not where uv
+    and pip would look for one themselves."""
     into = f"cd {beside} && " if beside else ""
     fresh = "uv venv && " if keeper == "own" else ""
+    uv = f"uv pip install --python {given}" if given else "uv pip install"
     match kind:
         case "uv":
             chosen = [*(f"--extra {one}" for one in extras), *(f"--group {one}" for one in groups)]
@@ -84,11 +87,11 @@ def remedy_for(
         case "pdm":
             return into + " ".join(["pdm install", *(f"--group {one}" for one in (*extras, *groups))])
         case "requirements":
-            return f"{fresh}{'uv pip' if fresh else pip} install -r {file}"
+            return f"{fresh}{uv if fresh or given else f'{pip} install'} -r {file}"
         case "pyproject" if keeper in ("poetry", "pdm"):
             return f"{into}{keeper} install"
         case "pyproject" | "pylock":
-            return f"{fresh}uv pip install -r {file}"
+            return f"{fresh}{uv} -r {file}"
 
 
 def _same(one: str, other: str) -> bool:

@@ -96,9 +96,9 @@ def _environments(root: Path, environment: Mapping[str, str]) -> Iterator[tuple[
     workspace = _workspace(root)
     if chosen := environment.get("UV_PROJECT_ENVIRONMENT"):
         yield workspace / chosen, "uv", f"what UV_PROJECT_ENVIRONMENT says, `{chosen}`"
-    yield root / ".venv", "venv", "`.venv` of the project"
+    yield root / ".venv", _manager(root), "`.venv` of the project"
     if workspace != root:
-        yield workspace / ".venv", "venv", f"`.venv` of the workspace `{workspace}`"
+        yield workspace / ".venv", "uv", f"`.venv` of the workspace `{workspace}`"
     for name in _IN_PROJECT_CONDA:
         if _is_there(root / name / "conda-meta"):
             yield root / name, "conda", f"the conda environment `{name}` of the project"
@@ -112,6 +112,15 @@ def _environments(root: Path, environment: Mapping[str, str]) -> Iterator[tuple[
         yield folder, "poetry", "Poetry's environment of the project"
     for folder, named in _pyenv(root, environment):
         yield folder, "pyenv", f"pyenv's `{folder.name}`, which {named} names"
+
+
+def _manager(root: Path) -> Keeper:
+    """Whose `.venv` is, as far as the project's files say."""
+    if (root / "uv.lock").is_file():
+        return "uv"
+    if (root / "pdm.lock").is_file() or Path(_first_line(root / ".pdm-python")).is_relative_to(root / ".venv"):
+        return "pdm"
+    return "venv" if _poetry_project(root) is None else "poetry"
 
 
 def _python_in(folder: Path) -> Path | None:

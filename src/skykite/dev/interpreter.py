@@ -53,8 +53,9 @@ async def ask_interpreter(interpreter: Path) -> Interpreter | None:
 
 
 _REMEDIES: Final[Mapping[Keeper, str]] = {
-    "poetry": "`poetry env use {0}`",
-    "pdm": "`pdm venv create {0} && pdm use --venv`",
+    "uv": "`uv sync --python {0}`",
+    "poetry": "`poetry env use {0} && poetry install`",
+    "pdm": "`pdm use -f {0} && pdm install`",
     "conda": "`conda install python={0}`",
     "pyenv": "`pyenv local {0}`",
     "given": "`--python {0}`",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -330,6 +331,8 @@ class PackageCheck:
     @property
     def _environment_name(self) -> str:
         folder = self._found.folder
+        if folder.is_relative_to(self._project_root):
+            return f"`{shown(folder, self._project_root)}`"
         match self._found.keeper:
             case "own":
                 return "the Python of `kite`"
@@ -365,6 +368,7 @@ class PackageCheck:
             groups=root.options.groups,
             shared=shared,
             beside=_below(root.folder, self._project_root),
+            given=shlex.quote(str(self._given)) if self._given and _is_environment(self._found.folder) else "",
         )
 
 
@@ -374,6 +378,10 @@ def _unlike(file: Path, error: Exception) -> SkykiteError:
         f"`{file}` is not as its tool writes it: {type(error).__name__}: {error}",
         hint="write it again with the tool that it is from",
     )
+
+
+def _is_environment(folder: Path) -> bool:
+    return (folder / "pyvenv.cfg").exists()
 
 
 def _made_by_uv(environment: Path) -> bool:

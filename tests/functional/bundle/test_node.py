@@ -20,6 +20,7 @@ from kit.cloud import RecordedEvents
 from skykite.bundle import Bundler, EsbuildTool, NodeBuilds, NodeBundles
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError
+from skykite.model.events import Notice
 from skykite.model.invocation import FunctionConfig, parse_handler
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import AssetEntry, BundleEntry, CopiedFile
@@ -102,6 +103,9 @@ class NodeBench:
         )
         builds = (bundler.build(asset, self.root / asset.source) for asset in assets)
         return await asyncio.gather(*builds, return_exceptions=True)
+
+    def told(self, notice: str) -> list[str]:
+        return [one.message for one in self.events.of(Notice) if one.notice == notice]
 
     def own_esbuild(self, script: str) -> None:
         """The project's, which is a script."""
@@ -567,6 +571,26 @@ async def test_what_is_wrong_with_a_source_is_shown_with_its_line(bench: NodeBen
     bench.write("src/lib/name.ts", 'export const name: string = "mended";\n')
     built = await bench.builds.build(bench.config())
     assert run(built.folder, built.file) == "I am mended"
+
+
+async def test_what_esbuild_finds_odd_is_told_once_and_again_when_it_comes_back(bench: NodeBench) -> None:
+    name = bench.write("src/lib/name.ts", "const n = 1;\nexport const name = n === -0;\n")
+    bench.write("src/other.ts", HANDLER)
+    odd = (
+        '`src/lib/name.ts:2`: Comparison with -0 using the "===" operator will also match 0 [equals-negative-zero]',
+        '`tsconfig.json:1`: Unrecognized target environment "es1" [tsconfig.json]',
+    )
+    bench.write("tsconfig.json", '{"compilerOptions": {"target": "es1"}}\n')
+
+    await bench.builds.build(bench.config())
+    await bench.builds.build(bench.config())
+    await bench.zips(bench.asset(), bench.asset("src/other.ts"))
+    assert sorted(bench.told("source-warning")) == sorted(odd)
+
+    for text in ("const n = 1;\nexport const name = n === 0;\n", name.read_text()):
+        name.write_text(text)
+        await bench.builds.build(bench.config())
+    assert bench.told("source-warning")[2:] == [odd[0]]
 
 
 async def test_a_package_that_is_not_there_is_named_with_the_command(bench: NodeBench) -> None:

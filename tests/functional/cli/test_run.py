@@ -252,3 +252,22 @@ async def test_when_nobody_reads_the_events_any_more_the_command_ends(tmp_path: 
     process.stdout._transport.close()  # type: ignore[attr-defined]
     async with asyncio.timeout(20):
         assert await process.wait() == -signal.SIGINT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a file that is always full")
+def test_what_a_full_disk_does_not_take_is_told_and_fails(tmp_path: Path) -> None:
+    make_project(tmp_path)
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [KITE, "doctor", "--output", "json"],
+            cwd=tmp_path,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "error: disk-full\n\n  cannot write: No space left on device\n" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -68,10 +68,30 @@ def test_a_member_of_a_workspace_has_the_environment_of_the_workspace(root: Path
     (root.parent / "uv.lock").write_text("")
     (root.parent / "pyproject.toml").write_text("")
     workspace = environment(root.parent / ".venv")
-    assert found(root) == ("venv", workspace)
+    assert found(root) == ("uv", workspace)
     assert root.parent / ".venv" in places(root, {})
     chosen = environment(root.parent / "chosen")
     assert found(root, UV_PROJECT_ENVIRONMENT="chosen") == ("uv", chosen)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "manager"),
+    [
+        ("uv.lock", "", "uv"),
+        ("pdm.lock", "", "pdm"),
+        (".pdm-python", "{root}/.venv/bin/python", "pdm"),
+        (".pdm-python", "/elsewhere/bin/python", "venv"),
+        ("poetry.lock", "", "poetry"),
+        ("requirements.txt", "", "venv"),
+    ],
+)
+def test_an_environment_in_the_project_is_its_tools_so_that_hints_name_its_commands(
+    root: Path, file: str, text: str, manager: str
+) -> None:
+    inside = environment(root / ".venv")
+    (root / "pyproject.toml").write_text('[project]\nname = "shop"\n')
+    (root / file).write_text(text.format(root=root))
+    assert found(root) == (manager, inside)
 
 
 def test_an_environment_whose_python_is_gone_is_passed_over_and_told(root: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from skykite.dev.environments import Keeper
 from skykite.dev.interpreter import Interpreter, ask_interpreter, kept_version_notices, version_notices
 from skykite.model.events import Notice
 
@@ -40,8 +41,14 @@ def test_only_another_minor_version_is_worth_a_line() -> None:
             "for the same one, `uv venv --python 3.9` or set `runtime`",
         ),
     )
-    (by_poetry,) = version_notices(older, ["python3.13"], "poetry")
-    assert by_poetry.message.endswith("for the same one, `poetry env use 3.13` or set `runtime`")
+    commands: dict[Keeper, str] = {
+        "uv": "uv sync --python 3.13",
+        "poetry": "poetry env use 3.13 && poetry install",
+        "pdm": "pdm use -f 3.13 && pdm install",
+    }
+    for keeper, command in commands.items():
+        (notice,) = version_notices(older, ["python3.13"], keeper)
+        assert notice.message.endswith(f"for the same one, `{command}` or set `runtime`")
 
 
 def test_a_kept_cloud_that_has_another_python_says_so_once_for_all_functions() -> None:

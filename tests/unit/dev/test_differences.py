@@ -66,4 +66,10 @@ def test_the_remedy_is_the_command_of_the_tool_whose_lock_it_is() -> None:
     assert remedy_for("requirements", file="requirements.txt", keeper="own", pip="pip") == (
         "uv venv && uv pip install -r requirements.txt"
     )
+    assert remedy_for("requirements", file="requirements.txt", keeper="given", pip="pip", given="../other") == (
+        "uv pip install --python ../other -r requirements.txt"
+    )
+    assert remedy_for("pyproject", file="pyproject.toml", keeper="given", pip="pip", given="env") == (
+        "uv pip install --python env -r pyproject.toml"
+    )
     assert remedy_for("pyproject", file="pyproject.toml", keeper="poetry", pip="pip") == "poetry install"

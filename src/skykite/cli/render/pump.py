@@ -10,6 +10,7 @@ just said that an invocation began needs to have it begun.
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sys
 import threading
@@ -26,6 +27,7 @@ from skykite.ports import Clock
 PAUSE_S: Final = 0.02  # between two batches: longer than a burst, shorter than an eye sees
 LATER_S: Final = 0.01  # after an event of an event loop's; most invocations are over by then
 TICK_S: Final = 0.1
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Pump:
         self._alarm: asyncio.AbstractEventLoop | None = None  # which will wake the thread
         self._wants_ticks = False
         self._broken = False
+        self._refused: OSError | None = None
         self._thread: threading.Thread | None = None
 
     def emit(self, event: Event) -> None:
@@ -86,7 +89,8 @@ class Pump:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what is left. Returns when nothing will be written any more by the thread."""
+        """Write what is left. Returns when nothing will be written any more by the thread. Raises OSError if the disk
+        did not take all that was said."""
         self._stopped_at = self._clock.monotonic()
         self._stopping.set()
         self._wake.set()
@@ -94,6 +98,8 @@ class Pump:
             self._thread.join()
             self._thread = None
         self.flush()
+        if self._refused is not None:
+            raise self._refused
 
     def is_awaited(self, seconds: float) -> bool:
         """Whether `stop` was called, and has waited for so long."""
@@ -149,9 +155,11 @@ class Pump:
             return
         try:
             act()
-        except OSError:
+        except OSError as error:
             # Whoever read our output has gone. A program without threads would have died by SIGPIPE: stop like that.
             self._broken = True
+            if error.errno in _FULL:
+                self._refused = error
             if not self._stopping.is_set():
                 interrupt_main_thread()
 

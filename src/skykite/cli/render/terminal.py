@@ -113,10 +113,12 @@ class TerminalRenderer:
         self._pump.start()
 
     def stop(self) -> None:
-        self._pump.stop()
-        self._steps.clear()
-        self._resources.clear()
-        self._refresh()
+        try:
+            self._pump.stop()
+        finally:
+            self._steps.clear()
+            self._resources.clear()
+            self._refresh()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
