@@ -295,9 +295,7 @@ class Bridge:
         """Start what there is room for."""
         if self._functions is None:
             return
-        while (waiting := self._queue.peek()) is not None and len(self._running) < self._at_once:
-            if self._running and self._running_bytes + waiting.size > AT_ONCE_BYTES:
-                return
+        while (waiting := self._next()) is not None:
             try:
                 self._queue.pop()
             except OSError as error:
@@ -311,6 +309,16 @@ class Bridge:
             self._running[waiting.id] = _Running(waiting=waiting, task=task)
             self._running_bytes += waiting.size
             task.add_done_callback(partial(self._ran, waiting.id))
+
+    def _next(self) -> Waiting | None:
+        """Whom there is room for. Of a function of which nothing runs there always is for one: what does run may wait
+        for its answer."""
+        waiting = self._queue.peek()
+        if waiting is None or not self._running:
+            return waiting
+        if len(self._running) < self._at_once and self._running_bytes + waiting.size <= AT_ONCE_BYTES:
+            return waiting
+        return self._queue.prefer({running.waiting.function for running in self._running.values()})
 
     def _reject(self, waiting: Waiting) -> None:
         name = waiting.function
