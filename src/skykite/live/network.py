@@ -193,9 +193,7 @@ def refused_by_proxy(proxy: Proxy, answer: str) -> Trouble:
         hint = "it does not know the user and the password that HTTPS_PROXY has for it, or takes none in the URL"
     elif wants_password:
         hint = "put `user:password@` before the proxy's host in HTTPS_PROXY"
-    return Trouble(
-        "unreachable", f"the proxy `{proxy.shown}` answers with {answer}", hint=hint, lasting=wants_password
-    )
+    return Trouble("unreachable", f"the proxy `{proxy.shown}` answers with {answer}", hint=hint, lasting=wants_password)
 
 
 def trouble_of(error: Exception, route: Route) -> Trouble:
