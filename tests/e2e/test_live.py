@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -135,8 +137,8 @@ class Aws:
             if one["ResourceType"] == "AWS::Lambda::Function"
         }
 
-    def client(self, service: str) -> Any:
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=120, max_pool_connections=64)
+    def client(self, service: str, *, connections: int = 64) -> Any:
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=120, max_pool_connections=connections)
         return self._session.client(service, endpoint_url=self.variables["AWS_ENDPOINT_URL"], config=config)
 
     def function(self, name: str) -> str:
@@ -315,7 +317,16 @@ async def test_a_thousand_invocations_at_once_are_all_answered(tmp_path: Path) -
         ready = await session.ready()
         aws = await asyncio.to_thread(Aws, variables, next(iter(ready["outputs"])))
         numbers = range(1000)
-        answers = await asyncio.gather(*(aws.invoke("Many", {"number": number}) for number in numbers))
+        client, function = aws.client("lambda", connections=1000), aws.function("Many")
+        here = threading.Barrier(1000)
+
+        def invoke(number: int) -> tuple[str | None, Any]:
+            here.wait(60)
+            answer = client.invoke(FunctionName=function, Payload=json.dumps({"number": number}))
+            return answer.get("FunctionError"), json.load(answer["Payload"])
+
+        with ThreadPoolExecutor(1000) as threads:
+            answers = await asyncio.to_thread(lambda: list(threads.map(invoke, numbers)))
         assert answers == [(None, number) for number in numbers]
 
 
