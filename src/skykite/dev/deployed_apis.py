@@ -7,9 +7,9 @@ reason, as `constructs.http_apis` does it for templates. I/O: one file with the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -24,6 +24,7 @@ from skykite.model.names import ConstructPath, FunctionId, LogicalId, StackName
 if TYPE_CHECKING:
     from skykite.aws import HttpApi, HttpIntegration, HttpRoute
 
+_T = TypeVar("_T")
 _FUNCTION: Final = re.compile(r".*:function:(?P<name>[A-Za-z0-9_-]+(?::[A-Za-z0-9$_-]+)?)(?:/invocations)?")
 _AUTHORIZATIONS: Final = {
     "JWT": "it asks for a JSON web token",
@@ -50,6 +51,10 @@ class KeptPorts:
 
     def port_of(self, api: str) -> int:
         return self._ports.port_of(ConstructPath(api), prefer=self._kept.get(api))
+
+    async def serve(self, serve: Callable[[], Awaitable[_T]]) -> _T:
+        """As `Ports.serve`."""
+        return await self._ports.serve(serve)
 
     def keep(self, ports: Mapping[str, int]) -> None:
         """These are the ones in use. What other APIs had is remembered: they may come back."""

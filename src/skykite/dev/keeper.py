@@ -241,7 +241,7 @@ class Keeper:
             served = self._servable(deployed)
             names = {route.function: str(route.function) for api in served for route in api.entry.routes}
             self._behind.invoker = LambdaInvoker(self._aws, self._clock, names)
-            endpoints = await self._gateway.serve(served)
+            endpoints = await self._ports.serve(lambda: self._gateway.serve(self._servable(deployed)))
             urls = {str(endpoint.path): endpoint.url for endpoint in endpoints}
             apis = tuple(KeptApi(id=api.id, name=api.name, url=urls[api.id]) for api in deployed if api.id in urls)
             if apis != self._apis:

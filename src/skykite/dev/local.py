@@ -108,16 +108,18 @@ class LocalPlace:
     async def _serve(self, whole: Manifest, deployed: Deployed) -> Served:
         assert self._aws is not None
         manifest, address = deployed_part(whole, deployed.physical), self.address
-        endpoints = await self._gateway.serve(
-            [
-                ServedApi(
-                    entry=api,
-                    api_id=deployed.physical[api.stack][api.logical_id],
-                    account=address.account,
-                    port=self._ports.port_of(api.path),
-                )
-                for api in sorted(manifest.http_apis, key=lambda api: api.path)
-            ]
+        endpoints = await self._ports.serve(
+            lambda: self._gateway.serve(
+                [
+                    ServedApi(
+                        entry=api,
+                        api_id=deployed.physical[api.stack][api.logical_id],
+                        account=address.account,
+                        port=self._ports.port_of(api.path),
+                    )
+                    for api in sorted(manifest.http_apis, key=lambda api: api.path)
+                ]
+            )
         )
         urls = {
             deployed.physical[api.stack][api.logical_id]: endpoint.url

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
+from skykite.errors import SkykiteError
 from skykite.model.names import ConstructPath
 
 DEFAULT_PORT: Final = 4000
 _TRIES: Final = 200
+_RACES: Final = 10
+_T = TypeVar("_T")
 
 
 class Ports:
@@ -23,6 +27,7 @@ class Ports:
     def __init__(self, first: int | None) -> None:
         self._first = first
         self._given: dict[ConstructPath, int] = {}
+        self._held: set[int] = set()
 
     def port_of(self, api: ConstructPath, *, prefer: int | None = None) -> int:
         """`prefer` is taken if it is free and no other API's."""
@@ -30,6 +35,28 @@ class Ports:
             free = prefer is not None and prefer not in self._given.values() and _is_free(prefer)
             self._given[api] = prefer if free and prefer is not None else self._next()
         return self._given[api]
+
+    async def serve(self, serve: Callable[[], Awaitable[_T]]) -> _T:
+        """What `serve` returns, which listens on ports given out here. They were free when they were given: one that
+        somebody else has meanwhile, as another `kite dev` that starts, is given up for another, unless the user asked
+        for it. Raises what `serve` does."""
+        for _ in range(_RACES):
+            try:
+                found = await serve()
+            except SkykiteError as error:
+                if error.code != "port-in-use" or not self._give_up_taken():
+                    raise
+            else:
+                self._held.update(self._given.values())
+                return found
+        return await serve()
+
+    def _give_up_taken(self) -> bool:
+        """Whether there are any."""
+        taken = [api for api, port in self._given.items() if port not in self._held and not _is_free(port)]
+        for api in taken if self._first is None else ():
+            del self._given[api]
+        return bool(taken) and self._first is None
 
     def _next(self) -> int:
         taken = set(self._given.values())

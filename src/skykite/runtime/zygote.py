@@ -152,7 +152,10 @@ class Zygote:
 
     def _kill(self, pid: int) -> None:
         if self.alive and pid in self._children:
-            self._process.channel.send(frames.json_frame(frames.KILL, {"pid": pid}))
+            try:
+                self._process.channel.send(frames.json_frame(frames.KILL, {"pid": pid}))
+            except OSError:  # it is stuck, or has just gone; its children go with it
+                self._process.kill()
 
     def _receive(self) -> None:
         try:

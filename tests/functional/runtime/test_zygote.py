@@ -226,6 +226,17 @@ async def test_fork_of_a_zygote_that_has_just_gone_fails_in_one_place(project: F
     assert open_descriptors() <= before
 
 
+async def test_a_worker_is_killed_though_its_zygote_has_just_gone(project: FunctionProject) -> None:
+    """What was to tell the zygote so failed, and with it the session."""
+    zygote = project.starter._zygote
+    assert zygote is not None
+    process = await zygote.fork()
+    os.kill(zygote._process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, zygote._process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+    process.kill()
+    await eventually(lambda: process.ended.done() and not zygote.alive)
+
+
 async def test_fork_that_is_called_off_leaves_nothing(project: FunctionProject) -> None:
     zygote = project.starter._zygote
     assert zygote is not None
