@@ -119,6 +119,11 @@ class Bridge:
             "fronts": len(self._fronts),
         }
 
+    @property
+    def serving(self) -> bool:
+        """Whether the stage is this session's still."""
+        return self._machine.serving
+
     def serve(self, functions: Collection[FunctionId], *, names: Mapping[str, str] | None = None) -> None:
         """These functions, and no others, are run from now on; until the first call, invocations wait. `names` says
         what to call other resources of the app, by physical name, where they trigger a function."""
