@@ -479,6 +479,36 @@ async def test_an_outcome_that_nobody_took_is_reported() -> None:
         await stub.outcome()
 
 
+@pytest.mark.parametrize("outage", [False, True])
+async def test_an_outcome_that_is_not_acknowledged_is_reported_only_if_something_was_wrong(
+    outage: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers freeze with an acknowledgement in hand: the last of every burst would be told."""
+    monkeypatch.setattr("skykite_lambda.wire.dev.RESULT_HELD", 0.3)
+    network = MemoryNetwork()
+    async with running_bridge(network) as running:
+        gate = gated(running)
+        stub = running.stub()
+        stub.begin("first", request_id="r1")
+        await gate.begun.wait()
+        network.lose = lambda address, datagram: address is None
+        if outage:
+            running.bridge.disconnected(Disconnection(reason="closed", message="closed"))
+            running.bridge.connected()
+        gate.go.set()
+        assert await stub.outcome() == wire.Returned(b'"first"')
+        assert running.bridge.retained["answered"] == 1
+        await until(lambda: running.bridge.retained["answered"] == 0)
+        told = [event.message for event in running.events.of(InvocationDropped)]
+        assert told == (
+            [
+                "whether its outcome reached the cloud is not known: the function's container did not acknowledge it",
+            ]
+            if outage
+            else []
+        )
+
+
 # Breakpoints
 
 
