@@ -340,9 +340,40 @@ def test_a_key_that_was_replaced_is_read_again(aws: Aws, stub: Stub, clock: Push
         aws.key = other
         freeze(aws, clock, 6)
         aws.write_lease()
-        assert failure(stub).kind == "LiveDevLost"
         assert stub.handle(1, Context()) == b"1"
         assert stub.handle(2, Context()) == b"2"
+
+
+def test_a_key_that_was_replaced_after_it_had_served_is_read_again(aws: Aws, start: Start, clock: PushedClock) -> None:
+    runs: list[bytes] = []
+
+    async def once(head: InvocationHead, payload: bytes) -> bytes:
+        runs.append(payload)
+        return payload
+
+    with serving(aws, once):
+        stub = start()
+        assert stub.handle(1, Context()) == b"1"
+    other = bytes(32)
+    with serving(aws, once, key=other):
+        aws.key = other
+        freeze(aws, clock, 11)
+        aws.write_lease()
+        started = time.monotonic()
+        assert stub.handle(2, Context()) == b"2"
+        assert time.monotonic() - started < 3
+        assert stub.handle(3, Context()) == b"3"
+    assert runs == [b"1", b"2", b"3"]
+
+
+def test_a_session_that_does_not_answer_has_the_key_read_once_and_not_at_each_invocation(
+    aws: Aws, stub: Stub, clock: PushedClock
+) -> None:
+    freeze(aws, clock, 6)
+    aws.write_lease()
+    asked = len([request for request in aws.requests_seen if "ssm." in request])
+    assert failure(stub).kind == "LiveDevLost"
+    assert len([request for request in aws.requests_seen if "ssm." in request]) == asked + 1
 
 
 # Lost, frozen, expired: the list of FACTS §2.
