@@ -15,6 +15,7 @@ from .container import KEY, LEASE, LINE, Container
 from .errands import Finished
 from .events import NoLine
 from .key import NoKey
+from .network import embedded_cloud
 from .payloads import download, upload
 from .queues import PASSING, failed_records, give_back
 from .settings import Settings
@@ -56,6 +57,9 @@ class Driver:
         self, environment: Mapping[str, str], settings: Settings, clock: Clock, random: Callable[[int], bytes]
     ) -> None:
         self._settings = settings
+        local = embedded_cloud(environment) is not None
+        self._run_dev = f"`kite dev{' --local --bridge' if local else ''} --stage {settings.stage}`"
+        self._deploy = f"`kite deploy{' --local' if local else ''} --stage {settings.stage}`"
         self._clock = clock
         self._random = random
         self._container = Container(environment, settings, clock, random)
@@ -252,7 +256,7 @@ class Driver:
 
     def _explained(self, failure: Exception) -> Raised:
         stage = f"stage `{self._settings.stage}` of `{self._settings.app}`"
-        remedy = f"run `kite dev --stage {self._settings.stage}`"
+        remedy = f"run {self._run_dev}"
         if isinstance(failure, NoKey) and failure.missing:
             return Raised("LiveNoKey", f"{stage} has no live key: {failure}; {remedy}, which makes one")
         if isinstance(failure, NoKey):
@@ -265,10 +269,9 @@ class Driver:
         return Raised("LiveUnreachable", "the function's time is nearly over, and there is no connection yet")
 
     def _offline_text(self) -> str:
-        stage = self._settings.stage
         return (
-            f"no `kite dev` is connected to stage `{stage}` of `{self._settings.app}`; "
-            f"run `kite dev --stage {stage}`, or `kite deploy --stage {stage}` to put the code back"
+            f"no `kite dev` is connected to stage `{self._settings.stage}` of `{self._settings.app}`; "
+            f"run {self._run_dev}, or {self._deploy} to put the code back"
         )
 
     def _note(self, outcome: Outcome, machine: StubMachine) -> None:

@@ -216,6 +216,10 @@ def test_the_bridges_key_lease_and_payloads_are_denied_and_everything_else_is_no
 
     assert judge("ssm:GetParameter", key) == "explicitDeny"
     assert judge("ssm:GetParameterHistory", key) == "explicitDeny"
+    assert judge("ssm:PutParameter", key) == "explicitDeny"
+    assert judge("ssm:DeleteParameter", key) == "explicitDeny"
+    assert judge("ssm:LabelParameterVersion", key) == "explicitDeny"
+    assert judge("ssm:PutParameter", key.replace("live-key", "mine")) == "allowed"
     assert judge("ssm:GetParametersByPath", key.removesuffix("/live-key")) == "explicitDeny"
     assert judge("ssm:GetParameter", key.replace("live-key", "mine")) == "allowed"
     assert judge("s3:GetObject", of_alice) == "explicitDeny"

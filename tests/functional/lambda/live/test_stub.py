@@ -24,7 +24,7 @@ from skykite_lambda.wire import Cancelled, Delivered, InvocationHead, Invoke, Ra
 
 OFFLINE = (
     "no `kite dev` is connected to stage `alice` of `notes`; "
-    "run `kite dev --stage alice`, or `kite deploy --stage alice` to put the code back"
+    "run `kite dev --local --bridge --stage alice`, or `kite deploy --local --stage alice` to put the code back"
 )
 HTTP_EVENT = {"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "GET"}}}
 QUEUE_EVENT = {"Records": [{"messageId": "1", "eventSource": "aws:sqs"}]}
@@ -278,7 +278,9 @@ def test_a_missing_key_is_said_and_found_once_it_is_there(
     stub.warm_up()
     raised = failure(stub)
     assert raised.kind == "LiveNoKey"
-    assert "no parameter `/skykite/notes/alice/live-key`; run `kite dev --stage alice`" in raised.message
+    assert (
+        "no parameter `/skykite/notes/alice/live-key`; run `kite dev --local --bridge --stage alice`" in raised.message
+    )
     aws.key = key
     freeze(aws, clock, 6)
     with serving(aws):
@@ -506,6 +508,18 @@ def test_a_clock_that_is_ten_minutes_off_is_noticed_and_put_right(
     aws.write_lease(age=55)
     freeze(aws, clock, 11)
     assert failure(stub).kind == "LiveDevOffline"
+
+
+def test_on_aws_nobody_is_told_to_run_something_local(
+    aws_tls: ssl.SSLContext, authority_file: str, clock: PushedClock
+) -> None:
+    with running_aws(aws_tls) as aws, running_proxy({"*": aws.port}, "alice:secret") as proxy:
+        environment = {**aws.environment(), "AWS_CA_BUNDLE": authority_file}
+        environment["HTTPS_PROXY"] = f"http://alice:secret@127.0.0.1:{proxy.port}"
+        del environment["AWS_ENDPOINT_URL"]
+        raised = failure(Stub(environment, clock, os.urandom))
+    assert raised.kind == "LiveDevOffline"
+    assert "run `kite dev --stage alice`, or `kite deploy --stage alice` to put the code back" in raised.message
 
 
 def test_everything_goes_through_a_proxy_that_wants_a_password(
