@@ -157,17 +157,16 @@ def _variables(given: IssuedCredentials) -> dict[str, str]:
 def _refused(function: FunctionRole, error: AwsError) -> SkykiteError:
     if error.code != "aws-access-denied":
         return _without(function, error)
-    message = f"`{function.id}` cannot run under its role `{function.role}`: {error.reason or error.message}"
     if _is_of_root(error):
         return SkykiteError(
             "live-role-refused",
-            message,
+            f"`{function.id}` cannot run under its role `{function.role}`: {error.reason}",
             hint="AWS lets the root user of an account assume no role: sign in as a user or role of IAM, or give all "
             'functions your own permissions, with live_credentials = "developer" in kite.toml',
         )
     return SkykiteError(
         "live-role-refused",
-        message,
+        f"`{function.id}` cannot run under its role `{function.role}`: {error.reason or error.message}",
         hint="allow `sts:AssumeRole` on that role to the user or role you are signed in as; a role that is not the "
         "stage's own must also trust you itself; or give all functions your own permissions, with "
         'live_credentials = "developer" in kite.toml',
