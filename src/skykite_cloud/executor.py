@@ -201,7 +201,8 @@ class Executor:
     def _log(self, function: Record, answer: Answer, request_id: str, started: float) -> None:
         text = answer.log.decode(errors="replace")
         elapsed_ms = int((time.time() - started) * 1000)
-        self._lambda._emit_lambda_logs(function, request_id, text, answer.failed, elapsed_ms)
+        # Said to be of AWS's own emulator: such a log has its START, END and REPORT already.
+        self._lambda._emit_lambda_logs(function, request_id, text, answer.failed, elapsed_ms, log_source="rie")
 
 
 def _result(answer: Answer) -> Record:

@@ -50,6 +50,7 @@ def ministack_environment(settings: Settings, port: int) -> dict[str, str]:
         "MINISTACK_REGION": settings.region,
         "IOT_MTLS_ENABLED": "0",  # would listen on every interface
         "SFTP_ENABLED": "0",
+        "LAMBDA_ACCOUNT_CONCURRENCY": "1000",  # AWS's; by itself it would depend on this machine's memory
         "PERSIST_STATE": "0",  # `snapshots` does it, and at any moment
         "S3_PERSIST": "0",
         "STATE_DIR": str(settings.directory / "unused"),

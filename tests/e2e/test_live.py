@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -62,7 +64,7 @@ def main(app: App) -> None:
 
 FUNCTIONS = {
     "web.py": """\
-import time
+import os, time
 
 def hello(event, context):
     return {"hello": "one", "function": context.function_name, "left": context.get_remaining_time_in_millis()}
@@ -77,7 +79,9 @@ def fails(event, context):
     raise OrderError("no such order")
 
 def slow(event, context):
-    time.sleep(event["seconds"])
+    until = time.monotonic() + event["seconds"]
+    while time.monotonic() < until and not os.path.exists(event.get("file", "")):
+        time.sleep(0.05)
     return "slept"
 
 def many(event, context):
@@ -135,9 +139,13 @@ class Aws:
             if one["ResourceType"] == "AWS::Lambda::Function"
         }
 
-    def client(self, service: str) -> Any:
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=120, max_pool_connections=64)
+    def client(self, service: str, *, connections: int = 64) -> Any:
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=120, max_pool_connections=connections)
         return self._session.client(service, endpoint_url=self.variables["AWS_ENDPOINT_URL"], config=config)
+
+    def names(self) -> list[str]:
+        """The functions' logical ids."""
+        return list(self._functions)
 
     def function(self, name: str) -> str:
         """Its physical name; logical ids end in a hash of 8 digits."""
@@ -252,7 +260,9 @@ async def dead_letter(sqs: Any, url: str, body: str) -> None:
 
 
 @pytest.mark.timeout(180)
-async def test_a_second_session_takes_over_and_the_first_finishes_what_it_runs(tmp_path: Path) -> None:
+async def test_a_second_session_takes_over_and_the_first_finishes_what_it_runs_and_deploys_nothing(
+    tmp_path: Path,
+) -> None:
     first_folder, second_folder = tmp_path / "first", tmp_path / "second"
     write_project(first_folder)
     shutil.copytree(first_folder, second_folder)
@@ -262,7 +272,7 @@ async def test_a_second_session_takes_over_and_the_first_finishes_what_it_runs(t
         ready = await first.ready()
         aws = await asyncio.to_thread(Aws, variables, next(iter(ready["outputs"])))
         assert await aws.invoke("Many", {"number": 7}) == (None, 7)
-        running = asyncio.create_task(aws.invoke("Slow", {"seconds": 15}))
+        running = asyncio.create_task(aws.invoke("Slow", {"seconds": 50, "file": str(tmp_path / "enough")}))
         await first.event("invocation.started", lambda event: "Slow" in event["function"])
         elsewhere = {name: value for name, value in variables.items() if value}
         async with dev(second_folder, "--stage", "alice", env=elsewhere, local=False) as second:
@@ -270,9 +280,17 @@ async def test_a_second_session_takes_over_and_the_first_finishes_what_it_runs(t
             taken = await first.event("bridge.taken-over")
             assert taken["running"] == 1
             assert await aws.invoke("Many", {"number": 7}) == (None, -7)
+            # What is saved where the first still runs something stays out of the second's stage.
+            (first_folder / "stacks" / "app.py").write_text(APP + '    Function(stack, "Late", "functions/web.many")\n')
+            failed = await first.event("reload.failed")
+            assert failed["reason"] == "live-taken-over"
+            (tmp_path / "enough").touch()
             assert await running == (None, "slept")
             assert await asyncio.wait_for(first.process.wait(), 30) != 0
             assert await aws.invoke("Many", {"number": 8}) == (None, -8)
+            (stack,) = ready["outputs"]
+            deployed = (await asyncio.to_thread(Aws, variables, stack)).names()
+            assert [name for name in deployed if "Late" in name] == []
 
 
 @pytest.mark.timeout(180)
@@ -315,7 +333,16 @@ async def test_a_thousand_invocations_at_once_are_all_answered(tmp_path: Path) -
         ready = await session.ready()
         aws = await asyncio.to_thread(Aws, variables, next(iter(ready["outputs"])))
         numbers = range(1000)
-        answers = await asyncio.gather(*(aws.invoke("Many", {"number": number}) for number in numbers))
+        client, function = aws.client("lambda", connections=1000), aws.function("Many")
+        here = threading.Barrier(1000)
+
+        def invoke(number: int) -> tuple[str | None, Any]:
+            here.wait(60)
+            answer = client.invoke(FunctionName=function, Payload=json.dumps({"number": number}))
+            return answer.get("FunctionError"), json.load(answer["Payload"])
+
+        with ThreadPoolExecutor(1000) as threads:
+            answers = await asyncio.to_thread(lambda: list(threads.map(invoke, numbers)))
         assert answers == [(None, number) for number in numbers]
 
 

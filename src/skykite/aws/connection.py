@@ -155,11 +155,12 @@ class Caller:
         """Call an operation by AWS's name. Parameters that are `None` are left out."""
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         method = getattr(self.client(operation), xform_name(operation))
         try:
             answer: dict[str, Any] = method(**{key: value for key, value in parameters.items() if value is not None})
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             raise translate(error, self.described(operation)) from error
         return answer
 

@@ -77,9 +77,16 @@ class Call:
 def translate(error: Exception, call: Call) -> AwsError:
     """Say in Skykite's words what went wrong. `error` is a botocore exception."""
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, exceptions.ClientError):
         return _answered(error, call)
+    if isinstance(error, ResponseParserError):
+        return AwsError(
+            "aws-answer-unreadable",
+            f"what answered `{call.action}` was not AWS, or was cut short: {_one_line(error)[:300]}",
+            hint="a proxy or a sign-in page of the network may be in between: see HTTPS_PROXY and NO_PROXY",
+        )
     profile = f"profile `{call.profile}`" if call.profile else "the environment or `~/.aws`"
     match error:
         case exceptions.ProfileNotFound():

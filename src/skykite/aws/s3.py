@@ -148,6 +148,7 @@ class S3:
             self.put(bucket, key, file.read_bytes(), content_type=content_type)
             return
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
         from s3transfer.manager import TransferConfig, TransferManager
 
         client = self._caller.client("PutObject")
@@ -155,7 +156,7 @@ class S3:
         try:
             with TransferManager(client, config) as transfers:
                 transfers.upload(str(file), bucket, key, extra_args={"ContentType": content_type}).result()
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             raise translate(error, self._caller.described("PutObject")) from error
 
     def holds_any(self, bucket: str, prefix: str) -> bool:

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from skykite.deploy import Deployed, Deployer
 
 
+_TAKE_BACK: Final = "take it back by starting `kite dev` again, or work on a stage of your own: `--stage NAME`"
+
+
 class LivePlace:
     """A `Place`. The stage is this session's from the first `apply` on, until `stop` or until another takes it over."""
 
@@ -72,6 +75,7 @@ class LivePlace:
         """Deploy the stubs, and run what they pass on."""
         assert self._aws is not None
         assert self._identity is not None
+        self._check_ours()
         deployer = self._deployer()
         if self._bridge is None:  # nothing of Live shall be on a stage before the user has agreed to it
             await deployer.agree_to_replace(manifest)
@@ -92,6 +96,7 @@ class LivePlace:
         )
 
         def transform(templates: Mapping[StackName, Mapping[str, Any]]) -> Mapping[StackName, Mapping[str, Any]]:
+            self._check_ours()
             made = live_templates(templates, live_functions(manifest), stage)
             notices.extend(made.notices)
             self._keep_templates(manifest, made.templates)
@@ -100,6 +105,16 @@ class LivePlace:
         bundles = self._surroundings.options.bundles
         deployed = await deployer.deploy(manifest, assembly, bundles=bundles, transform=transform)
         return await self._serve(deployed_part(manifest, deployed.physical), deployed, bridge, notices)
+
+    def _check_ours(self) -> None:
+        """A session that was taken over finishes what it runs, and changes nothing of a stage that is another's."""
+        if self._bridge is not None and not self._bridge.serving:
+            stage = self._surroundings.options.stage
+            raise SkykiteError(
+                "live-taken-over",
+                f"another `kite dev` serves stage `{stage}` now: what was saved is not deployed",
+                hint=_TAKE_BACK,
+            )
 
     def templates(self, assembly: Path) -> Path:
         """Those with what Live adds."""
@@ -238,7 +253,7 @@ class LivePlace:
             raise SkykiteError(
                 "live-taken-over",
                 f"another `kite dev` serves stage `{stage}` now",
-                hint="take it back by starting `kite dev` again, or work on a stage of your own: `--stage NAME`",
+                hint=_TAKE_BACK,
             )
         raise gone.result()
 

@@ -87,7 +87,7 @@ class Bridge:
         self._queue = FairQueue(in_memory=in_memory)
         self._running: dict[bytes, _Running] = {}
         self._running_bytes = 0
-        self._answered: dict[bytes, wire.InvocationHead] = {}  # outcome on its way
+        self._answered: dict[bytes, tuple[wire.InvocationHead, float]] = {}  # outcome on its way; when it came
         self._fronts = Fronts(events=events, saved=saved, label=lambda payload: self._trigger(payload).label)
         self._transfers = Transfers(
             machine=machine,
@@ -101,6 +101,7 @@ class Bridge:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._disconnected_at: float | None = None
+        self._reconnected_at = float("-inf")  # the last time
         self._stopping = False
         self._told_taken_over = False
         self._complained: dict[str, float] = {}
@@ -118,6 +119,11 @@ class Bridge:
             "answered": len(self._answered),
             "fronts": len(self._fronts),
         }
+
+    @property
+    def serving(self) -> bool:
+        """Whether the stage is this session's still."""
+        return self._machine.serving
 
     def serve(self, functions: Collection[FunctionId], *, names: Mapping[str, str] | None = None) -> None:
         """These functions, and no others, are run from now on; until the first call, invocations wait. `names` says
@@ -190,7 +196,10 @@ class Bridge:
         self._pump()
 
     def connected(self) -> None:
-        outage_ms = None if self._disconnected_at is None else (self._now() - self._disconnected_at) * 1000
+        now = self._now()
+        outage_ms = None if self._disconnected_at is None else (now - self._disconnected_at) * 1000
+        if outage_ms is not None:
+            self._reconnected_at = now
         self._disconnected_at = None
         self._events.emit(BridgeConnected(outage_ms=outage_ms))
         if outage_ms is not None and self._lease is not None:
@@ -261,10 +270,7 @@ class Bridge:
                 self._answered.pop(event.id, None)
                 self._transfers.discard(event.id)
             case wire.Undelivered():
-                head = self._answered.pop(event.id, None)
-                self._transfers.discard(event.id)
-                if head is not None and not self._stopping:
-                    self._drop(head, "undelivered", f"its outcome did not reach the cloud: {event.why}")
+                self._undelivered(event)
             case wire.TakenOver():
                 self._stepped_down()
             case wire.Rejected():
@@ -295,9 +301,7 @@ class Bridge:
         """Start what there is room for."""
         if self._functions is None:
             return
-        while (waiting := self._queue.peek()) is not None and len(self._running) < self._at_once:
-            if self._running and self._running_bytes + waiting.size > AT_ONCE_BYTES:
-                return
+        while (waiting := self._next()) is not None:
             try:
                 self._queue.pop()
             except OSError as error:
@@ -311,6 +315,16 @@ class Bridge:
             self._running[waiting.id] = _Running(waiting=waiting, task=task)
             self._running_bytes += waiting.size
             task.add_done_callback(partial(self._ran, waiting.id))
+
+    def _next(self) -> Waiting | None:
+        """Whom there is room for. Of a function of which nothing runs there always is for one: what does run may wait
+        for its answer."""
+        waiting = self._queue.peek()
+        if waiting is None or not self._running:
+            return waiting
+        if len(self._running) < self._at_once and self._running_bytes + waiting.size <= AT_ONCE_BYTES:
+            return waiting
+        return self._queue.prefer({running.waiting.function for running in self._running.values()})
 
     def _reject(self, waiting: Waiting) -> None:
         name = waiting.function
@@ -358,7 +372,7 @@ class Bridge:
         self._pump()
 
     def _answer(self, waiting: Waiting, outcome: Outcome) -> None:
-        self._answered[waiting.id] = waiting.head
+        self._answered[waiting.id] = waiting.head, waiting.came
         match outcome:
             case Succeeded():
                 self._machine.returned(waiting.id, outcome.payload, self._now())
@@ -369,7 +383,7 @@ class Bridge:
 
     def _answer_failure(self, waiting: Waiting, error_type: str, text: str) -> None:
         self._fronts.forget(waiting.id)
-        self._answered[waiting.id] = waiting.head
+        self._answered[waiting.id] = waiting.head, waiting.came
         self._machine.raised(waiting.id, error_type, text, (), self._now())
 
     def _trigger(self, payload: bytes) -> Trigger:
@@ -396,6 +410,18 @@ class Bridge:
                 request_id=RequestId(head.request_id), function=head.function, reason=reason, message=message
             )
         )
+
+    def _undelivered(self, event: wire.Undelivered) -> None:
+        answered = self._answered.pop(event.id, None)
+        self._transfers.discard(event.id)
+        if answered is None or self._stopping:
+            return
+        head, came = answered
+        if event.certain:
+            self._drop(head, "undelivered", f"its outcome did not reach the cloud: {event.why}")
+        elif self._disconnected_at is not None or self._reconnected_at >= came:
+            self._drop(head, "undelivered", f"whether its outcome reached the cloud is not known: {event.why}")
+        # Else all is well: a container may freeze before it has said so, until its next invocation.
 
     # Other sessions
 

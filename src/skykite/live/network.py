@@ -188,13 +188,12 @@ class _Tunnel(asyncio.Protocol):
 
 
 def refused_by_proxy(proxy: Proxy, answer: str) -> Trouble:
-    wants_password = answer.startswith("407")
-    return Trouble(
-        "unreachable",
-        f"the proxy `{proxy.shown}` answers with {answer}",
-        hint="put `user:password@` before the proxy's host in HTTPS_PROXY" if wants_password else None,
-        lasting=wants_password,
-    )
+    wants_password, hint = answer.startswith("407"), None
+    if wants_password and proxy.authorization is not None:
+        hint = "it does not know the user and the password that HTTPS_PROXY has for it, or takes none in the URL"
+    elif wants_password:
+        hint = "put `user:password@` before the proxy's host in HTTPS_PROXY"
+    return Trouble("unreachable", f"the proxy `{proxy.shown}` answers with {answer}", hint=hint, lasting=wants_password)
 
 
 def trouble_of(error: Exception, route: Route) -> Trouble:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import OrderedDict, deque
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -86,6 +87,14 @@ class FairQueue:
         """Who is next."""
         for line in self._turns.values():
             return line[0]
+        return None
+
+    def prefer(self, but: Container[FunctionId]) -> Waiting | None:
+        """Let another function than these be next, if one waits."""
+        for function, line in self._turns.items():
+            if function not in but:
+                self._turns.move_to_end(function, last=False)
+                return line[0]
         return None
 
     def pop(self) -> Waiting:

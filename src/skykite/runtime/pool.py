@@ -4,7 +4,8 @@ One invocation at a time per worker, first come first served per function, worke
 function without any worker gets one at once; another one only when an invocation has waited longer than a busy worker
 is worth waiting for, and not beyond the machine's processors while the others are quick: a burst of short invocations
 does not start dozens of processes, slow ones still get one each. When there is no room, the function that has waited
-longest gets the place of the worker that was idle longest.
+longest gets the place of the worker that was idle longest. If none is idle for long, a function without any worker gets
+one all the same, since those that are busy may be waiting for its answer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ WorkerId = NewType("WorkerId", int)
 TicketId = NewType("TicketId", int)
 
 GROW_AFTER: Final = 0.010  # seconds an invocation waits for a busy worker before it gets one of its own
+STUCK_AFTER: Final = 0.5  # seconds an invocation waits while all workers are busy with other functions
 SURPLUS_IDLE: Final = 15.0  # seconds a worker beyond a function's first may be idle
 LAST_IDLE: Final = 600.0  # seconds the last worker of a function may be idle
 
@@ -127,6 +129,8 @@ class Pool:
         """When `wake` is worth calling, if nothing else happens."""
         times = [self._grows_at(entry) for entry in self._functions.values() if self._may_grow(entry)]
         for entry in self._functions.values():
+            if entry.waiting and not entry.count():
+                times.append(entry.waiting[0].arrived + STUCK_AFTER)
             if not entry.idle:
                 continue
             alone = entry.count() == 1
@@ -187,7 +191,12 @@ class Pool:
             return [Retire(worker=worker), *self._decide(now)]
         found.state, found.since = "idle", now
         entry.idle.append(found)
-        return self._decide(now) if self._waiting else []
+        decisions = self._decide(now) if self._waiting else []
+        if len(self._workers) > self._max and entry.idle:
+            oldest = entry.idle[0]
+            self._remove(oldest)
+            decisions.append(Retire(worker=oldest.id))
+        return decisions
 
     def stale(self, worker: WorkerId, now: float) -> list[Decision]:
         """What the worker loaded is no longer what is on disk. An invocation just given to it goes first in line."""
@@ -250,9 +259,11 @@ class Pool:
         return due if working < self._processors else math.inf
 
     def _room(self) -> _Worker | Literal["free"] | None:
-        """A free place, or the worker that would have to go."""
+        """A free place, or the worker that would have to go; None if all are busy, or more than there should be."""
         if len(self._workers) < self._max:
             return "free"
+        if len(self._workers) > self._max:
+            return None
         idle = [entry.idle[0] for entry in self._functions.values() if entry.idle]
         return min(idle, key=lambda worker: worker.since, default=None)
 
@@ -271,9 +282,9 @@ class Pool:
                 if (entry.busy or entry.starting) and self._grows_at(entry) > now:
                     break
                 room = self._room()
-                if room is None:
+                if room is None and (entry.count() or entry.waiting[0].arrived + STUCK_AFTER > now):
                     break
-                if room != "free":
+                if isinstance(room, _Worker):
                     self._remove(room)
                     decisions.append(Retire(worker=room.id))
                 decisions.append(self._launch(name, entry, now))

@@ -105,6 +105,10 @@ def test_invocations_run_at_the_same_time(cloud: RunningCloud) -> None:
     assert answers == [b"true"] * 8
 
 
+def test_a_thousand_invocations_may_run_at_once_whatever_the_machine(cloud: RunningCloud) -> None:
+    assert cloud.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"] == 1000
+
+
 def test_a_message_in_a_queue_reaches_the_function_and_leaves_the_queue(cloud: RunningCloud) -> None:
     arn = cloud.function("worker", lambda event, _: None)
     sqs = cloud.client("sqs")

@@ -34,6 +34,9 @@ def handler(event, context):
     if kind == "exit": os._exit(3)
     if kind == "large": return "x" * event["size"]
     if kind == "sleep": time.sleep(event["seconds"])
+    if kind == "meet":
+        open(os.path.join(event["folder"], str(os.getpid())), "w").close()
+        while len(os.listdir(event["folder"])) < event["others"]: time.sleep(0.01)
     if kind == "print": print("to stdout"); os.write(2, b"to stderr\\n")
     if kind == "unserializable": return {1, 2}
     return {"event": event, "pid": os.getpid()}
@@ -146,8 +149,11 @@ async def test_what_is_printed_belongs_to_its_invocation(project: ExecutableProj
     assert project.output() == ""
 
 
-async def test_several_workers_run_at_once_and_answer_their_own(project: ExecutableProject) -> None:
-    events = [{"kind": "sleep", "seconds": 0.3, "number": number} for number in range(4)]
+async def test_several_workers_run_at_once_and_answer_their_own(project: ExecutableProject, tmp_path: Path) -> None:
+    place = tmp_path / "meeting"
+    place.mkdir()
+    await project.define("ric", timeout_s=60)
+    events = [{"kind": "meet", "folder": str(place), "others": 4, "number": number} for number in range(4)]
     results = await asyncio.gather(*(project.result("ric", event) for event in events))
     assert [result["event"] for result in results] == events
     assert len({result["pid"] for result in results}) == 4

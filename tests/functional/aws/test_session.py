@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from kit.loopback import running_server
 from skykite.aws import AwsError, AwsSession
 
 
@@ -62,6 +64,27 @@ def test_given_credentials_neither_read_nor_fail_on_the_users_profile(monkeypatc
     assert raised.value.code == "aws-unreachable"
     assert "127.0.0.1:1" in raised.value.message
     assert "proxy" not in raised.value.message
+
+
+@pytest.mark.parametrize("body", [b"<html><br>Sign in to the network</html>", b""])
+def test_a_page_of_a_network_between_us_and_aws_is_told_as_that_and_not_as_a_bug_of_ours(body: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
+
+    with running_server(serve) as (port, _):
+        session = AwsSession(
+            region="eu-west-1",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            access_key_id="AKIDEXAMPLE",
+            secret_access_key="secret-of-the-test",
+        )
+        with pytest.raises(AwsError) as raised:
+            session.sts.identity()
+    assert raised.value.code == "aws-answer-unreadable"
+    assert raised.value.message.startswith("what answered `sts:GetCallerIdentity` was not AWS, or was cut short: ")
+    assert raised.value.hint is not None
+    assert "HTTPS_PROXY" in raised.value.hint
 
 
 def test_a_session_never_shows_its_secret() -> None:

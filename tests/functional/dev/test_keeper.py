@@ -182,7 +182,9 @@ def test_an_error_and_the_log_are_lambdas(kept: RunningKeeper) -> None:
     assert "line 3, in handler" in document
     groups = kept.client("logs")
     events = groups.filter_log_events(logGroupName="/aws/lambda/raising")["events"]
-    assert "about to" in [event["message"] for event in events]
+    messages = [event["message"] for event in events]
+    first_words = [message.split(" ")[0] for message in messages if not message.startswith("\N{NO-BREAK SPACE}")]
+    assert first_words == ["START", "about", "[ERROR]", "Traceback", "END", "REPORT"]
 
 
 def test_a_handler_without_a_dot_fails_as_in_lambda(kept: RunningKeeper) -> None:

@@ -55,11 +55,21 @@ async def test_everything_goes_through_the_proxy_of_the_environment_with_its_pas
             assert proxy.refused == 0
 
 
-async def test_a_proxy_that_wants_a_password_is_named_and_not_asked_for_ever(
-    monkeypatch: pytest.MonkeyPatch, service: EventApiServer
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("", "put `user:password@` before the proxy's host in HTTPS_PROXY"),
+        (
+            "ann:wrong@",
+            "it does not know the user and the password that HTTPS_PROXY has for it, or takes none in the URL",
+        ),
+    ],
+)
+async def test_a_proxy_that_wants_a_password_or_another_is_named_and_not_asked_for_ever(
+    given: str, hint: str, monkeypatch: pytest.MonkeyPatch, service: EventApiServer
 ) -> None:
     with running_proxy({}, "ann:secret") as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://ann:wrong@127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{given}127.0.0.1:{proxy.port}")
         with pytest.raises(SkykiteError) as raised:
             async with connected(service, aws=on_aws()):
                 pass
@@ -67,7 +77,7 @@ async def test_a_proxy_that_wants_a_password_is_named_and_not_asked_for_ever(
         assert raised.value.message == (
             f"the proxy `http://127.0.0.1:{proxy.port}` answers with 407 Proxy Authentication Required"
         )
-        assert raised.value.hint == "put `user:password@` before the proxy's host in HTTPS_PROXY"
+        assert raised.value.hint == hint
         assert proxy.refused == 1
 
 

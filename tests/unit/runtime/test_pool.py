@@ -10,6 +10,7 @@ from skykite.model.names import FunctionId
 from skykite.runtime.pool import (
     GROW_AFTER,
     LAST_IDLE,
+    STUCK_AFTER,
     SURPLUS_IDLE,
     Decision,
     Dispatch,
@@ -106,6 +107,22 @@ def test_longest_waiting_function_gets_the_place_of_the_longest_idle_worker() ->
     assert pool.finished(worker(1), 1.1) == [retire(1), launch(2, B)]
     assert pool.ready(worker(2), 1.2) == [dispatch(2, to=2)]
     assert pool.finished(worker(2), 1.3) == [retire(2), launch(3)]
+
+
+def test_a_function_that_busy_workers_may_wait_for_gets_a_worker_though_there_is_no_room() -> None:
+    pool = Pool(1, 2)
+    assert pool.arrive(ticket(1), A, 0.0) == [launch(1)]
+    assert pool.ready(worker(1), 0.0) == [dispatch(1, to=1)]
+    assert pool.arrive(ticket(2), B, 1.0) == []  # A's may end in a moment
+    assert pool.next_wake() == 1.0 + STUCK_AFTER
+    assert pool.wake(1.0 + STUCK_AFTER) == [launch(2, B)]
+    assert pool.arrive(ticket(3), B, 2.0) == []
+    assert pool.arrive(ticket(4), A, 2.0) == []
+    assert pool.wake(60.0) == []  # one for each function, and no more
+    assert pool.ready(worker(2), 60.0) == [dispatch(2, to=2)]
+    assert pool.finished(worker(2), 60.0) == [dispatch(3, to=2)]
+    assert pool.finished(worker(2), 61.0) == [retire(2)]  # it is one too many
+    assert pool.finished(worker(1), 61.0) == [dispatch(4, to=1)]
 
 
 def test_stale_worker_is_replaced_and_its_invocation_goes_first() -> None:
@@ -212,14 +229,15 @@ class PoolMachine(RuleBasedStateMachine):
         if not self.busy:
             self.do(self.pool.outdate(function, self.now))
 
-    @rule(seconds=st.sampled_from([0.001, GROW_AFTER, SURPLUS_IDLE, LAST_IDLE]))
+    @rule(seconds=st.sampled_from([0.001, GROW_AFTER, STUCK_AFTER, SURPLUS_IDLE, LAST_IDLE]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         self.do(self.pool.wake(self.now))
 
     @invariant()
-    def no_more_workers_than_allowed(self) -> None:
-        assert len(self.starting) + len(self.idle) + len(self.busy) <= 3
+    def no_more_workers_than_allowed_but_for_one_of_each_function(self) -> None:
+        workers = [*self.starting.values(), *self.idle.values(), *(function for function, _ in self.busy.values())]
+        assert len(workers) <= 3 + len(set(workers)) - 1
 
     def teardown(self) -> None:
         for _ in range(10 * (len(self.waiting) + 5)):

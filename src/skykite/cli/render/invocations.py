@@ -18,6 +18,7 @@ from skykite.model.names import FunctionId, RequestId
 
 PATIENCE_S: Final = 1.0
 """After this, what a running function writes is shown as it comes; an answer nobody reports is no longer awaited."""
+_LONGEST_MESSAGE: Final = 4000  # characters of an error's
 _INDENT: Final = "    "
 _METHOD_WIDTH: Final = 6
 _LABEL_WIDTH: Final = 24
@@ -159,7 +160,11 @@ class Invocations:
         return Span(text + "\x1b[0m" if "\x1b" in text else text)
 
     def _error(self, error: InvocationError) -> list[Line]:
-        message = clean(error.message, colour=False).split("\n")
+        text = clean(error.message, colour=False)
+        left_out = len(text) - _LONGEST_MESSAGE
+        if left_out > 0:  # a response or a page that somebody put into it; the caller has it whole
+            text = f"{text[:_LONGEST_MESSAGE]}{self._symbols.cut} {left_out:,} more characters"
+        message = text.split("\n")
         lines = [line(_INDENT, Span(f"{clean(error.type, colour=False)}: {message[0]}".replace("\n", " "), "bad"))]
         lines.extend(line(_INDENT, Span(part, "bad")) for part in message[1:])
         for frame in error.trace:

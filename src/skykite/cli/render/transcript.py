@@ -96,7 +96,7 @@ class Transcript:
             case HttpFinished():
                 return [*self._invocations.http(event, at)]
             case InvocationDropped():
-                return [line(self._bad(), event.function, Span(f"  {event.reason}", "bad"), f"  {event.message}")]
+                return [self._dropped(event)]
             case BridgeConnected():
                 return [self._connected(event)]
             case BridgeDisconnected():
@@ -211,6 +211,12 @@ class Transcript:
         if event.hint:
             lines.append(line(Span("  hint: ", "accent"), event.hint))
         return lines
+
+    def _dropped(self, event: InvocationDropped) -> Line:
+        what = Span(f"  {event.reason}", "bad")
+        return line(
+            self._bad(), event.function, what, f"  {event.message}", Span(f"  request {event.request_id}", "dim")
+        )
 
     def _taken_over(self, event: BridgeTakenOver) -> Line:
         rest = f", {event.running} still running here" if event.running else ""

@@ -16,7 +16,17 @@ from kit.story import APP, STACK, STAGE, START, STORY, WORKER, finished, http, l
 from skykite.cli.clock import SystemClock
 from skykite.cli.render import Renderer, open_renderer
 from skykite.cli.settings import Output
-from skykite.model.events import DeployFinished, DevReady, DevStopped, Event, InvocationLog, StepFinished, StepStarted
+from skykite.model.events import (
+    DeployFinished,
+    DevReady,
+    DevStopped,
+    Event,
+    InvocationError,
+    InvocationLog,
+    StepFinished,
+    StepStarted,
+)
+from skykite.model.invocation import Trigger
 
 BUILT = "dist\n"
 OUTPUTS = "ApiEndpoint=http://127.0.0.1:4000\nTableName=alice-notes-Notes\n"
@@ -201,6 +211,17 @@ def test_what_a_long_running_function_writes_is_not_held_back() -> None:
     assert stderr.text == "00000007 GET    /slow  NotesStack/Worker  running\n00000007 │ working\n"
     renderer.emit(finished(request(7), WORKER, http("GET", "/slow"), duration_ms=1_500.0))
     renderer.stop()
+
+
+@pytest.mark.parametrize("output", ["plain", "auto"])
+def test_an_error_with_a_page_in_its_message_leaves_room_for_others(output: Output) -> None:
+    stderr = Stream(terminal=True)
+    error = InvocationError(type="ApiError", message="<p>\n" * 100_000)
+    trigger = Trigger(kind="invoke")
+    event = finished(request(7), WORKER, trigger, duration_ms=1.0, error=error)
+    show([started(request(7), WORKER, trigger), event], output=output, stdout=Stream(), stderr=stderr)
+    assert len(stderr.text) < 50_000
+    assert "… 396,000 more characters" in stderr.text
 
 
 def test_nothing_is_lost_or_reordered_when_many_threads_emit() -> None:
