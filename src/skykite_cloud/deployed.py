@@ -70,6 +70,7 @@ class DeployedFunctions:
             "name": config["FunctionName"],
             "arn": config["FunctionArn"],
             "version": config.get("Version", "$LATEST"),
+            "modified": str(config.get("LastModified") or ""),
             "runtime": config["Runtime"],
             "handler": config.get("Handler", ""),
             "timeout_s": int(config.get("Timeout") or 3),

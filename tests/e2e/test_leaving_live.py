@@ -81,7 +81,7 @@ async def test_a_stage_goes_live_and_back_and_nothing_of_live_is_left(project: P
         save(project, "developed")
         async with dev(project, "--bridge", *stage) as session:
             said = await session.event("notice", lambda event: event["notice"] == "live-replaces-deployment")
-            assert said["hint"] == "`kite deploy --stage alice` puts the code back"
+            assert said["hint"] == "`kite deploy --local --stage alice` puts the code back"
             await session.ready()
             assert (await fetch("GET", f"{url}/")).body == b"developed"
         expected = {lease_key("words", "alice"), stage_key_name("words", "alice")}

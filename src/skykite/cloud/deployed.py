@@ -41,6 +41,7 @@ class DeployedFunction(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str | None = None
     log_level: str | None = None
     log_group: str | None = None
+    modified: str = ""  # when its code or settings were last changed, also to what they had been before
 
     def __repr__(self) -> str:
         return f"DeployedFunction(arn={self.arn!r}, code={self.code[:12]!r})"

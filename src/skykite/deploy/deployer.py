@@ -173,7 +173,8 @@ class Deployer:
     async def _agree_to_replace(self, manifest: Manifest, actual: Mapping[StackName, StackState]) -> None:
         if self._agreed:
             return
-        notice = await consent_to_replace(manifest, actual, asker=self._asker)
+        local = self._session.endpoint_url is not None
+        notice = await consent_to_replace(manifest, actual, asker=self._asker, local=local)
         self._agreed = True
         if notice is not None:
             self._events.emit(notice)

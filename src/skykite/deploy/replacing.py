@@ -44,9 +44,10 @@ def is_relied_on(stage: StageName) -> bool:
 
 
 async def consent_to_replace(
-    manifest: Manifest, actual: Mapping[StackName, StackState], *, asker: Asker
+    manifest: Manifest, actual: Mapping[StackName, StackState], *, asker: Asker, local: bool
 ) -> Notice | None:
-    """What to say about it, if anything. Raises `live-replacement-refused`."""
+    """What to say about it, if anything; `local` if all of it is in the embedded cloud. Raises
+    `live-replacement-refused`."""
     if manifest.mode != "live" or not replaced_stacks(manifest, actual):
         return None
     app, stage = manifest.app, manifest.stage
@@ -64,5 +65,5 @@ async def consent_to_replace(
     return Notice(
         notice="live-replaces-deployment",
         message=f"stage `{stage}` was deployed with `kite deploy`: from now on its live functions run on this machine",
-        hint=f"`kite deploy --stage {stage}` puts the code back",
+        hint=f"`kite deploy{' --local' if local else ''} --stage {stage}` puts the code back",
     )

@@ -155,7 +155,7 @@ class DeployedFunctions:
         searched = [_moved(entry, root, layers) for entry in own.get("PYTHONPATH", "").split(":") if entry]
         if layers is not None:
             # As Lambda has them, after the function's own.
-            searched += [str(layers / "python"), str(layers / "python" / "lib" / function.runtime / "site-packages")]
+            searched += [str(layers / "python" / "lib" / function.runtime / "site-packages"), str(layers / "python")]
             found |= self._programs(layers)
         if searched:
             found["PYTHONPATH"] = os.pathsep.join(searched)

@@ -25,6 +25,7 @@ from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.secrets import missing_secrets
+from skykite.dev.whereabouts import whereabouts
 from skykite.errors import SkykiteError
 from skykite.live.bridge import Bridge
 from skykite.live.credentials import DeveloperCredentials, FunctionRole, RoleCredentials
@@ -227,7 +228,12 @@ class LivePlace:
             live=live,
             runtimes=tuple(config.runtime for config in configs),
             urls=urls,
-            notices=(*notices, *absent_notices(manifest), *await missing_secrets(self._aws, manifest)),
+            notices=(
+                *notices,
+                *whereabouts(manifest),
+                *absent_notices(manifest),
+                *await missing_secrets(self._aws, manifest),
+            ),
         )
 
     async def keep(self) -> None:

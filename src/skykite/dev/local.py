@@ -23,6 +23,7 @@ from skykite.dev.reports import CloudReports, not_enforced
 from skykite.dev.revival import Revival
 from skykite.dev.secrets import missing_secrets
 from skykite.dev.unserved import unserved_notices
+from skykite.dev.whereabouts import whereabouts
 from skykite.gateway import Gateway, ServedApi
 from skykite.model.events import ErrorRaised, Notice
 from skykite.model.manifest import Manifest
@@ -147,6 +148,7 @@ class LocalPlace:
             runtimes=tuple(config.runtime for config in configs),
             urls=urls,
             notices=(
+                *whereabouts(manifest),
                 *unserved_notices(manifest),
                 *absent_notices(manifest),
                 *await missing_secrets(self._aws, manifest),

@@ -92,7 +92,8 @@ class RoleCredentials:
                     if await _signed_in_anew(self._aws):
                         continue
                 pause = min(pause * 2, 4.0) * random.uniform(0.8, 1.0)  # noqa: S311  (only not all at once)
-                if error.code == "aws-access-denied" and monotonic() + pause < patient_until:
+                passing = error.code == "aws-access-denied" and not _is_of_root(error)
+                if passing and monotonic() + pause < patient_until:
                     await asyncio.sleep(pause)
                     continue
                 raise _refused(function, error) from error
@@ -156,6 +157,13 @@ def _variables(given: IssuedCredentials) -> dict[str, str]:
 def _refused(function: FunctionRole, error: AwsError) -> SkykiteError:
     if error.code != "aws-access-denied":
         return _without(function, error)
+    if _is_of_root(error):
+        return SkykiteError(
+            "live-role-refused",
+            f"`{function.id}` cannot run under its role `{function.role}`: {error.reason}",
+            hint="AWS lets the root user of an account assume no role: sign in as a user or role of IAM, or give all "
+            'functions your own permissions, with live_credentials = "developer" in kite.toml',
+        )
     return SkykiteError(
         "live-role-refused",
         f"`{function.id}` cannot run under its role `{function.role}`: {error.reason or error.message}",
@@ -163,6 +171,11 @@ def _refused(function: FunctionRole, error: AwsError) -> SkykiteError:
         "stage's own must also trust you itself; or give all functions your own permissions, with "
         'live_credentials = "developer" in kite.toml',
     )
+
+
+def _is_of_root(error: AwsError) -> bool:
+    """`Roles may not be assumed by root accounts.`"""
+    return "by root account" in error.reason
 
 
 def _without(function: FunctionRole, error: AwsError) -> SkykiteError:

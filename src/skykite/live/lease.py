@@ -162,7 +162,7 @@ class Lease:
     async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
         """Renew the lease for as long as it is ours. Returns the lease of who took it over.
 
-        `on_trouble` is told when the lease has died because it cannot be renewed; it is tried again.
+        `on_trouble` is told, as `live-lease-died`, when it has because it cannot be renewed; it is tried again.
         """
         assert self._document is not None
         told = deleted = False
@@ -183,7 +183,7 @@ class Lease:
             except SkykiteError as error:
                 if self._clock.monotonic() - renewed >= self._ttl_s and not told:
                     told = True
-                    on_trouble(error)
+                    on_trouble(_died(error))
                 pause = min(self._ttl_s / 12, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311
                 continue
             if found is None:  # somebody deleted it; nobody else has the stage
@@ -230,3 +230,17 @@ class Lease:
         self.until = began + self._ttl_s
         self.on_renewed(self.until)
         return True
+
+
+def _died(error: SkykiteError) -> SkykiteError:
+    """What it means that the lease could not be renewed in time."""
+    hint = error.hint
+    if isinstance(error, AwsError) and error.aws_code == "NoSuchBucket":
+        hint = "the stack `skykite-bootstrap` was deleted, it seems: start `kite dev` again, which makes it anew"
+    return SkykiteError(
+        "live-lease-died",
+        f"invocations do not reach this machine any more, since its lease of the stage cannot be renewed: "
+        f"{error.message}",
+        hint=hint,
+        blame=error.blame,
+    )

@@ -1,7 +1,7 @@
 """What the code that runs here may do of what its role may: everything but what the bridge alone does with that role.
 
 A live function's role lets its stub talk to this machine. The function's own code runs here under the same role, and
-must neither read the key that authenticates the bridge's messages nor speak on its channels. Pure.
+must neither touch the key that authenticates the bridge's messages nor speak on its channels. Pure.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
 """
 
@@ -23,7 +23,8 @@ def session_policy(*, api: EventApi, bucket: str, app: str, stage: str) -> str:
     """As JSON, for `Sts.assume_role`. `bucket` is the bootstrap bucket's name."""
     _, partition, _, region, account, *_ = api.arn.split(":")
     key = stage_key_name(app, stage)
-    # GetParametersByPath shows all below the path that it is allowed for, so the paths above the key are denied too.
+    # Neither read nor replaced nor deleted. GetParametersByPath shows all below the path that it is allowed for, so the
+    # paths above the key are denied too.
     paths = ("/", *(key[:end] for end, letter in enumerate(key) if letter == "/" and end), key)
     document = {
         "Version": "2012-10-17",
@@ -36,7 +37,7 @@ def session_policy(*, api: EventApi, bucket: str, app: str, stage: str) -> str:
             },
             {
                 "Effect": "Deny",
-                "Action": "ssm:GetParameter*",
+                "Action": "ssm:*",
                 "Resource": [f"arn:{partition}:ssm:{region}:{account}:parameter{path}" for path in paths],
             },
             {"Effect": "Deny", "Action": "s3:*", "Resource": f"arn:{partition}:s3:::{bucket}/{LIVE_PREFIX}*"},

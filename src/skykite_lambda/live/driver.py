@@ -15,6 +15,7 @@ from .container import KEY, LEASE, LINE, Container
 from .errands import Finished
 from .events import NoLine
 from .key import NoKey
+from .network import embedded_cloud
 from .payloads import download, upload
 from .queues import PASSING, failed_records, give_back
 from .settings import Settings
@@ -42,6 +43,7 @@ TELLS_OF_AWS = frozenset(("LiveDenied", "LiveNoKey", "LiveUnreachable"))
 
 _CONTACT_S = 10.0  # a dev session heard so lately is probably still there
 _SILENCE_S = 0.4  # and if it does not answer for so long, whether it is has to be asked again
+_KEY_S = 10.0  # how seldom somebody's silence has the key read again
 _LEASE_S = 1.0  # a lease read so lately, as while the container started, need not be read again
 _MARGIN_S = 1.0  # before Lambda's own time-out, to be able to say why
 _TRANSFER_S = 120.0
@@ -55,6 +57,9 @@ class Driver:
         self, environment: Mapping[str, str], settings: Settings, clock: Clock, random: Callable[[int], bytes]
     ) -> None:
         self._settings = settings
+        local = embedded_cloud(environment) is not None
+        self._run_dev = f"`kite dev{' --local --bridge' if local else ''} --stage {settings.stage}`"
+        self._deploy = f"`kite deploy{' --local' if local else ''} --stage {settings.stage}`"
         self._clock = clock
         self._random = random
         self._container = Container(environment, settings, clock, random)
@@ -62,6 +67,7 @@ class Driver:
         self._machine_key: Optional[bytes] = None
         self._greeted = False
         self._doubts_key = False
+        self._key_doubted_at = -_KEY_S
         self._invocations = 0
         self._began = 0.0
         self._ask_at: Optional[float] = None  # whether anybody is there, unless a claim comes before
@@ -141,6 +147,8 @@ class Driver:
                 container.persist()  # the machine knows how long it is worth while
             container.wait(until if machine is None else self._next_timer(machine))
             self._advance()
+            if machine is not self._machine and machine is not None and machine.state == "inviting":
+                machine = None  # nobody who has the key heard of it: to be said again, under the one that is right
 
     def _advance(self) -> None:
         """Let the machine have what has come."""
@@ -178,6 +186,9 @@ class Driver:
         if (silent or isinstance(wanted, AskLease)) and asked_at is None:
             asked_at = now
             container.fetch(LEASE)
+        if silent and not self._heard(machine) and now - self._key_doubted_at >= _KEY_S:
+            self._key_doubted_at = now
+            container.fetch(KEY)
         if asked_at is not None and lease is not None and container.lease_at >= asked_at:
             if lease.alive is False:
                 machine.offline(self._offline_text(), now)
@@ -245,7 +256,7 @@ class Driver:
 
     def _explained(self, failure: Exception) -> Raised:
         stage = f"stage `{self._settings.stage}` of `{self._settings.app}`"
-        remedy = f"run `kite dev --stage {self._settings.stage}`"
+        remedy = f"run {self._run_dev}"
         if isinstance(failure, NoKey) and failure.missing:
             return Raised("LiveNoKey", f"{stage} has no live key: {failure}; {remedy}, which makes one")
         if isinstance(failure, NoKey):
@@ -258,13 +269,16 @@ class Driver:
         return Raised("LiveUnreachable", "the function's time is nearly over, and there is no connection yet")
 
     def _offline_text(self) -> str:
-        stage = self._settings.stage
         return (
-            f"no `kite dev` is connected to stage `{stage}` of `{self._settings.app}`; "
-            f"run `kite dev --stage {stage}`, or `kite deploy --stage {stage}` to put the code back"
+            f"no `kite dev` is connected to stage `{self._settings.stage}` of `{self._settings.app}`; "
+            f"run {self._run_dev}, or {self._deploy} to put the code back"
         )
 
     def _note(self, outcome: Outcome, machine: StubMachine) -> None:
         """Somebody is there and does not answer: perhaps the key is not the one they have."""
         lost = isinstance(outcome, Raised) and outcome.error_type == "LiveDevLost"
-        self._doubts_key = lost and machine.contact is None
+        self._doubts_key = lost and not self._heard(machine)
+
+    def _heard(self, machine: StubMachine) -> bool:
+        """Whether anybody who has our key has said anything during this invocation."""
+        return machine.contact is not None and machine.contact >= self._began

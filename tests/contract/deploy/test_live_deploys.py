@@ -250,7 +250,7 @@ async def test_a_stage_that_was_deployed_is_not_replaced_unsaid(cloud: Cloud) ->
     assert cloud.events.of(Notice) == []
     await cloud.deploy("live")
     (notice,) = cloud.events.of(Notice)
-    assert notice.hint == f"`kite deploy --stage {cloud.stage}` puts the code back"
+    assert notice.hint == f"`kite deploy --local --stage {cloud.stage}` puts the code back"
     await cloud.deploy("live", ("Worker",))
     assert cloud.events.of(Notice) == []
 

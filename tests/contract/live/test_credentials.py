@@ -178,6 +178,26 @@ async def test_a_trust_that_takes_its_time_is_waited_for(cloud: Cloud) -> None:
     assert refused == ["AccessDenied", "AccessDenied"]
 
 
+async def test_the_root_user_is_told_at_once_that_it_may_assume_no_role(cloud: Cloud) -> None:
+    function = cloud.role("roots")
+    answers: list[str] = []
+
+    def as_aws_says(http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        answers.append(parsed["Error"]["Code"])
+        parsed["Error"]["Message"] = "Roles may not be assumed by root accounts."
+
+    events = cloud.session.sts._caller.client().meta.events
+    events.register("after-call.sts.AssumeRole", as_aws_says)
+    try:
+        with pytest.raises(SkykiteError) as raised:
+            await cloud.roles(patience_s=30.0).obtain(function)
+    finally:
+        events.unregister("after-call.sts.AssumeRole", as_aws_says)
+    assert answers == ["AccessDenied"]
+    assert raised.value.code == "live-role-refused"
+    assert "sign in as a user or role of IAM" in (raised.value.hint or "")
+
+
 async def test_the_longest_session_that_a_role_allows_is_taken(cloud: Cloud) -> None:
     longer = cloud.role("longer", cloud.trust_me(), MaxSessionDuration=43_200)
     plain = cloud.role("plain", cloud.trust_me())
@@ -216,6 +236,10 @@ def test_the_bridges_key_lease_and_payloads_are_denied_and_everything_else_is_no
 
     assert judge("ssm:GetParameter", key) == "explicitDeny"
     assert judge("ssm:GetParameterHistory", key) == "explicitDeny"
+    assert judge("ssm:PutParameter", key) == "explicitDeny"
+    assert judge("ssm:DeleteParameter", key) == "explicitDeny"
+    assert judge("ssm:LabelParameterVersion", key) == "explicitDeny"
+    assert judge("ssm:PutParameter", key.replace("live-key", "mine")) == "allowed"
     assert judge("ssm:GetParametersByPath", key.removesuffix("/live-key")) == "explicitDeny"
     assert judge("ssm:GetParameter", key.replace("live-key", "mine")) == "allowed"
     assert judge("s3:GetObject", of_alice) == "explicitDeny"

@@ -36,7 +36,7 @@ async def test_it_is_said_once_that_stubs_replace_code(bench: Workbench) -> None
         Notice(
             notice="live-replaces-deployment",
             message="stage `alice` was deployed with `kite deploy`: from now on its live functions run on this machine",
-            hint="`kite deploy --stage alice` puts the code back",
+            hint="`kite deploy --local --stage alice` puts the code back",
         )
     ]
     assert (await bench.deploy(STUBS, live=LIVE, mode="live")).was_live

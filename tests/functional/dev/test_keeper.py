@@ -132,6 +132,18 @@ def test_new_configuration_reaches_the_next_invocation(kept: RunningKeeper) -> N
     assert kept.invoke("tuned") == "x"
 
 
+def test_code_that_comes_back_after_another_starts_anew_as_on_aws(kept: RunningKeeper) -> None:
+    client = kept.client("lambda")
+    counting = "calls = []\ndef handler(event, context):\n    calls.append(1)\n    return len(calls)\n"
+    kept.function("returning", counting)
+    assert [kept.invoke("returning"), kept.invoke("returning")] == [1, 2]
+
+    for source in (SAY.format(word="between"), counting):
+        client.update_function_code(FunctionName="returning", ZipFile=empty_zip(index__py=source))
+
+    assert kept.invoke("returning") == 1
+
+
 def test_versions_and_aliases_run_the_code_they_were_published_with(kept: RunningKeeper) -> None:
     client = kept.client("lambda")
     source = "def handler(event, context): return [{word!r}, context.function_version, context.invoked_function_arn]\n"

@@ -203,7 +203,24 @@ async def test_a_bucket_that_is_out_of_reach_is_told_once_when_the_lease_has_die
     await second.take()
     async with asyncio.timeout(20):
         await keeping
-    assert [error.code for error in troubles] == ["aws-unreachable"]
+    (trouble,) = troubles
+    assert trouble.code == "live-lease-died"
+    assert trouble.message.startswith("invocations do not reach this machine any more, since its lease of the stage ")
+
+
+async def test_a_bucket_that_is_gone_is_told_with_what_brings_it_back(stage: Stage) -> None:
+    lease = stage.lease(1, ttl_s=1)
+    await lease.take()
+    troubles: list[SkykiteError] = []
+    lease._bucket = "a-bucket-that-is-gone"
+    keeping = asyncio.create_task(kept(lease, troubles))
+    async with asyncio.timeout(20):
+        while not troubles:
+            await asyncio.sleep(0.05)
+    keeping.cancel()
+    assert troubles[0].code == "live-lease-died"
+    assert "NoSuchBucket" in troubles[0].message
+    assert "start `kite dev` again" in (troubles[0].hint or "")
 
 
 def test_a_holder_without_a_name_is_somebody() -> None:
@@ -259,7 +276,7 @@ async def test_a_lease_that_dies_is_told_once_and_the_session_goes_on(stage: Sta
     async with running_bridge(lease=lease) as running:
         keeping = asyncio.create_task(running.bridge.run())
         told = await running.events.wait(ErrorRaised)
-        assert told.error == "aws-unreachable"
+        assert told.error == "live-lease-died"
         assert await running.stub().returned("still here") == "still here"
         keeping.cancel()
         lease._aws = stage.aws

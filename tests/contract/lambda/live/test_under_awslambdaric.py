@@ -118,7 +118,7 @@ SCHEDULE = {
 NO_HTTP = {"queue": QUEUE, "schedule": SCHEDULE, "asynchronous": {"any": "thing"}, "nothing": None}
 OFFLINE = (
     "no `kite dev` is connected to stage `alice` of `notes`; "
-    "run `kite dev --stage alice`, or `kite deploy --stage alice` to put the code back"
+    "run `kite dev --local --bridge --stage alice`, or `kite deploy --local --stage alice` to put the code back"
 )
 
 

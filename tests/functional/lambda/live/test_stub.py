@@ -24,7 +24,7 @@ from skykite_lambda.wire import Cancelled, Delivered, InvocationHead, Invoke, Ra
 
 OFFLINE = (
     "no `kite dev` is connected to stage `alice` of `notes`; "
-    "run `kite dev --stage alice`, or `kite deploy --stage alice` to put the code back"
+    "run `kite dev --local --bridge --stage alice`, or `kite deploy --local --stage alice` to put the code back"
 )
 HTTP_EVENT = {"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "GET"}}}
 QUEUE_EVENT = {"Records": [{"messageId": "1", "eventSource": "aws:sqs"}]}
@@ -278,7 +278,9 @@ def test_a_missing_key_is_said_and_found_once_it_is_there(
     stub.warm_up()
     raised = failure(stub)
     assert raised.kind == "LiveNoKey"
-    assert "no parameter `/skykite/notes/alice/live-key`; run `kite dev --stage alice`" in raised.message
+    assert (
+        "no parameter `/skykite/notes/alice/live-key`; run `kite dev --local --bridge --stage alice`" in raised.message
+    )
     aws.key = key
     freeze(aws, clock, 6)
     with serving(aws):
@@ -340,9 +342,40 @@ def test_a_key_that_was_replaced_is_read_again(aws: Aws, stub: Stub, clock: Push
         aws.key = other
         freeze(aws, clock, 6)
         aws.write_lease()
-        assert failure(stub).kind == "LiveDevLost"
         assert stub.handle(1, Context()) == b"1"
         assert stub.handle(2, Context()) == b"2"
+
+
+def test_a_key_that_was_replaced_after_it_had_served_is_read_again(aws: Aws, start: Start, clock: PushedClock) -> None:
+    runs: list[bytes] = []
+
+    async def once(head: InvocationHead, payload: bytes) -> bytes:
+        runs.append(payload)
+        return payload
+
+    with serving(aws, once):
+        stub = start()
+        assert stub.handle(1, Context()) == b"1"
+    other = bytes(32)
+    with serving(aws, once, key=other):
+        aws.key = other
+        freeze(aws, clock, 11)
+        aws.write_lease()
+        started = time.monotonic()
+        assert stub.handle(2, Context()) == b"2"
+        assert time.monotonic() - started < 3
+        assert stub.handle(3, Context()) == b"3"
+    assert runs == [b"1", b"2", b"3"]
+
+
+def test_a_session_that_does_not_answer_has_the_key_read_once_and_not_at_each_invocation(
+    aws: Aws, stub: Stub, clock: PushedClock
+) -> None:
+    freeze(aws, clock, 6)
+    aws.write_lease()
+    asked = len([request for request in aws.requests_seen if "ssm." in request])
+    assert failure(stub).kind == "LiveDevLost"
+    assert len([request for request in aws.requests_seen if "ssm." in request]) == asked + 1
 
 
 # Lost, frozen, expired: the list of FACTS §2.
@@ -475,6 +508,18 @@ def test_a_clock_that_is_ten_minutes_off_is_noticed_and_put_right(
     aws.write_lease(age=55)
     freeze(aws, clock, 11)
     assert failure(stub).kind == "LiveDevOffline"
+
+
+def test_on_aws_nobody_is_told_to_run_something_local(
+    aws_tls: ssl.SSLContext, authority_file: str, clock: PushedClock
+) -> None:
+    with running_aws(aws_tls) as aws, running_proxy({"*": aws.port}, "alice:secret") as proxy:
+        environment = {**aws.environment(), "AWS_CA_BUNDLE": authority_file}
+        environment["HTTPS_PROXY"] = f"http://alice:secret@127.0.0.1:{proxy.port}"
+        del environment["AWS_ENDPOINT_URL"]
+        raised = failure(Stub(environment, clock, os.urandom))
+    assert raised.kind == "LiveDevOffline"
+    assert "run `kite dev --stage alice`, or `kite deploy --stage alice` to put the code back" in raised.message
 
 
 def test_everything_goes_through_a_proxy_that_wants_a_password(
