@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skykite.dev.function_files import FunctionFiles
+from skykite.dev.machine_network import unless_set
 from skykite.errors import SkykiteError
 from skykite.model.dependencies import dependency_files
 from skykite.model.disk import Disk
@@ -112,7 +113,7 @@ def configure_functions(
                 timeout_s=float(entry.timeout_s),
                 environment={
                     **(secrets if entry.id in with_secrets else {}),
-                    **variables,
+                    **unless_set(variables, environment),
                     **own.get(entry.id, {}),
                     **_logging(state),
                     **environment,

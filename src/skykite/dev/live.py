@@ -23,6 +23,7 @@ from skykite.dev.configure import deployed_part, live_functions, resource_names
 from skykite.dev.freshness import GatedInvoker
 from skykite.dev.function_files import absent_notices
 from skykite.dev.functions import DevFunctions
+from skykite.dev.machine_network import machine_network
 from skykite.dev.place import DevMode, Served, Surroundings
 from skykite.dev.secrets import missing_secrets
 from skykite.dev.whereabouts import whereabouts
@@ -276,9 +277,13 @@ class LivePlace:
         return bootstrap_bucket(self._identity.account, self._surroundings.options.project.region)
 
     def _variables(self) -> dict[str, str]:
-        """What Lambda adds to a function's environment besides its role's keys."""
+        """What Lambda adds to a function's environment besides its role's keys, and what gets it out of here."""
         assert self._aws is not None
-        variables = {"AWS_REGION": self._aws.region, "AWS_DEFAULT_REGION": self._aws.region}
+        variables = {
+            **machine_network(os.environ),
+            "AWS_REGION": self._aws.region,
+            "AWS_DEFAULT_REGION": self._aws.region,
+        }
         return (
             variables if self._aws.endpoint_url is None else {**variables, "AWS_ENDPOINT_URL": self._aws.endpoint_url}
         )

@@ -2,12 +2,12 @@
 
 In: templates whose live functions have the stub's code, and the stage. Out: other templates, and notices. Pure.
 
-Added to each live function: the variable that tells its stub where it belongs, and the longest time Lambda gives, since
-the function's own is kept where it runs. Taken from it: its VPC, from where the stub might not reach AWS, and its
-layers, which are for code that runs elsewhere. Added to its role: what the stub needs and no more, and the developer
-among those who may assume it, unless functions run with the developer's own credentials. A queue of the app that feeds
-one hides its messages for as long as a stub may take: Lambda takes no mapping otherwise. `kite deploy` deploys the
-templates without any of it.
+Added to each live function: the variable that tells its stub where it belongs, and the longest time Lambda gives,
+since the function's own is kept where it runs. Taken from it: its VPC, from where the stub might not reach AWS, and
+its layers and the variables that start code with them, which are for code that runs elsewhere. Added to its role:
+what the stub needs and no more, and the developer among those who may assume it, unless functions run with the
+developer's own credentials. A queue of the app that feeds one hides its messages for as long as a stub may take:
+Lambda takes no mapping otherwise. `kite deploy` deploys the templates without any of it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ POLICY_NAME: Final = "SkykiteLive"
 _VARIABLES_LIMIT: Final = 4096  # bytes, as Lambda counts them: all of them as one JSON object
 _QUEUE_VISIBILITY: Final = 30  # seconds, SQS's default
 _STUB_TIMEOUT: Final = 900  # seconds, Lambda's longest
+_OF_THE_CODE: Final = ("AWS_LAMBDA_EXEC_WRAPPER", "LD_PRELOAD", "PYTHONHOME")
+"""Variables that say how the function's own code is started, mostly by files of layers that a stub has not."""
 
 Template = dict[str, Any]
 
@@ -109,6 +111,8 @@ class _Opener:
         address = Address(entry.stack, entry.logical_id)
         properties = self._properties(address)
         variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
+        for name in _OF_THE_CODE:
+            variables.pop(name, None)
         seen = variables.get(STUB_VARIABLE)
         visibility, why_not = self._open_queues(address)
         if seen is not None:  # was opened before, and its queues too

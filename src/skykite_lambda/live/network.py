@@ -7,6 +7,7 @@ In: host and port, the environment's word on proxies. Out: a connected socket. I
 from __future__ import annotations
 
 import base64
+import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Dict, Mapping, NamedTuple, Optional, Tuple
@@ -131,7 +132,7 @@ class Network:
 
                 self._tls = ssl.create_default_context()
                 own = self._environment.get("AWS_CA_BUNDLE")
-                if own:
+                if own and os.path.exists(own):  # it may be a file of the function's own zip
                     self._tls.load_verify_locations(own)
             return self._tls
 

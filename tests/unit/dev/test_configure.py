@@ -6,6 +6,7 @@ from pathlib import Path
 from skykite.aws import FunctionState
 from skykite.dev.configure import configure_functions, deployed_part, live_functions
 from skykite.dev.function_files import FunctionFiles
+from skykite.dev.machine_network import machine_network
 from skykite.model.manifest import FunctionEntry, HttpApiEntry, Manifest, RouteEntry, SourceLocation
 from skykite.model.names import AppName, ConstructPath, FunctionId, LogicalId, StackName, StageName
 
@@ -89,6 +90,35 @@ def test_a_worker_gets_the_deployed_environment_with_local_urls_and_the_handler_
     assert (str(config.handler), config.import_root) == ("functions/notes.get", ROOT / "backend")
     assert (config.name, config.arn) == (STATE.name, STATE.arn)
     assert (config.timeout_s, config.source) == (7.0, "stacks/notes.py:12")
+
+
+def test_a_function_here_gets_out_by_this_machines_proxy_unless_it_has_its_own() -> None:
+    host = {
+        "https_proxy": "http://proxy:3128",
+        "NO_PROXY": "localhost",
+        "AWS_CA_BUNDLE": "/etc/company.pem",
+        "HTTP_PROXY": "http://proxy:3128",
+        "AWS_PROFILE": "work",
+        "REQUESTS_CA_BUNDLE": "",
+    }
+    other = FunctionId("Notes/Api/Other")
+    states = {GET: STATE, other: replace(STATE, environment={"HTTPS_PROXY": "http://mine:1"})}
+
+    plain, own = configure_functions(
+        manifest(entry(GET), entry(other)),
+        states,
+        project_root=ROOT,
+        variables=machine_network(host),
+        own={},
+        translate=str,
+        files={},
+    )
+
+    network = {"NO_PROXY": "localhost", "AWS_CA_BUNDLE": "/etc/company.pem"}
+    assert plain.environment.items() >= {"https_proxy": "http://proxy:3128", **network}.items()
+    assert own.environment.items() >= {"HTTPS_PROXY": "http://mine:1", **network}.items()
+    assert "https_proxy" not in own.environment
+    assert {"HTTP_PROXY", "AWS_PROFILE", "REQUESTS_CA_BUNDLE"}.isdisjoint(plain.environment)
 
 
 def test_what_a_condition_left_out_is_neither_run_nor_served() -> None:

@@ -160,6 +160,20 @@ def test_a_live_function_is_told_where_it_belongs_and_its_role_opened_to_no_more
     assert made.notices == ()
 
 
+def test_a_stub_is_not_started_by_a_wrapper_or_with_libraries_of_layers_that_it_has_not() -> None:
+    variables = {
+        "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
+        "LD_PRELOAD": "/opt/lib/spy.so",
+        "PYTHONHOME": "/opt/python",
+        "TABLE": "notes",
+    }
+    given = function(Environment={"Variables": variables}, Layers=["arn:aws:lambda:eu-west-1:1:layer:wrapper:1"])
+    made = live_templates({WEB: {"Resources": {"Function": given, "Role": role()}}}, [entry()], STAGE)
+    properties = made.templates[WEB]["Resources"]["Function"]["Properties"]
+    assert properties["Environment"]["Variables"].keys() == {"TABLE", STUB_VARIABLE}
+    assert "Layers" not in properties
+
+
 def test_nobody_is_trusted_with_a_role_that_nobody_has_to_assume() -> None:
     stage = replace(STAGE, credentials="developer")
     given = {"Role": role(), "Function": function()}

@@ -46,6 +46,14 @@ def test_a_certificate_that_is_right_is_accepted_and_the_name_was_asked_for(
     assert asked == ["localhost"]
 
 
+def test_a_file_of_authorities_that_only_the_real_code_has_is_no_obstacle(authority: trustme.CA) -> None:
+    with (
+        running_server(greet, tls=context_for(authority, "localhost")) as (port, _),
+        pytest.raises(Unreachable, match=r"no TLS with `localhost`: .*issuer certificate"),  # and not `No such file`
+    ):
+        connect({"AWS_CA_BUNDLE": "/var/task/company.pem"}, "localhost", port)
+
+
 def test_a_certificate_of_another_host_is_refused(authority: trustme.CA, authority_file: str) -> None:
     with (
         running_server(greet, tls=context_for(authority, "elsewhere")) as (port, _),
