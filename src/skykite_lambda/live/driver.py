@@ -147,7 +147,7 @@ class Driver:
                 container.persist()  # the machine knows how long it is worth while
             container.wait(until if machine is None else self._next_timer(machine))
             self._advance()
-            if machine is not self._machine and machine is not None and machine.state == "inviting":
+            if machine is not None and machine is not self._machine and self._is_unclaimed(machine):
                 machine = None  # nobody who has the key heard of it: to be said again, under the one that is right
 
     def _advance(self) -> None:
@@ -278,6 +278,9 @@ class Driver:
         """Somebody is there and does not answer: perhaps the key is not the one they have."""
         lost = isinstance(outcome, Raised) and outcome.error_type == "LiveDevLost"
         self._doubts_key = lost and not self._heard(machine)
+
+    def _is_unclaimed(self, machine: StubMachine) -> bool:
+        return machine.state == "inviting" and not machine.is_granted
 
     def _heard(self, machine: StubMachine) -> bool:
         """Whether anybody who has our key has said anything during this invocation."""

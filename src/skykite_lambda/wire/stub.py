@@ -110,6 +110,11 @@ class StubMachine:
         return self._contacts.latest
 
     @property
+    def is_granted(self) -> bool:
+        """Whether a session may be running the invocation already, though it has not said so."""
+        return self._granted != ANYONE
+
+    @property
     def counters(self) -> Counters:
         return self._link.counters
 
