@@ -86,6 +86,7 @@ class DevMachine:
         self._serving = True
         self._own_until = float("inf")
         self._memory = Memory(now)
+        self._way = 0.0  # there and back, when it was known last: a container that thawed does not know what it held
         self._ended: Dict[bytes, float] = {}  # sessions that run nothing any more, and since when at least
         self._announced = 0
 
@@ -293,7 +294,8 @@ class DevMachine:
         elif large:
             self._step(record.id, "invoke_large", now)
         elif granted and self._is_fresh(found, moment, now) and now <= self._own_until:
-            record.late = self._lateness(found, now)
+            record.late = self._lateness(found, now) or self._way
+            self._way = record.late
             record.claim_at = now + CLAIM_DELAY
             self._step(record.id, "invoke_granted", now)
         else:
@@ -431,8 +433,12 @@ class DevMachine:
         self._let_go(record)
         record.started_at = now
         large = record.is_large  # then S3 is part of the way here, and not of the way back
-        way = (now - record.received_at) * (1 if large else 2)
-        bridge = record.head.waited_ms / 1000 + record.late if record.late is not None else record.waited + way
+        if record.late is not None:
+            bridge = record.head.waited_ms / 1000 + record.late
+        else:
+            way = now - record.received_at
+            bridge = record.waited + way * (1 if large else 2)
+            self._way = self._way if large else way
         self._events.append(
             reports.Invoke(record.id, record.head, payload, record.source, record.deadline, bridge * 1000)
         )

@@ -158,6 +158,20 @@ def test_what_the_bridge_cost_is_known_when_it_starts() -> None:
     assert dev.events(Invoke)[-1].bridge_ms == pytest.approx(ROUND_TRIP * 1000, abs=2)
 
 
+def test_what_the_bridge_cost_is_not_nothing_after_a_freeze() -> None:
+    """What a container finds in its socket when it thaws may have come at any time: for how long it held the stamp is
+    not known. Then the way took as long as the last time that it was known."""
+    network = Network()
+    dev = network.dev()
+    stub = network.stub(freezes=True)
+    for pause in (0.2, 2.0, 3.0, 0.2):
+        network.run(pause)
+        answer(network, network.call(stub))
+    costs = [event.bridge_ms for event in dev.events(Invoke)]
+    assert len(costs) == 4
+    assert costs[1:] == pytest.approx([ROUND_TRIP * 1000] * 3, abs=15)
+
+
 # Two sessions, and one that is gone.
 
 
