@@ -61,3 +61,11 @@ def test_an_unknown_name_lists_what_there_is_and_guesses() -> None:
         "`Notes/Api/Put` (functions/notes.put)"
     )
     assert raised.value.hint == "did you mean `functions/notes.get`?"
+
+
+@pytest.mark.parametrize("pattern", ["Notes/Api/*", "Notes/Api/Ge?", "*"])
+def test_a_pattern_is_told_to_be_none_instead_of_a_guess(pattern: str) -> None:
+    with pytest.raises(SkykiteError) as raised:
+        find_function(manifest(GET, PUT), pattern)
+    assert raised.value.code == "function-unknown"
+    assert raised.value.hint == "patterns are not taken: name each function by its construct path or its handler"
