@@ -41,6 +41,11 @@ def find_function(manifest: Manifest, wanted: str) -> FunctionEntry:
     )
 
 
+def may_mean(wanted: str, path: str, handler: str | None) -> bool:
+    """Whether `find_function` may find a function of that construct path and handler by what was typed in."""
+    return any(name == wanted or name.endswith(f"/{wanted}") for name in (path, handler) if name)
+
+
 def _hint(wanted: str, near: Sequence[str]) -> str:
     if any(sign in wanted for sign in "*?["):
         return "patterns are not taken: name each function by its construct path or its handler"
