@@ -205,10 +205,14 @@ class DevMachine:
         told = {record.source: None for record in waiting}
         for source in told:
             self._send(source, messages.Bye(why), None, BYE_HELD)
-        # Others heard of it a moment ago, and would grant it what comes next. They are frozen, or do not wait for it.
+        # Others heard of it a moment ago, and would grant it what comes next, or just did.
+        came: Dict[bytes, int] = {}
+        for record in self._records.values():
+            came[record.source] = max(came.get(record.source, 0), record.moment)
         for source in self._link.peers.recent(self._now - CONTACT_FRESH)[:_MOST_BYES]:
             if source not in told:
-                self._link.note(source, messages.encode(messages.Bye(why)), self._now)
+                leave = messages.Leave(max(came.get(source, 0), self._memory.reach(source)))
+                self._link.note(source, messages.encode(leave), self._now)
         for record in waiting:
             self._step(record.id, "bye", now)
 

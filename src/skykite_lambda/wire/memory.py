@@ -43,6 +43,10 @@ class Memory:
                 return
             self._forgotten_at_most = max(self._forgotten_at_most, self._forgotten.pop(longest_ago))
 
+    def reach(self, stub: bytes) -> int:
+        """All that came from it after this moment is still known."""
+        return self._forgotten.get(stub, self._forgotten_at_most)
+
     def reaches(self, stub: bytes, moment: int) -> bool:
         """All that came from it after that moment is still known."""
-        return moment > self._forgotten.get(stub, self._forgotten_at_most)
+        return moment > self.reach(stub)

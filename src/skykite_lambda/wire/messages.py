@@ -113,6 +113,13 @@ class Bye(NamedTuple):
     why: str
 
 
+class Leave(NamedTuple):
+    """A dev session, to a stub of which it runs nothing: I end now. Nothing came from you after the moment of this
+    stamp of mine; what you granted me upon a later one I have not run, and will not."""
+
+    moment: int
+
+
 class Rehello(NamedTuple):
     """A dev session, of a GRANT: I know nothing of this invocation, or not of this claim; so I do not run it."""
 
@@ -143,6 +150,7 @@ Message = Union[
     Received,
     Cancel,
     Bye,
+    Leave,
     Rehello,
     Reject,
     TakeOver,
@@ -174,6 +182,7 @@ LAYOUTS: Dict[Type[Any], Layout] = {
     Bye: Layout(21, (TEXT,), from_stub=False, reliable=True),
     Rehello: Layout(22, (ID,), from_stub=False, reliable=False),
     Reject: Layout(23, (ID,), from_stub=False, reliable=False),
+    Leave: Layout(24, (U64,), from_stub=False, reliable=False),
     TakeOver: Layout(32, (U64,), from_stub=False, reliable=False),
 }
 _BY_CODE = {layout.code: (kind, layout) for kind, layout in LAYOUTS.items()}

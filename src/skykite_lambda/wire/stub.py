@@ -201,10 +201,11 @@ class StubMachine:
             return items.REFUSED
         self._verdict = items.TAKEN
         self._sender = sender
-        if isinstance(found, messages.Bye):
+        if isinstance(found, (messages.Bye, messages.Leave)):
             self._contacts.ended(sender)
             if self._is_owner(sender):
-                self._step("bye", now, found)
+                never_came = isinstance(found, messages.Leave) and self._stamp[0] > found.moment
+                self._step("declined" if never_came and self._owner == ANYONE else "bye", now, found)
         elif isinstance(found, messages.Rehello):
             if sender == self._owner and found.invocation == self._invocation:
                 self._step("forgotten", now)
@@ -436,7 +437,7 @@ class StubMachine:
 
     def _do_fail_lost(self, now: float, subject: Any) -> None:
         self._contacts.missed(self._granted if self._owner == ANYONE else self._owner)
-        if isinstance(subject, messages.Bye):
+        if isinstance(subject, (messages.Bye, messages.Leave)):
             self.outcome = failures.ended()
         elif self._owner != ANYONE:
             self.outcome = failures.lost()

@@ -321,8 +321,8 @@ def test_a_laptop_that_knows_how_long_it_slept_does_not_run_what_is_over() -> No
     assert [event.started for event in dev.events(Cancelled)] == [False]
 
 
-@pytest.mark.parametrize("steps_down", [False, True])
-def test_what_was_run_and_forgotten_is_neither_run_again_nor_declined(steps_down: bool) -> None:
+@pytest.mark.parametrize("then", ["stays", "steps down", "leaves"])
+def test_what_was_run_and_forgotten_is_neither_run_again_nor_declined(then: str) -> None:
     """A container whose clock stands still in the middle of a call sends its INVOKE once more, a minute later."""
     network = Network()
     old = network.dev(work=0.01)
@@ -336,14 +336,17 @@ def test_what_was_run_and_forgotten_is_neither_run_again_nor_declined(steps_down
     stub.sleep(RESULT_HELD + REMEMBER_ENDED + 15.0, clock_stops=True)
     network.run(RESULT_HELD + REMEMBER_ENDED + 5.0)
     assert old.machine.retained["records"] == 0, "it is not forgotten yet"
-    if steps_down:
+    if then != "stays":
         network.dev()
         old.machine.step_down(old.clock())
     call.timeout = 1000.0
+    if then == "leaves":
+        network.run(10.6)  # its INVOKE has come again
+        old.bye()
     network.run(60.0)
     assert call.error == "LiveDevLost"
     assert len(network.ledger) == 1
-    assert len(old.events(Cancelled)) == (0 if steps_down else 1)
+    assert len(old.events(Cancelled)) == (1 if then == "stays" else 0)
 
 
 def test_what_was_forgotten_of_others_does_not_matter() -> None:
@@ -435,6 +438,51 @@ def test_bye_reaches_those_who_would_grant_it_the_next_call() -> None:
     call = answer(network, network.call(stub))
     assert call.error == "LiveDevOffline"
     assert call.took < 0.1
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_what_a_session_did_not_get_before_it_left_is_not_lost(served: bool) -> None:
+    """As when it was taken over, had nothing left to do, and was gone before the next INVOKE reached it."""
+    network = Network()
+    old = network.dev()
+    stub = in_contact(network)
+    new = network.dev() if served else None
+    call = network.call(stub)  # it takes 40 ms to get there
+    network.run(0.01)
+    old.bye()
+    network.run(0.02)
+    old.alive = False
+    answer(network, call)
+    if new is None:
+        assert call.error == "LiveDevOffline"
+        assert call.took < CLAIM_WINDOW + 0.1
+    else:
+        assert call.returned, call.outcome
+        assert network.runs[call.number].dev is new
+        assert call.took < 3 * ROUND_TRIP
+
+
+def test_what_a_session_has_run_is_not_run_again_when_it_leaves_before_its_outcome_has_come() -> None:
+    network = Network()
+    old = network.dev(work=0.01)
+    stub = in_contact(network)
+    new = network.dev()
+
+    def lose_results(sender: Party, address: bytes, datagram: bytes) -> bytes | None:
+        return None if any(isinstance(message, messages.Result) for message in spoken(datagram)) else datagram
+
+    network.tamper = lose_results
+    call = network.call(stub)
+    network.run(0.1)
+    assert network.runs[call.number].dev is old
+    said = conversation(network)
+    old.bye()
+    old.alive = False
+    answer(network, call)
+    assert said[0] == "Leave"
+    assert call.error == "LiveDevLost"
+    assert "it may have run in part" in (call.message or "")
+    assert new.machine.serving
 
 
 def test_bye_while_it_may_be_running_is_a_loss_at_once() -> None:
