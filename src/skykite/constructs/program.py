@@ -16,6 +16,7 @@ from skykite.constructs.blame import UserLine, find_user_line, refuse
 from skykite.constructs.declared import DeclaredLink, DeclaredSecret
 from skykite.constructs.function_props import merge_function_props
 from skykite.model.disk import Disk
+from skykite.model.find_function import may_mean
 from skykite.model.invocation import FunctionKind
 from skykite.model.manifest import BundleEntry, FunctionEntry, PackageOptions, PackagesEntry, SourceLocation
 from skykite.model.names import ConstructPath, FunctionId
@@ -106,7 +107,7 @@ class Program:
         if self.synthesis.mode == "deploy":
             return False
         wanted = self.synthesis.functions
-        return wanted is None or any(name in (path, handler) or path.endswith(f"/{name}") for name in wanted)
+        return wanted is None or any(may_mean(name, path, handler) for name in wanted)
 
 
 def remember_program(app: Any, program: Program) -> None:

@@ -37,8 +37,19 @@ def find_function(manifest: Manifest, wanted: str) -> FunctionEntry:
     raise SkykiteError(
         "function-unknown",
         f"there is no function `{wanted}`; `{manifest.app}` has {_listed(manifest.functions)}",
-        hint=f"did you mean `{near[0]}`?" if near else "name it by its construct path or its handler",
+        hint=_hint(wanted, near),
     )
+
+
+def may_mean(wanted: str, path: str, handler: str | None) -> bool:
+    """Whether `find_function` may find a function of that construct path and handler by what was typed in."""
+    return any(name == wanted or name.endswith(f"/{wanted}") for name in (path, handler) if name)
+
+
+def _hint(wanted: str, near: Sequence[str]) -> str:
+    if any(sign in wanted for sign in "*?["):
+        return "patterns are not taken: name each function by its construct path or its handler"
+    return f"did you mean `{near[0]}`?" if near else "name it by its construct path or its handler"
 
 
 def _listed(entries: Sequence[FunctionEntry]) -> str:

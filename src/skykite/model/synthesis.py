@@ -27,7 +27,7 @@ class Synthesis:
     project_root: str
     main: str
     outdir: str
-    functions: tuple[str, ...] | None = None  # those to be live, by id, end of an id, or handler; None means all
+    functions: tuple[str, ...] | None = None  # those to be live, by id or handler or the end of one; None means all
     live_credentials: LiveCredentials = "role"
 
 

@@ -180,13 +180,13 @@ def test_nothing_selected_is_what_a_deploy_is(project: Path) -> None:
         ("NotesStack/Worker", {"NotesStack/Worker"}),
         ("POST --notes", {"NotesStack/Api/POST --notes"}),
         ("functions/notes.create", {"NotesStack/Large", "NotesStack/Api/POST --notes"}),
+        ("notes.create", {"NotesStack/Large", "NotesStack/Api/POST --notes"}),
         ("orker", set()),
+        ("otes.create", set()),
         ("Deployed", set()),
     ],
 )
-def test_a_function_is_selected_by_path_by_the_end_of_one_or_by_handler(
-    project: Path, name: str, live: set[str]
-) -> None:
+def test_a_function_is_selected_by_path_or_handler_or_the_end_of_one(project: Path, name: str, live: set[str]) -> None:
     built = build(project, define, mode="live", functions=(name,))
     assert {entry.id for entry in built.manifest.functions if entry.live} == live
 

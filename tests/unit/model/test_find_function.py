@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from skykite.errors import SkykiteError
-from skykite.model.find_function import find_function
+from skykite.model.find_function import find_function, may_mean
 from skykite.model.manifest import FunctionEntry, Manifest
 from skykite.model.names import AppName, FunctionId, LogicalId, StackName, StageName
 
@@ -42,6 +42,7 @@ OTHER_GET = entry("Other/Get", "functions/notes.get")
 @pytest.mark.parametrize("wanted", ["Notes/Api/Put", "Api/Put", "Put", "functions/notes.put", "notes.put"])
 def test_a_function_is_found_by_path_by_its_end_and_by_handler(wanted: str) -> None:
     assert find_function(manifest(GET, PUT), wanted) == PUT
+    assert [may_mean(wanted, one.id, one.handler) for one in (GET, PUT)] == [False, True]  # as `--functions` selects
 
 
 def test_a_name_that_fits_two_functions_is_refused_with_both() -> None:
@@ -61,3 +62,11 @@ def test_an_unknown_name_lists_what_there_is_and_guesses() -> None:
         "`Notes/Api/Put` (functions/notes.put)"
     )
     assert raised.value.hint == "did you mean `functions/notes.get`?"
+
+
+@pytest.mark.parametrize("pattern", ["Notes/Api/*", "Notes/Api/Ge?", "*"])
+def test_a_pattern_is_told_to_be_none_instead_of_a_guess(pattern: str) -> None:
+    with pytest.raises(SkykiteError) as raised:
+        find_function(manifest(GET, PUT), pattern)
+    assert raised.value.code == "function-unknown"
+    assert raised.value.hint == "patterns are not taken: name each function by its construct path or its handler"
