@@ -24,7 +24,8 @@ SIZE_LIMIT: Final = 64 * 1024
 
 _ROOT: Final = "kite_stub"
 _ROOMS: Final = ("live", "wire")
-_LEFT_OUT: Final = ("wire/dev.py",)  # the other side of the bridge
+_LEFT_OUT: Final = tuple(f"wire/{name}.py" for name in ("dev", "dev_steps", "memory", "records", "reports"))
+"""The other side of the bridge."""
 _STATEMENT_ENDS: Final = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
 
 

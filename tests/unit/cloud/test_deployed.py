@@ -48,13 +48,15 @@ def new() -> DeployedFunctions:
 
 
 def test_everything_is_told_and_code_by_its_digest() -> None:
-    found = described(new(), b"zip", Environment={"Variables": {"A": "1", "DEBUG": True, "COUNT": 2}})
+    environment = {"Variables": {"A": "1", "DEBUG": True, "COUNT": 2}}
+    found = described(new(), b"zip", Environment=environment, LastModified="2026-11-28T10:00:00.000+0000")
 
     digest = hashlib.sha256(b"zip").hexdigest()
     assert found.header == {
         "name": "hello",
         "arn": "arn:hello",
         "version": "$LATEST",
+        "modified": "2026-11-28T10:00:00.000+0000",
         "runtime": "python3.13",
         "handler": "index.handler",
         "timeout_s": 3,
