@@ -120,6 +120,12 @@ class Pool:
             return ()
         return tuple(waiting.id for waiting in entry.waiting if waiting.arrived <= time)
 
+    def held_up(self, since: float) -> int:
+        """How many invocations have waited since then because all the workers that there may be are busy."""
+        if self._room() is not None or any(entry.starting for entry in self._functions.values()):
+            return 0
+        return sum(waiting.arrived <= since for entry in self._functions.values() for waiting in entry.waiting)
+
     @property
     def waiting(self) -> int:
         """How many invocations no worker has yet."""

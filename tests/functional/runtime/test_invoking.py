@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kit.runtime import FunctionProject, eventually, invocation_of, running_project
+from skykite.model.events import Notice
 from skykite.model.invocation import Failed, Succeeded
 
 INTERPRETERS = [
@@ -568,6 +569,34 @@ async def test_more_invocations_than_workers_wait_their_turn(tmp_path: Path) -> 
         await project.define("app.two")
         results = await asyncio.gather(*(project.result(f"app.{'one' if n % 3 else 'two'}", n) for n in range(30)))
     assert results == list(range(30))
+
+
+async def test_a_function_that_waits_for_itself_with_all_workers_busy_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skykite.runtime.runtime.CROWDED_AFTER", 0.05)
+    async with running_project(tmp_path, max_workers=1) as project:
+        project.write(
+            "app.py",
+            """
+            import os, time
+            def handler(event, context):
+                while not os.path.exists(event):
+                    time.sleep(0.01)
+                return "went on"
+            """,
+        )
+        await project.define("app.handler", timeout_s=30)
+        enough = tmp_path / "enough"
+        calls = [asyncio.create_task(project.result("app.handler", str(enough))) for _ in range(3)]
+
+        def told() -> list[str]:
+            return [event.message for event in project.events.events if isinstance(event, Notice)]
+
+        await eventually(told)
+        enough.touch()
+        assert await asyncio.gather(*calls) == ["went on"] * 3
+        assert told() == ["no more than 1 invocations run here at once: 2 wait for their turn"]
 
 
 async def test_changed_configuration_takes_effect_with_the_next_invocation(project: FunctionProject) -> None:
