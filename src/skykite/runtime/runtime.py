@@ -28,6 +28,7 @@ from skykite.model.names import FunctionId
 from skykite.ports import Clock, EventSink
 from skykite.runtime.calls import Call, Calls, not_found, too_large
 from skykite.runtime.clock import Allowance
+from skykite.runtime.crowding import Crowding
 from skykite.runtime.debugger import DebuggerEndpoint
 from skykite.runtime.environment import function_environment, process_environment
 from skykite.runtime.freshness import Dependencies, Observed
@@ -58,7 +59,6 @@ from skykite.runtime.worker import Worker
 from skykite_lambda import frames
 
 INIT_LIMIT: Final = 10.0  # seconds, Lambda's; after that the function's own timeout runs too
-CROWDED_AFTER: Final = 3.0  # seconds that invocations wait for a free worker before that is told
 ATTACH_LIMIT: Final = 30.0  # seconds a debugger may take besides
 SETTLE: Final = 0.3  # seconds after a save in which a failing import may be half a save; a busy disk takes 0.1
 SETTLE_STEP: Final = 0.01
@@ -128,9 +128,7 @@ class Runtime:
         self._debugger = None if debugger is None else debugger.encode()
         self._init_limit = INIT_LIMIT if debugger is None else INIT_LIMIT + ATTACH_LIMIT
         self._pool = Pool(max_workers, processors=os.cpu_count() or 1)
-        self._max_workers = max_workers
-        self._crowded: asyncio.TimerHandle | None = None  # looks whether it is, while somebody waits, and tells once
-        self._told_crowded = False
+        self._crowding = Crowding(self._pool, most=max_workers, events=events, clock=clock)
         python = starter or Starter(interpreter, cache=modules_cache, debugger=self._debugger)
         self._launchers: dict[FunctionKind, Launcher] = {**(launchers or {}), "python": python}
         self._functions: dict[FunctionId, _Function] = {}
@@ -163,8 +161,7 @@ class Runtime:
             return refused
         call = self._calls.begin(invocation, function.config)
         self._do(self._pool.arrive(call.ticket, invocation.function, call.arrived))
-        if self._pool.waiting and self._crowded is None and not self._told_crowded:
-            self._crowded = asyncio.get_running_loop().call_later(CROWDED_AFTER, self._look_whether_crowded)
+        self._crowding.watch()
         try:
             return await call.outcome
         except asyncio.CancelledError:
@@ -172,22 +169,6 @@ class Runtime:
             if call.ticket in self._calls and self._pool.abandon(call.ticket):
                 self._calls.finish(call, exited(None, hint="the caller went away before the function was started"))
             raise
-
-    def _look_whether_crowded(self) -> None:
-        self._crowded = None
-        waiting = self._pool.held_up(self._clock.monotonic() - CROWDED_AFTER)
-        if waiting:
-            self._told_crowded = True
-            self._events.emit(
-                Notice(
-                    notice="workers-busy",
-                    message=f"no more than {self._max_workers} invocations run here at once: "
-                    f"{waiting} wait for their turn",
-                    hint="a function that calls itself, or others in a circle, may wait for one of those",
-                )
-            )
-        elif self._pool.waiting:
-            self._crowded = asyncio.get_running_loop().call_later(CROWDED_AFTER, self._look_whether_crowded)
 
     # Life
 
@@ -225,9 +206,9 @@ class Runtime:
             self._end(worker)
         for launcher in self._launchers.values():
             launcher.stop()
-        for timer in (self._wake, self._crowded):
-            if timer is not None:
-                timer.cancel()
+        self._crowding.stop()
+        if self._wake is not None:
+            self._wake.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_LIMIT):
                 stopped = (launcher.stopped() for launcher in self._launchers.values())

@@ -574,7 +574,7 @@ async def test_more_invocations_than_workers_wait_their_turn(tmp_path: Path) -> 
 async def test_a_function_that_waits_for_itself_with_all_workers_busy_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("skykite.runtime.runtime.CROWDED_AFTER", 0.05)
+    monkeypatch.setattr("skykite.runtime.crowding.CROWDED_AFTER", 0.05)
     async with running_project(tmp_path, max_workers=1) as project:
         project.write(
             "app.py",
