@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 import pytest
 
@@ -28,11 +29,13 @@ async def test_a_few_small_datagrams_need_no_request(service: EventApiServer) ->
 
 async def test_what_is_more_than_a_websocket_may_publish_goes_over_http(service: EventApiServer) -> None:
     async with connected(service, websocket_publishes=20) as (transport, heard):
+        began = time.monotonic()
         for number in range(100):
             transport.publish(bytes([number + 1] * 16), [b"x"])
         await service.until(lambda: len(service.published) == 100)
-        assert len(service.websocket_publishes_at) <= 25
-        assert len(service.posts_at) >= 75
+        most = 21 + 20 * (time.monotonic() - began)
+        assert len(service.websocket_publishes_at) <= most
+        assert len(service.posts_at) >= 100 - most
         assert heard.states == ["connected"]
 
 
