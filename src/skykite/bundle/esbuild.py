@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
 from skykite.bundle.processes import run_tool
+from skykite.bundle.reasons import shown
 from skykite.errors import SkykiteError
 from skykite.model.node_build import NodeBuild
 from skykite.model.runtimes import NODE_SUFFIXES, node_version
@@ -147,7 +148,7 @@ def _read_meta(
     base, made = os.path.realpath(import_root), os.path.realpath(folder) + os.sep
     links = _links(meta["inputs"], base)
     absolute = {one: os.path.normpath(f"{import_root}{os.sep}{one}") for one in meta["inputs"] if not _is_virtual(one)}
-    sources = frozenset(absolute.values())
+    sources = frozenset(absolute.values()) if warnings else frozenset()
     imports = {name: _imported(read) for name, read in meta["inputs"].items()}
 
     def in_folder(path: str) -> str:
@@ -257,7 +258,7 @@ def _failed(said: str, import_root: Path, project_root: Path) -> SkykiteError:
         frame.append(f"{note['text']}: {note['place']}")
     more = len(errors) - 1
     return SourceError(
-        f"{_shown(file, project_root)}:{place['line']}:{int(place['column']) + 1}: {message}"
+        f"{shown(file, project_root)}:{place['line']}:{int(place['column']) + 1}: {message}"
         + (f" (and {more} more error{'s' if more > 1 else ''})" if more else ""),
         context="\n".join(frame) or None,
         hint=hint,
@@ -271,12 +272,8 @@ def _warnings(said: str, import_root: Path, project_root: Path) -> list[tuple[st
     found = []
     for one in _WARNING.finditer(said):
         file = Path(os.path.normpath(import_root / one["file"]))
-        found.append((str(file), f"`{_shown(file, project_root)}:{one['line']}`: {one['message']}"))
+        found.append((str(file), f"`{shown(file, project_root)}:{one['line']}`: {one['message']}"))
     return found
-
-
-def _shown(file: Path, project_root: Path) -> str:
-    return file.relative_to(project_root).as_posix() if file.is_relative_to(project_root) else str(file)
 
 
 def _frame(text: str) -> list[str]:

@@ -65,7 +65,7 @@ def find_python(project_root: Path, environment: Mapping[str, str], given: str |
         python = _python_in(folder)
         if python is not None:
             return FoundPython(python=python, keeper=keeper, why=why, passed=tuple(passed))
-        if _is_there(folder / "pyvenv.cfg"):
+        if is_virtual(folder):
             passed.append(folder)
     return FoundPython(
         python=Path(sys.executable),
@@ -135,6 +135,11 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def is_virtual(folder: Path) -> bool:
+    """Whether it is a virtual environment, though its Python may be gone."""
+    return _is_there(folder / "pyvenv.cfg")
 
 
 def _first_line(file: Path) -> str:
@@ -275,7 +280,7 @@ def _pyenv(root: Path, environment: Mapping[str, str]) -> Iterator[tuple[Path, s
     if not named or named == "system" or "/" in named:
         return
     for folder in _pyenv_versions(named, environment):
-        if _is_there(folder / "pyvenv.cfg") or not _is_own(folder.name):
+        if is_virtual(folder) or not _is_own(folder.name):
             yield folder, by
 
 

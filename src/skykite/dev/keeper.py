@@ -14,7 +14,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,7 +38,7 @@ from skykite.dev.reach import session_at
 from skykite.dev.reports import CloudReports
 from skykite.errors import SkykiteError
 from skykite.gateway import Gateway, ServedApi
-from skykite.model.events import ErrorRaised
+from skykite.model.events import Endpoint, ErrorRaised
 from skykite.model.invocation import Invocation, Outcome
 from skykite.ports import Clock, EventSink, Ids, Invoker
 from skykite.runtime import Runtime
@@ -238,16 +238,19 @@ class Keeper:
         assert self._aws is not None
         async with self._serving:
             deployed = await self._aws.run(self._aws.apigateway.http_apis)
-            served = self._servable(deployed)
-            names = {route.function: str(route.function) for api in served for route in api.entry.routes}
-            self._behind.invoker = LambdaInvoker(self._aws, self._clock, names)
-            endpoints = await self._ports.serve(lambda: self._gateway.serve(self._servable(deployed)))
+            endpoints = await self._ports.serve(lambda: self._open(self._servable(deployed)))
             urls = {str(endpoint.path): endpoint.url for endpoint in endpoints}
             apis = tuple(KeptApi(id=api.id, name=api.name, url=urls[api.id]) for api in deployed if api.id in urls)
             if apis != self._apis:
                 self._apis = apis
                 self._ports.keep({api.id: int(api.url.split(":")[2].split("/")[0]) for api in apis})
                 await self._deployed.forget()  # they may have been told the URLs of APIs
+
+    async def _open(self, served: Sequence[ServedApi]) -> tuple[Endpoint, ...]:
+        assert self._aws is not None
+        names = {route.function: str(route.function) for api in served for route in api.entry.routes}
+        self._behind.invoker = LambdaInvoker(self._aws, self._clock, names)
+        return await self._gateway.serve(served)
 
     def _servable(self, deployed: Iterable[HttpApi]) -> list[ServedApi]:
         found: list[ServedApi] = []

@@ -17,7 +17,7 @@ from typing import Final
 
 from skykite.bundle.reasons import shown
 from skykite.dev.differences import Difference, compare, differences_notice, remedy_for
-from skykite.dev.environments import FoundPython, find_python, places
+from skykite.dev.environments import FoundPython, find_python, is_virtual, places
 from skykite.dev.imports import Import, imports_of
 from skykite.dev.installed import Installed
 from skykite.dev.interpreter import Interpreter, ask_interpreter
@@ -368,7 +368,7 @@ class PackageCheck:
             groups=root.options.groups,
             shared=shared,
             beside=_below(root.folder, self._project_root),
-            given=shlex.quote(str(self._given)) if self._given and _is_environment(self._found.folder) else "",
+            given=shlex.quote(str(self._given)) if self._given and is_virtual(self._found.folder) else "",
         )
 
 
@@ -378,10 +378,6 @@ def _unlike(file: Path, error: Exception) -> SkykiteError:
         f"`{file}` is not as its tool writes it: {type(error).__name__}: {error}",
         hint="write it again with the tool that it is from",
     )
-
-
-def _is_environment(folder: Path) -> bool:
-    return (folder / "pyvenv.cfg").exists()
 
 
 def _made_by_uv(environment: Path) -> bool:

@@ -52,11 +52,13 @@ class Ports:
         return await serve()
 
     def _give_up_taken(self) -> bool:
-        """Whether there are any."""
+        """Whether there are any, and the choice was ours."""
+        if self._first is not None:
+            return False
         taken = [api for api, port in self._given.items() if port not in self._held and not _is_free(port)]
-        for api in taken if self._first is None else ():
+        for api in taken:
             del self._given[api]
-        return bool(taken) and self._first is None
+        return bool(taken)
 
     def _next(self) -> int:
         taken = set(self._given.values())

@@ -107,17 +107,17 @@ class InvocationLog(msgspec.Struct, frozen=True, kw_only=True):
 class InvocationError(msgspec.Struct, frozen=True, kw_only=True):
     """Why an invocation failed: Lambda's error document, plus a hint for people."""
 
+    type: str
+    message: str
+    trace: tuple[str, ...] = ()
+    hint: str | None = None
+
     @classmethod
     def of(cls, outcome: Outcome) -> InvocationError | None:
         """None if it succeeded."""
         if not isinstance(outcome, Failed):
             return None
         return cls(type=outcome.error_type, message=outcome.message, trace=outcome.trace or (), hint=outcome.hint)
-
-    type: str
-    message: str
-    trace: tuple[str, ...] = ()
-    hint: str | None = None
 
 
 class InvocationFinished(msgspec.Struct, frozen=True, kw_only=True):

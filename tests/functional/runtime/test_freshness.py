@@ -354,15 +354,27 @@ async def test_saves_are_told_once_though_a_request_noticed_them_first(project: 
 async def test_what_a_request_is_about_to_load_is_waited_for_before_it_is_told(
     project: FunctionProject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    loading = tmp_path_factory.mktemp("elsewhere") / "loading"
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    loading, go_on = elsewhere / "loading", elsewhere / "go-on"
     project.write("app.py", "1 / 0")
     await project.define("app.handler")
     await project.failure("app.handler")
-    code = f"import time\nopen({str(loading)!r}, 'w').close()\ntime.sleep(0.5)\ndef handler(e, c): return 1"
-    changed = project.write("app.py", code)
+    changed = project.write(
+        "app.py",
+        f"""
+        import os, time
+        open({str(loading)!r}, "w").close()
+        while not os.path.exists({str(go_on)!r}): time.sleep(0.01)
+        def handler(e, c): return 1
+        """,
+    )
     request = asyncio.create_task(project.result("app.handler"))
     await eventually(loading.exists)
-    reloaded = await project.runtime.files_changed({changed})
+    telling = asyncio.create_task(project.runtime.files_changed({changed}))
+    await asyncio.wait([telling], timeout=0.1)
+    assert not telling.done()
+    go_on.touch()
+    reloaded = await telling
     assert (reloaded.functions, reloaded.failures) == (("app.handler",), ())
     assert await request == 1
 

@@ -346,18 +346,24 @@ def test_a_key_that_was_replaced_is_read_again(aws: Aws, stub: Stub, clock: Push
         assert stub.handle(2, Context()) == b"2"
 
 
-def test_a_key_that_was_replaced_after_it_had_served_is_read_again(aws: Aws, start: Start, clock: PushedClock) -> None:
-    runs: list[bytes] = []
+class Echo:
+    """A function that tells what it was run with."""
 
-    async def once(head: InvocationHead, payload: bytes) -> bytes:
-        runs.append(payload)
+    def __init__(self) -> None:
+        self.runs: list[bytes] = []
+
+    async def __call__(self, head: InvocationHead, payload: bytes) -> bytes:
+        self.runs.append(payload)
         return payload
 
-    with serving(aws, once):
+
+def test_a_key_that_was_replaced_after_it_had_served_is_read_again(aws: Aws, start: Start, clock: PushedClock) -> None:
+    echo = Echo()
+    with serving(aws, echo):
         stub = start()
         assert stub.handle(1, Context()) == b"1"
     other = bytes(32)
-    with serving(aws, once, key=other):
+    with serving(aws, echo, key=other):
         aws.key = other
         freeze(aws, clock, 11)
         aws.write_lease()
@@ -365,29 +371,24 @@ def test_a_key_that_was_replaced_after_it_had_served_is_read_again(aws: Aws, sta
         assert stub.handle(2, Context()) == b"2"
         assert time.monotonic() - started < 3
         assert stub.handle(3, Context()) == b"3"
-    assert runs == [b"1", b"2", b"3"]
+    assert echo.runs == [b"1", b"2", b"3"]
 
 
 def test_what_a_session_of_the_key_before_may_be_running_is_not_given_to_another(
     aws: Aws, start: Start, clock: PushedClock
 ) -> None:
-    runs: list[bytes] = []
-
-    async def once(head: InvocationHead, payload: bytes) -> bytes:
-        runs.append(payload)
-        return payload
-
-    with serving(aws, once):
+    echo = Echo()
+    with serving(aws, echo):
         stub = start()
         assert stub.handle(1, Context()) == b"1"
     other = bytes(32)
-    with serving(aws, once, key=other):
+    with serving(aws, echo, key=other):
         aws.key = other
         freeze(aws, clock, 6)  # so lately that the first session was granted the next invocation beforehand
         aws.write_lease()
         assert failure(stub, event=2).kind == "LiveDevLost"
         assert stub.handle(3, Context()) == b"3"
-    assert runs == [b"1", b"3"]
+    assert echo.runs == [b"1", b"3"]
 
 
 def test_a_session_that_does_not_answer_has_the_key_read_once_and_not_at_each_invocation(
