@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from skykite.bundle import reasons
 from skykite.bundle.toolchains import Machine, Recipe, executables_in, recipe_of, rust_hint, this_machine
 from skykite.errors import SkykiteError
 from skykite.model.built import BuildError, BuildFolder, BuildInput, BuildInputs, BuiltSource
@@ -74,7 +75,7 @@ class ExecutableBuilds:
     async def _make(
         self, config: FunctionConfig, build: ExecutableBuild, inputs: BuildInputs
     ) -> BuiltSource | BuildError:
-        shown = _shown(config.import_root, config.project_root)
+        shown = reasons.shown(config.import_root, config.project_root)
         if not build.is_built:
             return _ready_made(config.import_root, shown, inputs)
         name = hashlib.sha256(repr((str(config.import_root), build)).encode()).hexdigest()[:16]
@@ -187,7 +188,7 @@ def _collect(recipe: Recipe, said: str, import_root: Path, keep: Path, shown: st
         else:
             raise SkykiteError(
                 "build-output",
-                f"`{shown}` was built by `{recipe.shown}`, which left no `{_shown(output, import_root)}`",
+                f"`{shown}` was built by `{recipe.shown}`, which left no `{reasons.shown(output, import_root)}`",
                 hint='name what it makes in `build={"output": …}`: a file, or a folder that holds `bootstrap`',
             )
         copy.chmod(0o755)
@@ -245,10 +246,6 @@ def _ready_made(import_root: Path, shown: str, inputs: BuildInputs) -> BuiltSour
         context=None,
         hint='put an executable of that name there, or say how it is made: `build={"command": …}`',
     )
-
-
-def _shown(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _inputs_of(import_root: Path, project_root: Path, build: ExecutableBuild) -> BuildInputs:
