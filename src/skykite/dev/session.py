@@ -392,6 +392,7 @@ class DevSession:
 
     async def _take_down(self) -> None:
         """Stop accepting first, then let the rest go at once."""
+        self._runtime.stopping()
         await self._place.refuse()
         await asyncio.gather(self._runtime.stop(), self._place.stop(), self._spare.close())
 

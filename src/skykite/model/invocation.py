@@ -113,7 +113,7 @@ class Report:
     log: bytes = b""
 
 
-FailureKind = Literal["handled", "import", "timeout", "exit", "too-large", "unserializable", "unavailable"]
+FailureKind = Literal["handled", "import", "timeout", "exit", "too-large", "unserializable", "unavailable", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ def http_status(outcome: Outcome) -> int:
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
     """
     if isinstance(outcome, Failed):
-        return 500
+        return 503 if outcome.kind == "lost" else 500  # the stub's own answer
     try:
         status = msgspec.json.decode(outcome.payload, type=_HttpAnswer).statusCode
     except (msgspec.MsgspecError, RecursionError):  # a bare value

@@ -55,7 +55,12 @@ class TimedOut:
     hint: str | None = None
 
 
-Ending = Returned | Raised | Exited | TimedOut
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """Skykite was stopped first. Who called over the bridge is told so by the function's stub."""
+
+
+Ending = Returned | Raised | Exited | TimedOut | Stopped
 
 
 def raised(error: WorkerError, *, during_init: bool = False, unavailable: bool = False) -> Raised:
@@ -129,6 +134,8 @@ def outcome_of(
                 request_id=request_id,
                 hint=hint,
             )
+        case Stopped():
+            return _stopped(invocation, report)
         case TimedOut(limit_s=limit_s, hint=hint):
             return Failed(
                 kind="timeout",
@@ -138,3 +145,20 @@ def outcome_of(
                 request_id=request_id,
                 hint=hint,
             )
+
+
+def _stopped(invocation: Invocation, report: Report) -> Failed:
+    request_id = invocation.request_id
+    if invocation.bridge_ms is None:
+        return Failed(
+            kind="unavailable",
+            error_type="Runtime.ExitError",
+            message=exit_message(request_id, None),
+            report=report,
+            request_id=request_id,
+            hint="Skykite was stopped",
+        )
+    from skykite_lambda.wire import failures  # which is loaded, if something came over the bridge
+
+    told = failures.ended()
+    return Failed(kind="lost", error_type=told.error_type, message=told.message, report=report, request_id=request_id)

@@ -49,7 +49,7 @@ from skykite.runtime.messages import (
     parse_message,
     trace_id_of,
 )
-from skykite.runtime.outcomes import Ending, Returned, exited, raised, timed_out
+from skykite.runtime.outcomes import Ending, Returned, Stopped, exited, raised, timed_out
 from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, WorkerId
 from skykite.runtime.reports import exit_hint
 from skykite.runtime.saved import Reloaded, SavedFiles, load_errors
@@ -142,6 +142,7 @@ class Runtime:
         self._calls = Calls(events=events, clock=clock)
         self._background: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
+        self._stopping = False
         self._stopped = asyncio.Event()
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = math.inf
@@ -167,7 +168,8 @@ class Runtime:
         except asyncio.CancelledError:
             # As in Lambda, a function that runs is not stopped by a caller who hangs up.
             if call.ticket in self._calls and self._pool.abandon(call.ticket):
-                self._calls.finish(call, exited(None, hint="the caller went away before the function was started"))
+                gone = exited(None, hint="the caller went away before the function was started")
+                self._calls.finish(call, Stopped() if self._stopping else gone)
             raise
 
     # Life
@@ -192,15 +194,20 @@ class Runtime:
         assert self._background is not None
         return self._background
 
+    def stopping(self) -> None:
+        """`stop` comes soon: if callers go away from now on, it is because of that."""
+        self._stopping = True
+
     async def stop(self) -> None:
-        """End every worker; what still runs or waits fails as unavailable."""
+        """End every worker; what still runs or waits fails as unavailable, or lost if it came over the bridge."""
         if self._running is None:
             return
+        self.stopping()
         self._background = None
         self._functions.clear()
         for call in self._calls.all():
             self._pool.abandon(call.ticket)  # or the end of a worker would have another one started for it
-            self._calls.finish(call, exited(None, hint="Skykite was stopped", kind="unavailable"))
+            self._calls.finish(call, Stopped())
         workers = list(self._workers.values())
         for worker in workers:
             self._end(worker)

@@ -8,12 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kit.runtime import FunctionProject, eventually, is_running, running_project, write_file
-from skykite.model.invocation import Failed
+from kit.runtime import FunctionProject, eventually, invocation_of, is_running, running_project, write_file
+from skykite.model.events import InvocationFinished, InvocationStarted
+from skykite.model.invocation import Failed, Trigger
+from skykite.model.names import RequestId
+from skykite_lambda.wire import failures
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks at processes as POSIX shows them")
 
@@ -40,6 +44,34 @@ async def test_stop_leaves_nothing_within_a_second(project: FunctionProject) -> 
     assert (await in_flight).kind == "unavailable"
     await eventually(lambda: not any(map(is_running, pids)), within=1)
     assert workers_of(os.getpid()) == []
+
+
+async def test_what_came_over_the_bridge_is_told_as_its_caller_is_when_all_is_stopped(tmp_path: Path) -> None:
+    async with running_project(tmp_path, max_workers=1) as project:
+        project.write("app.py", WITH_CHILD)
+        await project.define("app.handler")
+        over_the_bridge = invocation_of(
+            "app.handler", "hang", bridge_ms=1.0, trigger=Trigger(kind="http", label="GET /")
+        )
+        runs = asyncio.create_task(project.runtime.invoke(over_the_bridge))
+        await eventually(project.output_so_far)
+        hung_up = asyncio.create_task(
+            project.runtime.invoke(replace(over_the_bridge, request_id=RequestId("not begun")))
+        )
+        await eventually(lambda: len([e for e in project.events.events if isinstance(e, InvocationStarted)]) == 2)
+        project.runtime.stopping()
+        hung_up.cancel()
+        await asyncio.wait({hung_up})
+        await project.runtime.stop()
+        outcome = await runs
+        assert isinstance(outcome, Failed)
+        assert outcome.error_type == "LiveDevLost"
+        finished = [event for event in project.events.events if isinstance(event, InvocationFinished)]
+        assert {event.request_id for event in finished} == {over_the_bridge.request_id, "not begun"}
+        for event in finished:
+            assert event.error is not None
+            assert (event.error.type, event.http_status) == ("LiveDevLost", 503)
+            assert event.error.message == failures.ended().message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such processes are found through /proc")
