@@ -3,7 +3,8 @@
     python -m benchmarks.cli [--times 7] [--write]
 
 Every command runs once unmeasured, then `--times` times in turn with the others, every other time in the opposite
-order; medians. The project is the hello function of `benchmarks.compare`.
+order; medians. The project is the hello function of `benchmarks.compare`. "Nothing kept" is what `kite` does in a
+project for the first time; what the others keep, they keep.
 """
 
 from __future__ import annotations
@@ -48,9 +49,12 @@ def main() -> None:
         by_name = {peer.name: peer for peer in peers()}
         without_plugin = replace(by_name["serverless-offline"], lay=lay_serverless)
         kite = lay(by_name["kite dev --local"], base / "kite")
-        chosen = commands(kite, lay(without_plugin, base / "sls"), lay(by_name["chalice local"], base / "chalice"))
-        running = base / "running"
+        fresh, running = base / "fresh", base / "running"
+        shutil.copytree(kite, fresh)
         shutil.copytree(kite, running)
+        chosen = commands(
+            kite, fresh, lay(without_plugin, base / "sls"), lay(by_name["chalice local"], base / "chalice")
+        )
         port = free_port()
         with serving(dev_command(port), folder=running, port=port):
             chosen.insert(3, invoke_in_session(running))
@@ -69,15 +73,15 @@ def lay(peer: Peer, folder: Path) -> Path:
     return folder
 
 
-def commands(kite: Path, serverless_project: Path, chalice: Path) -> list[Command]:
-    def ours(purpose: str, *words: str, shown: str = "", before: Callable[[], None] = lambda: None) -> Command:
+def commands(kite: Path, fresh: Path, serverless_project: Path, chalice: Path) -> list[Command]:
+    def ours(purpose: str, *words: str, nothing_kept: bool = False) -> Command:
         return Command(
             purpose=purpose,
-            shown=shown or f"kite {' '.join(words)}",
+            shown=f"kite {' '.join(words)}" + (", nothing kept" if nothing_kept else ""),
             arguments=[KITE, *words],
-            folder=kite,
+            folder=fresh if nothing_kept else kite,
             environment=clean_environment(),
-            before=before,
+            before=(lambda: shutil.rmtree(fresh / ".kite", ignore_errors=True)) if nothing_kept else lambda: None,
         )
 
     def theirs(purpose: str, name: str, arguments: list[str | Path], folder: Path) -> Command:
@@ -85,18 +89,17 @@ def commands(kite: Path, serverless_project: Path, chalice: Path) -> list[Comman
         environment = peer_environment()
         return Command(purpose=purpose, shown=shown, arguments=arguments, folder=folder, environment=environment)
 
-    def forget_assembly() -> None:
-        shutil.rmtree(kite / ".kite", ignore_errors=True)
-
-    synth = ("synth", "--stage", "bench")
+    synth = ("synth", "--stage", "plain")  # another one: what is synthesized for `--local` is not what is deployed
+    invoke = ("invoke", "functions/hello.handler", "--local", "--stage", "bench")
     return [
         ours("help", "--help"),
         theirs("help", "serverless", serverless("--help"), serverless_project),
         theirs("help", "chalice", python_tool("chalice", "--help"), chalice),
-        ours("invoke", "invoke", "functions/hello.handler", "--local", "--stage", "bench"),
+        ours("invoke", *invoke),
+        ours("invoke", *invoke, nothing_kept=True),
         theirs("invoke", "serverless", serverless("invoke", "local", "--function", "hello"), serverless_project),
-        ours("template", *synth, shown="kite synth, nothing kept", before=forget_assembly),
-        ours("template", *synth, shown="kite synth, nothing changed", before=lambda: synthesize(kite)),
+        ours("template", *synth),
+        ours("template", *synth, nothing_kept=True),
         theirs("template", "serverless", serverless("package"), serverless_project),
         theirs("template", "chalice", python_tool("chalice", "package", "out"), chalice),
     ]
@@ -110,12 +113,6 @@ def invoke_in_session(folder: Path) -> Command:
         folder=folder,
         environment=clean_environment(),
     )
-
-
-def synthesize(folder: Path) -> None:
-    if not (folder / ".kite" / "bench" / "assembly").is_dir():
-        command: list[str | Path] = [KITE, "synth", "--stage", "bench"]
-        subprocess.run(command, cwd=folder, env=clean_environment(), check=True, capture_output=True, timeout=LIMIT_S)
 
 
 def measure(command: Command) -> float:
