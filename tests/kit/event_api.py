@@ -59,6 +59,7 @@ class Publish:
 @dataclass(eq=False)
 class EventApiServer:
     verifier: Aws = field(default_factory=Aws)
+    deleted: bool = False  # what AppSync itself says of the API
     ka_s: float = 60.0
     timeout_ms: int = 300_000
     as_array: bool = False
@@ -149,6 +150,9 @@ class EventApiServer:
                     assert first == "GET /event/realtime HTTP/1.1", first
                     await self._websocket(reader, writer, headers)
                     return
+                if first == f"GET /v2/apis/{API.api_id} HTTP/1.1":
+                    writer.write(self._described())
+                    continue
                 assert first == "POST /event HTTP/1.1", first
                 self.under_way += 1
                 self.most_under_way = max(self.most_under_way, self.under_way)
@@ -167,6 +171,12 @@ class EventApiServer:
             pass
         finally:
             writer.close()
+
+    def _described(self) -> bytes:
+        status, error = (404, "NotFoundException") if self.deleted else (200, "")
+        text = json.dumps({"message": "no such API"} if self.deleted else {"api": {"apiId": API.api_id}})
+        head = f"HTTP/1.1 {status} -\r\nContent-Length: {len(text)}\r\nx-amzn-ErrorType: {error}\r\n\r\n"
+        return (head + text).encode()
 
     async def _post(self, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
         now = asyncio.get_running_loop().time()

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 MAX_THREADS: Final = 16
-_SERVICES: Final = ("apigatewayv2", "cloudformation", "ecr", "lambda", "s3", "sso", "sso-oidc", "signin", "ssm", "sts")
+_SERVICES: Final = (
+    "apigatewayv2",
+    "appsync",
+    "cloudformation",
+    "ecr",
+    "lambda",
+    "s3",
+    "sso",
+    "sso-oidc",
+    "signin",
+    "ssm",
+    "sts",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

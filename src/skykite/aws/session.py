@@ -10,6 +10,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from skykite.aws.apigateway import ApiGateway
+from skykite.aws.appsync import AppSync
 from skykite.aws.cloudformation import CloudFormation
 from skykite.aws.connection import MAX_THREADS, Caller, Connector, Target, describe
 from skykite.aws.ecr import Ecr
@@ -61,6 +62,7 @@ class AwsSession:
         self.region = region
         self.endpoint_url = endpoint_url
         self.apigateway = ApiGateway(Caller(self._connector, "apigatewayv2"))
+        self.appsync = AppSync(Caller(self._connector, "appsync"))
         self.cloudformation = CloudFormation(Caller(self._connector, "cloudformation"))
         self.s3 = S3(Caller(self._connector, "s3"), presigner=Caller(self._connector, "s3", presigns=True))
         self.ecr = Ecr(Caller(self._connector, "ecr"))

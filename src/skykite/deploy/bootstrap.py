@@ -16,6 +16,7 @@ from skykite.model.bootstrap import (
     BOOTSTRAP_STACK,
     BOOTSTRAP_VERSION,
     BOOTSTRAP_VERSION_OUTPUT,
+    EVENT_API_GENERATION_OUTPUT,
     LIVE_PREFIX,
     REGIONS_WITHOUT_EVENT_APIS,
 )
@@ -24,13 +25,13 @@ BUCKET_ID: Final = "AssetBucket"
 _SETTLED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 
 
-def bootstrap_template(region: str) -> dict[str, Any]:
+def bootstrap_template(region: str, *, event_api: int = 1) -> dict[str, Any]:
     """A bucket that is private, versioned and encrypted, reached over TLS only, and that forgets what is superseded;
-    an Event API where the region offers them."""
+    an Event API where the region offers them. `event_api` is the generation of that."""
     template = _template()
     if region not in REGIONS_WITHOUT_EVENT_APIS:
-        template["Resources"] |= event_api_resources()
-        template["Outputs"] |= event_api_outputs()
+        template["Resources"] |= event_api_resources(event_api)
+        template["Outputs"] |= event_api_outputs(event_api)
     return template
 
 
@@ -112,8 +113,7 @@ def judge_bootstrap(state: StackState | None) -> Literal["ready", "apply"]:
     """Whether the stack serves this Skykite, or must be made or upgraded first."""
     if state is None or state.status not in _SETTLED:
         return "apply"
-    version = next((output.value for output in state.outputs if output.key == BOOTSTRAP_VERSION_OUTPUT), "0")
-    number = int(version) if version.isdigit() else 0
+    number = _number(state, BOOTSTRAP_VERSION_OUTPUT)
     if number > BOOTSTRAP_VERSION:
         raise SkykiteError(
             "bootstrap-newer",
@@ -121,3 +121,13 @@ def judge_bootstrap(state: StackState | None) -> Literal["ready", "apply"]:
             hint="upgrade Skykite: somebody deployed to this account and region with a newer one",
         )
     return "ready" if number == BOOTSTRAP_VERSION else "apply"
+
+
+def event_api_generation(state: StackState | None) -> int:
+    """Of the stack's Event API: it stays what it is when the stack is upgraded."""
+    return max(1, 0 if state is None else _number(state, EVENT_API_GENERATION_OUTPUT))
+
+
+def _number(state: StackState, output: str) -> int:
+    value = next((one.value for one in state.outputs if one.key == output), "0")
+    return int(value) if value.isdigit() else 0

@@ -14,9 +14,9 @@ from typing import Any, Final, Literal, assert_never
 
 import msgspec
 
-from skykite.aws import AwsSession, StackState
+from skykite.aws import AwsError, AwsSession, StackState
 from skykite.deploy.assets import AssetPublisher, Place
-from skykite.deploy.bootstrap import bootstrap_template, judge_bootstrap
+from skykite.deploy.bootstrap import bootstrap_template, event_api_generation, judge_bootstrap
 from skykite.deploy.consent import Consent, describe_removal
 from skykite.deploy.execute import Broken, Done, Skipped, execute
 from skykite.deploy.images import ImagePublisher
@@ -35,7 +35,14 @@ from skykite.deploy.templates import (
     runs_stubs,
 )
 from skykite.errors import SkykiteError
-from skykite.model.bootstrap import BOOTSTRAP_STACK, BOOTSTRAP_VERSION, EventApi, bootstrap_bucket, parse_event_api
+from skykite.model.bootstrap import (
+    BOOTSTRAP_STACK,
+    BOOTSTRAP_VERSION,
+    EVENT_API_ID_OUTPUT,
+    EventApi,
+    bootstrap_bucket,
+    parse_event_api,
+)
 from skykite.model.events import (
     DeployFinished,
     DeployPlanned,
@@ -228,13 +235,39 @@ class Deployer:
         )
 
     async def bootstrap(self) -> None:
-        """Create or upgrade the bootstrap stack; nothing if it is as it should be."""
-        await self._bootstrap(await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK))
+        """Create, upgrade or mend the bootstrap stack; nothing if it is as it should be."""
+        await self._whole_bootstrap()
 
-    async def event_api(self) -> EventApi:
-        """What Live's messages go through. Bootstraps first where that is needed; raises `live-no-event-api`."""
-        state = await self._bootstrap(await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK))
+    async def event_api(self, *, make_sure: bool = True) -> EventApi:
+        """What Live's messages go through. Bootstraps first where that is needed, to `make_sure` also if the Event API
+        was deleted and the stack does not know; raises `live-no-event-api`."""
+        if make_sure:
+            state = await self._whole_bootstrap()
+        else:
+            state = await self._bootstrap(await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK))
         return parse_event_api({one.key: one.value for one in state.outputs}, region=self._session.region)
+
+    async def _whole_bootstrap(self) -> StackState:
+        found = await self._session.run(self._session.cloudformation.stack, BOOTSTRAP_STACK)
+        state = await self._bootstrap(found)
+        api_id = next((one.value for one in state.outputs if one.key == EVENT_API_ID_OUTPUT), None)
+        if api_id is None or await self._has_event_api(api_id):
+            return state
+        self._events.emit(
+            Notice(
+                notice="event-api-deleted",
+                message=f"the Event API of the stack `{BOOTSTRAP_STACK}` was deleted outside of CloudFormation and is "
+                "made anew; other stages that are live need their `kite dev` started again",
+            )
+        )
+        return await self._bootstrap(state, event_api=event_api_generation(state) + 1)
+
+    async def _has_event_api(self, api_id: str) -> bool:
+        """Who may not ask, finds it out by using it."""
+        try:
+            return await self._session.run(self._session.appsync.has_event_api, api_id)
+        except AwsError:
+            return True
 
     async def _stacks(self) -> dict[StackName, StackState]:
         states = await self._session.run(self._session.cloudformation.stacks)
@@ -248,16 +281,18 @@ class Deployer:
             export: frozenset(StackName(name) for name in names) for export, names in zip(leaving, found, strict=True)
         }
 
-    async def _bootstrap(self, state: StackState | None) -> StackState:
-        if state is None or judge_bootstrap(state) == "apply":
+    async def _bootstrap(self, state: StackState | None, *, event_api: int | None = None) -> StackState:
+        """With `event_api`, an Event API of that generation in the place of another."""
+        if state is None or event_api is not None or judge_bootstrap(state) == "apply":
+            generation = event_api or event_api_generation(state)
             start = self._clock.monotonic()
             self._events.emit(StepStarted(step="bootstrap", message=f"preparing {self._session.region}"))
             applied = await self._operator.apply(
                 DesiredStack(
                     name=StackName(BOOTSTRAP_STACK),
                     paths=StackPaths(root=ConstructPath(BOOTSTRAP_STACK)),
-                    template=bootstrap_template(self._session.region),
-                    mark=f"version-{BOOTSTRAP_VERSION}",
+                    template=bootstrap_template(self._session.region, event_api=generation),
+                    mark=f"version-{BOOTSTRAP_VERSION}" + (f"-event-api-{generation}" if generation > 1 else ""),
                     tags={},
                 )
             )

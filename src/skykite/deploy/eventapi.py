@@ -10,14 +10,13 @@ from typing import Any, Final
 
 from skykite.model.bootstrap import (
     EVENT_API_ARN_OUTPUT,
+    EVENT_API_GENERATION_OUTPUT,
     EVENT_API_ID_OUTPUT,
     EVENT_HTTP_HOST_OUTPUT,
     EVENT_REALTIME_HOST_OUTPUT,
     REPLIES_NAMESPACE,
     REQUESTS_NAMESPACE,
 )
-
-EVENT_API_ID: Final = "EventApi"
 
 # In APPSYNC_JS, whose embedded counterpart knows these very texts: `skykite_cloud.events.handlers`.
 _HANDLER: Final = """\
@@ -37,11 +36,11 @@ REPLIES_HANDLER: Final = _HANDLER.format(
 )
 
 
-def event_api_resources() -> dict[str, Any]:
-    """By logical id."""
+def event_api_resources(generation: int) -> dict[str, Any]:
+    """By logical id, which is another for each generation."""
     iam = [{"AuthType": "AWS_IAM"}]
     return {
-        EVENT_API_ID: {
+        _id("EventApi", generation): {
             "Type": "AWS::AppSync::Api",
             "Properties": {
                 "Name": "skykite-live",
@@ -53,12 +52,12 @@ def event_api_resources() -> dict[str, Any]:
                 },
             },
         },
-        "RequestsNamespace": _namespace(REQUESTS_NAMESPACE, REQUESTS_HANDLER),
-        "RepliesNamespace": _namespace(REPLIES_NAMESPACE, REPLIES_HANDLER),
+        _id("RequestsNamespace", generation): _namespace(REQUESTS_NAMESPACE, REQUESTS_HANDLER, generation),
+        _id("RepliesNamespace", generation): _namespace(REPLIES_NAMESPACE, REPLIES_HANDLER, generation),
     }
 
 
-def event_api_outputs() -> dict[str, Any]:
+def event_api_outputs(generation: int) -> dict[str, Any]:
     """What `model.bootstrap.parse_event_api` reads."""
     attributes = {
         EVENT_API_ID_OUTPUT: ("ApiId", "The Event API of Live"),
@@ -66,17 +65,23 @@ def event_api_outputs() -> dict[str, Any]:
         EVENT_HTTP_HOST_OUTPUT: ("Dns.Http", "Where events are published over HTTP"),
         EVENT_REALTIME_HOST_OUTPUT: ("Dns.Realtime", "Where WebSockets connect"),
     }
-    return {
-        name: {"Description": why, "Value": {"Fn::GetAtt": [EVENT_API_ID, attribute]}}
+    outputs: dict[str, Any] = {
+        name: {"Description": why, "Value": {"Fn::GetAtt": [_id("EventApi", generation), attribute]}}
         for name, (attribute, why) in attributes.items()
     }
+    counted = {"Description": "How many Event APIs this stack has had", "Value": str(generation)}
+    return {**outputs, EVENT_API_GENERATION_OUTPUT: counted}
 
 
-def _namespace(name: str, handler: str) -> dict[str, Any]:
+def _id(name: str, generation: int) -> str:
+    return name if generation == 1 else f"{name}{generation}"
+
+
+def _namespace(name: str, handler: str, generation: int) -> dict[str, Any]:
     return {
         "Type": "AWS::AppSync::ChannelNamespace",
         "Properties": {
-            "ApiId": {"Fn::GetAtt": [EVENT_API_ID, "ApiId"]},
+            "ApiId": {"Fn::GetAtt": [_id("EventApi", generation), "ApiId"]},
             "Name": name,
             "CodeHandlers": handler,
         },

@@ -80,7 +80,7 @@ class LivePlace:
         deployer = self._deployer()
         if self._bridge is None:  # nothing of Live shall be on a stage before the user has agreed to it
             await deployer.agree_to_replace(manifest)
-        api = await deployer.event_api()
+        api = await deployer.event_api(make_sure=self._bridge is None)
         await self._begin_credentials(manifest, api)
         await self._functions.expect(manifest, assembly, aws=self._aws, variables=self._variables())
         self._surroundings.gate.enter("deploying")  # which may wait for functions of ours

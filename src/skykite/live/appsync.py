@@ -26,7 +26,7 @@ from skykite.live.publisher import AT_ONCE, Counts, Publisher
 from skykite.live.shortcut import PER_SECOND, WebSocketShortcut
 from skykite.live.subscription import SILENCE_S, Subscription, subscribe
 from skykite.live.transport import Disconnection, Listener
-from skykite.model.bootstrap import EventApi
+from skykite.model.bootstrap import BOOTSTRAP_STACK, EventApi
 from skykite.model.live import replies_prefix, requests_channel
 from skykite.ports import Clock
 from skykite_lambda.live import messages
@@ -35,6 +35,7 @@ _SLEPT_S: Final = 10.0  # by which the wall clock gains on the other when a mach
 _LATE_S: Final = 15.0  # by which a timer is late when it sleeps and both clocks go on
 _PROVEN_S: Final = 10.0  # for which a connection must last not to count as a failure
 _DRAIN_S: Final = 1.0
+_AS_IF_DELETED: Final = frozenset({"denied", "refused", "unreachable"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Pace:
     overlap_s: float = 2.0
     credentials_s: float = 60.0
     doubt_s: float = 10.0
+    look_s: float = 60.0
     pulse_s: float = 2.0
     at_once: int = AT_ONCE
     websocket_publishes: int = PER_SECOND
@@ -86,6 +88,9 @@ class AppSyncTransport:
         self._circuit = Circuit(1, os.urandom)
         self._renewing: asyncio.Task[None] | None = None
         self._doubted = float("-inf")
+        self._looking: asyncio.Task[None] | None = None  # whether the Event API is there
+        self._looked = float("-inf")
+        self._gone: Trouble | None = None  # it is not
         self._tasks: list[asyncio.Task[None]] = []
 
     # The Transport
@@ -139,7 +144,7 @@ class AppSyncTransport:
             self._publisher.publish(channel, datagrams)
 
     async def close(self) -> None:
-        tasks = [*self._tasks, *([self._renewing] if self._renewing else [])]
+        tasks = [*self._tasks, *(task for task in (self._renewing, self._looking) if task is not None)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -208,6 +213,28 @@ class AppSyncTransport:
             if self._publisher is not None:
                 self._publisher.hurry()
 
+    def _doubt_api(self, trouble: Trouble) -> None:
+        """Nobody who is refused, or finds nobody at an address, is told that the API was deleted: look whether it is
+        there."""
+        loop = asyncio.get_running_loop()
+        if trouble.reason in _AS_IF_DELETED and loop.time() - self._looked >= self._pace.look_s:
+            self._looked = loop.time()
+            self._looking = loop.create_task(self._look_for_api(), name="bridge look for the Event API")
+
+    async def _look_for_api(self) -> None:
+        try:
+            if await self._aws.run(self._aws.appsync.has_event_api, self._api.api_id):
+                return
+        except SkykiteError:  # who may not ask, or has no network either
+            return
+        self._gone = Trouble(
+            "refused",
+            f"the Event API `{self._api.api_id}` of the stack `{BOOTSTRAP_STACK}` was deleted",
+            hint="start `kite dev` again, which makes a new one; so for every other stage that is live",
+            lasting=True,
+        )
+        self._lost(self._gone)
+
     # The subscription
 
     async def _keep_connected(self) -> None:
@@ -226,7 +253,7 @@ class AppSyncTransport:
                 await self._pause(until=self._circuit.retry_at)
                 continue
             self._retire(self._current)
-            self._current, self._trouble = opened, None
+            self._current, self._trouble, self._gone = opened, None, None
             self._tell()
             if self._first is not None and not self._first.done():
                 self._first.set_result(None)
@@ -318,6 +345,7 @@ class AppSyncTransport:
         if trouble.lasting and self._first is not None and not self._first.done():
             self._first.set_exception(trouble)
             return
+        self._doubt_api(trouble)
         self._tell()
 
     def _broken(self, task: asyncio.Task[None]) -> None:
@@ -331,13 +359,15 @@ class AppSyncTransport:
 
     def _publishing(self, trouble: Trouble | None) -> None:
         self._publish_trouble = trouble
+        if trouble is not None:
+            self._doubt_api(trouble)
         self._tell()
 
     def _tell(self) -> None:
         """Pass on what has changed."""
         if self._listener is None:
             return
-        trouble = self._trouble or self._publish_trouble
+        trouble = self._gone or self._trouble or self._publish_trouble
         if trouble is None:
             if self._current is not None and not self._up:
                 self._up, self._told = True, None

@@ -27,6 +27,10 @@ LIVE_PREFIX: Final = "live/"
 REQUESTS_NAMESPACE: Final = "kite-requests"
 REPLIES_NAMESPACE: Final = "kite-replies"
 
+EVENT_API_GENERATION_OUTPUT: Final = "EventApiGeneration"
+"""How many Event APIs the stack has had. One that was deleted outside of CloudFormation comes back under another
+logical id only: CloudFormation takes that of the old one for made."""
+
 EVENT_API_ID_OUTPUT: Final = "EventApiId"
 EVENT_API_ARN_OUTPUT: Final = "EventApiArn"
 EVENT_HTTP_HOST_OUTPUT: Final = "EventHttpHost"

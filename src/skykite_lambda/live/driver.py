@@ -262,7 +262,11 @@ class Driver:
         if isinstance(failure, NoKey):
             return Raised("LiveNoKey", f"the live key of {stage} cannot be had: {failure}")
         if isinstance(failure, NoLine) and failure.denied:
-            return Raised("LiveDenied", f"the function may not use the Event API of {stage}: {failure}; {remedy} again")
+            return Raised(
+                "LiveDenied",
+                f"the Event API of {stage} takes nothing from the function: {failure}; either the function's role may "
+                f"not use it, or it was deleted: {remedy} again, which mends both",
+            )
         return Raised("LiveUnreachable", f"the Event API of {stage} cannot be used from the function: {failure}")
 
     def _too_late(self) -> Raised:

@@ -12,7 +12,7 @@ import pytest
 from kit.assembly import TOPIC, Workbench, template
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import BOOTSTRAP_BUCKET, bootstrap_bucket
-from skykite.model.events import StepFinished
+from skykite.model.events import Notice, StepFinished
 from skykite.model.manifest import AssetEntry, BundleEntry, Manifest
 
 BUNDLE = BundleEntry(import_root=".", runtime="python3.13", architecture="arm64")
@@ -125,6 +125,25 @@ async def test_bootstrap_by_itself_is_done_once(bench: Workbench) -> None:
     again = bench.deployer()
     await again.bootstrap()
     assert bench.events.all == []
+
+
+async def test_an_event_api_that_was_deleted_by_hand_is_made_anew_and_stays(bench: Workbench) -> None:
+    old = await bench.deployer().event_api()
+    client = bench.session.appsync._caller.client()
+    client.delete_api(apiId=old.api_id)
+    assert await bench.deployer().event_api(make_sure=False) == old
+    new = await bench.deployer().event_api()
+    assert new.api_id != old.api_id
+    assert [one["apiId"] for one in client.list_apis()["apis"]] == [new.api_id]
+    namespaces = client.list_channel_namespaces(apiId=new.api_id)["channelNamespaces"]
+    assert {one["name"] for one in namespaces} == {"kite-requests", "kite-replies"}
+    assert "event-api-deleted" in [event.notice for event in bench.events.all if isinstance(event, Notice)]
+    bench.events.all.clear()
+    assert await bench.deployer().event_api() == new
+    assert bench.events.all == []
+    client.delete_api(apiId=new.api_id)
+    await bench.deployer().bootstrap()
+    assert [one["apiId"] for one in client.list_apis()["apis"]] not in ([], [new.api_id])
 
 
 async def test_nothing_is_sent_if_lambda_would_refuse_a_function(bench: Workbench) -> None:

@@ -430,7 +430,34 @@ async def test_a_sign_in_that_has_ended_is_told_with_what_to_do(
         assert heard.disconnections[-1].hint
 
 
+@pytest.mark.parametrize("noticed", ["connecting", "publishing"])
+async def test_an_api_that_was_deleted_is_told_as_that_and_not_as_a_matter_of_permissions(
+    service: EventApiServer, noticed: str
+) -> None:
+    async with connected(service) as (transport, heard):
+        service.deleted = True
+        if noticed == "connecting":
+            service.refuse_handshakes = DENIED
+            service.close_all()
+        else:
+            service.refuse_posts = DENIED
+            transport.publish(STUB, [b"x"])
+        await heard.until(lambda: heard.states[-1] == "refused")
+        told = heard.disconnections[-1]
+        assert told.message == "the Event API `abcdefghij` of the stack `skykite-bootstrap` was deleted"
+        assert told.hint == "start `kite dev` again, which makes a new one; so for every other stage that is live"
+
+
 # The first connection
+
+
+async def test_an_api_that_was_deleted_is_not_waited_for(service: EventApiServer) -> None:
+    service.deleted, service.refuse_handshakes = True, DENIED
+    with pytest.raises(SkykiteError) as raised:
+        async with connected(service, patience_s=60.0):
+            pass
+    assert "was deleted" in raised.value.message
+    assert "makes a new one" in str(raised.value.hint)
 
 
 async def test_a_service_that_never_lets_us_in_is_an_error_that_says_what_to_allow(service: EventApiServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import cfnlint
 import pytest
 
 from skykite.aws import StackOutput, StackState
-from skykite.deploy.bootstrap import bootstrap_template, judge_bootstrap
+from skykite.deploy.bootstrap import bootstrap_template, event_api_generation, judge_bootstrap
 from skykite.errors import SkykiteError
 from skykite.model.bootstrap import REGIONS_WITHOUT_EVENT_APIS
 
@@ -48,6 +49,16 @@ def test_a_region_gets_what_its_cloudformation_knows_and_no_more() -> None:
         wanted = {resource["Type"] for resource in bootstrap_template(region)["Resources"].values()}
         assert wanted <= set(types), region
         assert ("AWS::AppSync::Api" in wanted) == ("AWS::AppSync::Api" in types), region
+
+
+def test_an_upgrade_keeps_the_event_api_that_came_after_one_that_was_deleted() -> None:
+    template = bootstrap_template("eu-west-1", event_api=2)
+    outputs = (StackOutput(key="EventApiGeneration", value=template["Outputs"]["EventApiGeneration"]["Value"]),)
+    found = state("1")
+    assert event_api_generation(replace(found, outputs=(*found.outputs, *outputs))) == 2
+    assert event_api_generation(found) == event_api_generation(None) == 1
+    assert "EventApi2" in template["Resources"]
+    assert not template["Resources"].keys() & {"EventApi", "RequestsNamespace", "RepliesNamespace"}
 
 
 @pytest.mark.parametrize("region", sorted(REGIONS_WITHOUT_EVENT_APIS))

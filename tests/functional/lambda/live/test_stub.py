@@ -309,6 +309,7 @@ def test_a_function_without_permission_says_so_without_a_hot_loop(
     raised = failure(stub, seconds=3)
     assert raised.kind == "LiveDenied"
     assert "You are not authorized" in raised.message
+    assert "or it was deleted" in raised.message
     assert aws.handshakes_seen <= 2
 
 
