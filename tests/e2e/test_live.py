@@ -223,7 +223,11 @@ async def test_every_trigger_reaches_this_machine_and_a_killed_session_loses_not
             await dead_letter(sqs, outputs["DeadUrl"], "poison")
 
             # A function that calls a function.
-            assert await aws.invoke("Outer", {"number": 1}) == (None, {"inner": 2})
+            (folder / "event.json").write_text('{"number": 1}')
+            invoked = await kite("invoke", "Outer", "--stage", "alice", "--event", "event.json", cwd=folder)
+            assert (invoked.code, json.loads(invoked.stdout)) == (0, {"inner": 2})
+            assert "REPORT" not in invoked.stderr  # of the stub, whose time and memory are not the function's
+            assert "`S/Outer` is live" in invoked.stderr
 
             # 6 MB both ways.
             large = "x" * (6 * 1024 * 1024 - 2)

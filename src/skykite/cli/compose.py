@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from skykite.cli.clock import SystemClock
 from skykite.cli.console import looked_at, open_console
 from skykite.cli.environment import load_environment
+from skykite.cli.invoking import shown_log
 from skykite.cli.late import LateBuilds, LateBundles
 from skykite.cli.loop import run_loop
 from skykite.cli.project import prepare_state, read_project
@@ -31,6 +32,7 @@ from skykite.model.events import (
     StepProgress,
     StepStarted,
 )
+from skykite.model.live import STUB_VARIABLE
 from skykite.model.locations import cache_directory
 from skykite.model.manifest import MANIFEST_FILE
 from skykite.model.names import AppName, RequestId, StageName
@@ -344,12 +346,24 @@ async def _invoke(workspace: Workspace, session: AwsSession, function: str, payl
             f"`{entry.id}` is not deployed on stage `{workspace.stage}` yet",
             hint="run `kite deploy`, or `kite dev --local`",
         )
-    result = await session.run(session.lambda_.invoke, name, payload, tail=True)
-    sys.stderr.buffer.write(result.log)
+    result, live = await asyncio.gather(
+        session.run(session.lambda_.invoke, name, payload, tail=True), _is_stub(session, name)
+    )
+    sys.stderr.buffer.write(shown_log(result.log, function=entry.id, live=live))
     sys.stderr.flush()
     sys.stdout.buffer.write(result.payload + b"\n")
     sys.stdout.flush()
     return 0 if result.function_error is None else 1
+
+
+async def _is_stub(session: AwsSession, name: str) -> bool:
+    """Who may not look at the function, is not told."""
+    from skykite.aws import AwsError
+
+    try:
+        return STUB_VARIABLE in (await session.run(session.lambda_.get_configuration, name)).environment
+    except AwsError:
+        return False
 
 
 async def _invoke_alone(
