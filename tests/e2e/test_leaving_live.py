@@ -84,6 +84,8 @@ async def test_a_stage_goes_live_and_back_and_nothing_of_live_is_left(project: P
             assert said["hint"] == "`kite deploy --local --stage alice` puts the code back"
             await session.ready()
             assert (await fetch("GET", f"{url}/")).body == b"developed"
+        templates = project / ".kite" / "alice" / "live-templates"
+        assert templates.is_dir()
         expected = {lease_key("words", "alice"), stage_key_name("words", "alice")}
         assert await asyncio.to_thread(left.all) == expected
 
@@ -99,8 +101,16 @@ async def test_a_stage_goes_live_and_back_and_nothing_of_live_is_left(project: P
         await run(project, "deploy", "--local", "--yes", *stage)
         assert (await fetch("GET", f"{url}/")).body == b"developed"
         assert await asyncio.to_thread(left.all) == {lease_key("words", "alice")}
+        assert not templates.exists()
 
         await run(project, "deploy", "--local", *stage)
         assert await asyncio.to_thread(left.all) == set()
+
+        async with dev(project, "--bridge", *stage) as session:
+            await session.ready()
+            assert templates.is_dir()
+        await run(project, "remove", "--local", "--yes", *stage)
+        assert await asyncio.to_thread(left.all) == set()
+        assert not templates.exists()
     finally:
         await kite("cloud", "stop", cwd=project)

@@ -160,6 +160,8 @@ class Deployer:
         outputs = {stack.name: _outputs(states[stack.name]) for stack in desired}
         physical = await self._physical([states[stack.name] for stack in desired], files)
         files.write_outputs(outputs)
+        if transform is None:
+            files.forget_live_templates()
         elapsed = self._elapsed(start)
         self._events.emit(
             StepFinished(

@@ -1,5 +1,5 @@
-"""Files a deploy leaves for others under `.kite/<stage>/`: the outputs, a cache of physical ids, and where a session
-serves HTTP APIs.
+"""Files a deploy leaves for others under `.kite/<stage>/`: the outputs, a cache of physical ids, where a session serves
+HTTP APIs, and the templates of a stage that is live.
 
 None is state: CloudFormation has the first two, and they are written anew whenever they are missing. I/O: those files.
 """
@@ -7,6 +7,7 @@ None is state: CloudFormation has the first two, and they are written anew whene
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -75,8 +76,26 @@ class StageFiles:
     def write_resources(self, resources: Mapping[StackName, KnownResources]) -> None:
         self._write(_RESOURCES_FILE, msgspec.json.encode(resources, order="deterministic"))
 
+    @property
+    def live_templates(self) -> Path:
+        """Templates with what Live adds, laid out as in the assembly; there while the stage is live."""
+        return self._folder / "live-templates"
+
+    def write_live_templates(self, templates: Mapping[str, bytes]) -> None:
+        """By their paths in the assembly."""
+        self.forget_live_templates()
+        for path, template in templates.items():
+            file = self.live_templates / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(template)
+
+    def forget_live_templates(self) -> None:
+        """The stage has its real code again."""
+        shutil.rmtree(self.live_templates, ignore_errors=True)
+
     def clean(self) -> None:
         """Forget a stage that was removed."""
+        self.forget_live_templates()
         for name in (OUTPUTS_FILE, _RESOURCES_FILE, _URLS_FILE):
             (self._folder / name).unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -43,7 +42,7 @@ from skykite.model.project import LiveCredentials
 
 if TYPE_CHECKING:
     from skykite.aws import AwsSession, FunctionState, Identity
-    from skykite.deploy import Deployed, Deployer
+    from skykite.deploy import Deployed, Deployer, StageFiles
 
 
 _TAKE_BACK: Final = "take it back by starting `kite dev` again, or work on a stage of your own: `--stage NAME`"
@@ -100,7 +99,9 @@ class LivePlace:
             self._check_ours()
             made = live_templates(templates, live_functions(manifest), stage)
             notices.extend(made.notices)
-            self._keep_templates(manifest, made.templates)
+            self._stage_files().write_live_templates(
+                {entry.template: msgspec.json.encode(made.templates[entry.name]) for entry in manifest.stacks}
+            )
             return made.templates
 
         bundles = self._surroundings.options.bundles
@@ -119,18 +120,13 @@ class LivePlace:
 
     def templates(self, assembly: Path) -> Path:
         """Those with what Live adds."""
-        return self._templates if self._templates.is_dir() else assembly
+        templates = self._stage_files().live_templates
+        return templates if templates.is_dir() else assembly
 
-    @property
-    def _templates(self) -> Path:
-        return self._surroundings.state / self._surroundings.options.stage / "live-templates"
+    def _stage_files(self) -> StageFiles:
+        from skykite.deploy import StageFiles
 
-    def _keep_templates(self, manifest: Manifest, templates: Mapping[StackName, Mapping[str, Any]]) -> None:
-        shutil.rmtree(self._templates, ignore_errors=True)
-        for entry in manifest.stacks:
-            file = self._templates / entry.template
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(msgspec.json.encode(templates[entry.name]))
+        return StageFiles(self._surroundings.state, self._surroundings.options.stage)
 
     def _deployer(self) -> Deployer:
         assert self._aws is not None
