@@ -39,6 +39,8 @@ from skykite_lambda.wire.compression import decompress
 KEY = bytes(range(32))
 OFFLINE = "no `kite dev` is connected"
 LEASE_TTL = 60.0
+LEASE_RENEWED = 20.0  # every so many seconds
+SILENT = 5.0
 CONTACT_FRESH = 10.0
 
 
@@ -192,6 +194,8 @@ class Stub(Party):
         self.current: Call | None = None
         self.waiting: list[Call] = []
         self._wanted: object = None
+        self._lease_written = 0.0  # when it was read last
+        self._missed: tuple[float, float] | None = None  # waited in vain: until when, and for what lease
 
     def hello(self) -> None:
         self.machine.hello("Fn", self.clock())
@@ -225,9 +229,15 @@ class Stub(Party):
             return
         if self.network.lease_alive():
             self.machine.online(self.clock())
+            self._lease_written = self.network.lease_written()
+            if self._missed is not None and self._missed[1] == self._lease_written and not self._heard(self._missed[0]):
+                self.machine.vanished(self.clock())
         else:
             self.machine.offline(OFFLINE, self.clock())
         self.settle()
+
+    def _heard(self, since: float) -> bool:
+        return self.machine.contact is not None and self.machine.contact >= since
 
     def attend(self) -> None:
         want = self.machine.wants
@@ -243,6 +253,8 @@ class Stub(Party):
         if self.current is not None and self.machine.outcome is not None:
             call, self.current = self.current, None
             call.outcome, call.ended = self.machine.outcome, self.network.now
+            if call.error == "LiveDevLost" and not self._heard(self.clock() - SILENT):
+                self._missed = self.clock(), self._lease_written
             self.network.ended(call)
             self.publish(self.machine.outgoing())
             if self.freezes:
@@ -281,6 +293,7 @@ class Dev(Party):
             network.id(), network.next_epoch(), network.key, network.bytes, self.clock(), **options
         )
         self.lease_until = float("inf")
+        self.renewed = 0.0
         self.results: dict[int, bytes] = {}  # call → what it returns, if not its run's value
         self.errors: dict[int, tuple[str, str, list[str]]] = {}  # call → what it raises
 
@@ -444,6 +457,13 @@ class Network:
     def next_epoch(self) -> int:
         self._epoch += 1
         return self._epoch
+
+    def lease_written(self) -> float:
+        """A session that sleeps or was killed does not renew it."""
+        for dev in self.devs:
+            if dev.awake:
+                dev.renewed = self.now // LEASE_RENEWED * LEASE_RENEWED
+        return max(dev.renewed for dev in self.devs if dev.lease_until > self.now)
 
     def lease_alive(self) -> bool:
         return any(dev.lease_until > self.now for dev in self.devs)

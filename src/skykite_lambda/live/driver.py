@@ -6,7 +6,7 @@ I/O: through `container` and `payloads`. One thread waits here, on the line and 
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Tuple
 
 from ..wire.failures import unanswered
 from ..wire.outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Upload
@@ -16,6 +16,7 @@ from .container import KEY, LEASE, LINE, Container
 from .errands import Finished
 from .events import NoLine
 from .key import NoKey
+from .lease import Lease
 from .network import embedded_cloud
 from .payloads import download, upload
 from .queues import PASSING, failed_records, give_back
@@ -44,6 +45,7 @@ TELLS_OF_AWS = frozenset(("LiveDenied", "LiveNoKey", "LiveUnreachable"))
 
 _CONTACT_S = 10.0  # a dev session heard so lately is probably still there
 _SILENCE_S = 0.4  # and if it does not answer for so long, whether it is has to be asked again
+_SILENT_S = 5.0  # and if for so long, what it said last is no sign of life
 _KEY_S = 10.0  # how seldom somebody's silence has the key read again
 _LEASE_S = 1.0  # a lease read so lately, as while the container started, need not be read again
 _MARGIN_S = 1.0  # before Lambda's own time-out, to be able to say why
@@ -69,6 +71,7 @@ class Driver:
         self._greeted = False
         self._doubts_key = False
         self._key_doubted_at = -_KEY_S
+        self._missed: Optional[Tuple[float, float]] = None  # waited in vain: until when, and for what lease
         self._invocations = 0
         self._began = 0.0
         self._ask_at: Optional[float] = None  # whether anybody is there, unless a claim comes before
@@ -195,6 +198,8 @@ class Driver:
                 machine.offline(self._offline_text(), now)
             else:
                 machine.online(now)
+                if lease.alive and self._has_vanished(lease, machine):
+                    machine.vanished(now)
             asked_at = None
         if isinstance(wanted, (Upload, Download)) and not container.is_fetching(self._transfer):
             container.run(self._transfer, self._errand(wanted, payload))
@@ -294,6 +299,16 @@ class Driver:
         """Somebody is there and does not answer: perhaps the key is not the one they have."""
         lost = isinstance(outcome, Raised) and outcome.error_type == "LiveDevLost"
         self._doubts_key = lost and not self._heard(machine)
+        lease, now = self._container.lease, self._clock.elapsed()
+        silent = machine.contact is None or now - machine.contact >= _SILENT_S
+        if lost and silent and lease is not None and lease.alive and self._container.lease_at >= self._began:
+            self._missed = now, lease.written
+
+    def _has_vanished(self, lease: Lease, machine: StubMachine) -> bool:
+        """Whoever serves the stage did neither answer nor renew its lease since it was last waited for."""
+        if self._missed is None or (machine.contact is not None and machine.contact >= self._missed[0]):
+            return False
+        return lease.written == self._missed[1]
 
     def _is_unclaimed(self, machine: StubMachine) -> bool:
         return machine.state == "inviting" and not machine.is_granted

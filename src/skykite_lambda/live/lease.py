@@ -21,12 +21,14 @@ _NOBODY_YET = ("NoSuchKey", "NoSuchBucket", "AccessDenied")
 
 
 class Lease(NamedTuple):
-    """`alive` is None if it could not be found out; `why` then says so, and else why it is dead."""
+    """`alive` is None if it could not be found out; `why` then says so, and else why it is dead. `written` is when, by
+    the server's clock, to the second."""
 
     alive: Optional[bool]
     why: str = ""
     who: str = ""
     epoch: int = 0
+    written: float = 0.0
 
 
 def read_lease(cloud: Cloud, *, deadline: float) -> Lease:
@@ -66,7 +68,7 @@ def judge(answer: Response) -> Lease:
         return Lease(False, "it ended", who, epoch)
     if now - written > ttl_s:
         return Lease(False, f"nothing was heard of it for {now - written:.0f} s", who, epoch)
-    return Lease(True, "", who, epoch)
+    return Lease(True, "", who, epoch, written)
 
 
 def _get(cloud: Cloud, deadline: float) -> Response:

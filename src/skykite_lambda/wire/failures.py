@@ -12,6 +12,14 @@ def unanswered() -> Raised:
     )
 
 
+def vanished() -> Raised:
+    return Raised(
+        "LiveDevLost",
+        "`kite dev` does not answer any more, and has not renewed its lease of the stage since; start it again, or "
+        "look whether its machine is asleep or has no network",
+    )
+
+
 def silent() -> Raised:
     """It was granted the invocation beforehand, and nothing was heard of it since."""
     return Raised(

@@ -183,6 +183,13 @@ class StubMachine:
         if isinstance(self.wants, AskLease):
             self.wants = None
 
+    def vanished(self, now: float) -> None:
+        """The lease was not renewed since an invocation before this one had waited in vain, and nobody was heard since.
+        Counts once the claim window is over, and not if a session may be running this one already."""
+        self._advance(now)
+        if self._extended and not self.is_granted:
+            self._step("vanished", now)
+
     # What the link reports.
 
     def stamp(self, now: float) -> Optional[items.Stamp]:
@@ -443,6 +450,9 @@ class StubMachine:
             self.outcome = failures.lost()
         else:
             self.outcome = failures.unanswered() if self._granted == ANYONE else failures.silent()
+
+    def _do_fail_vanished(self, now: float, subject: Any) -> None:
+        self.outcome = failures.vanished()
 
     def _do_fail_outdated(self, now: float, subject: Any) -> None:
         self.outcome = failures.outdated(self._protocol, self._other_protocol)

@@ -42,6 +42,7 @@ _HAPPENINGS = {
     "outdated_over": "and no other session claimed meanwhile",
     "offline": "the lease says that nobody is there",
     "invite_over": "INVOKE was acknowledged, but is not claimed",
+    "vanished": "the lease was not renewed since a session was waited for in vain",
     "window_over": "the claim window is over",
     "last_window_over": "the second claim window is over",
     "silence": "the owner has not been heard of for 12 s",
@@ -69,6 +70,7 @@ _ACTIONS = {
     "raise": "the outcome is the error",
     "fail_offline": "the outcome is LiveDevOffline",
     "fail_lost": "the outcome is LiveDevLost",
+    "fail_vanished": "the outcome is LiveDevLost, before the second window is over",
     "fail_outdated": "the outcome is LiveStubOutdated",
     "fail_deadline": "the outcome is LiveDeadline",
     "fail_transfer": "the outcome is LivePayloadLost",
@@ -102,6 +104,7 @@ STUB = Machine(
         ("inviting", "offline"): Step("failed", ("cancel", "fail_offline")),
         ("inviting", "invite_over"): Step("inviting", ("invite_again",)),
         ("inviting", "window_over"): Step("inviting", ("ask_lease", "extend", "invite_again")),
+        ("inviting", "vanished"): Step("failed", ("cancel", "fail_vanished")),
         ("inviting", "last_window_over"): Step("failed", ("cancel", "fail_lost")),
         ("inviting", "deadline"): Step("failed", ("cancel", "fail_deadline")),
         ("uploading", "begin"): Step("inviting", ("abandon", "invite")),
@@ -168,32 +171,34 @@ STUB = Machine(
         "idle": (
             "claim claim_upload claim_early started declined claim_other uploaded heartbeat heartbeat_other "
             "result result_stored result_other error error_early downloaded downloaded_wrong transfer_failed bye "
-            "forgotten outdated outdated_over offline invite_over window_over last_window_over silence deadline"
+            "forgotten outdated outdated_over offline invite_over vanished window_over last_window_over silence "
+            "deadline"
         ),
         "inviting": (
             "claim_other uploaded heartbeat_other downloaded downloaded_wrong transfer_failed forgotten silence"
         ),
         "uploading": (
             "claim claim_upload claim_early started declined heartbeat error_early downloaded downloaded_wrong "
-            "outdated outdated_over offline invite_over window_over last_window_over"
+            "outdated outdated_over offline invite_over vanished window_over last_window_over"
         ),
         "running": (
             "claim claim_upload claim_early started declined uploaded heartbeat error_early downloaded "
-            "downloaded_wrong transfer_failed outdated outdated_over offline invite_over window_over "
+            "downloaded_wrong transfer_failed outdated outdated_over offline invite_over vanished window_over "
             "last_window_over"
         ),
         "fetching": (
             "claim claim_upload claim_early started declined uploaded heartbeat result result_stored error "
-            "error_early bye forgotten outdated outdated_over offline invite_over window_over last_window_over "
-            "silence"
+            "error_early bye forgotten outdated outdated_over offline invite_over vanished window_over "
+            "last_window_over silence"
         ),
         "answered": (
             "started declined uploaded heartbeat error_early downloaded downloaded_wrong transfer_failed bye "
-            "forgotten outdated outdated_over offline invite_over window_over last_window_over silence deadline"
+            "forgotten outdated outdated_over offline invite_over vanished window_over last_window_over silence "
+            "deadline"
         ),
         "failed": (
             "declined uploaded error_early downloaded downloaded_wrong transfer_failed bye forgotten outdated "
-            "outdated_over offline invite_over window_over last_window_over silence deadline"
+            "outdated_over offline invite_over vanished window_over last_window_over silence deadline"
         ),
     },
 )

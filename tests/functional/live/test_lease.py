@@ -72,7 +72,8 @@ async def test_the_first_session_writes_what_stubs_read(stage: Stage) -> None:
         "pid": 4712,
         "open": True,
     }
-    assert stage.as_a_stub_sees_it() == stub_lease.Lease(True, "", "user1@laptop", lease.epoch)
+    seen = stage.as_a_stub_sees_it()
+    assert seen == stub_lease.Lease(True, "", "user1@laptop", lease.epoch, seen.written)
 
 
 async def test_a_second_session_takes_it_over_and_knows_from_whom(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from kit.network import KEY, OFFLINE, Call, Dev, Network, Party, Stub, Weather, spoken
+from kit.network import KEY, LEASE_RENEWED, OFFLINE, Call, Dev, Network, Party, Stub, Weather, spoken
 from skykite_lambda.wire import (
     Cancelled,
     Delivered,
@@ -350,6 +350,65 @@ def test_dev_is_killed_before_its_claim_and_not_started_again() -> None:
     network.run_until([call])
     assert call.error == "LiveDevLost"
     assert 3.0 < call.took < 10.0
+
+
+def test_a_container_that_waited_in_vain_for_a_session_does_not_wait_as_long_again() -> None:
+    """Killed: nobody answers, and nobody renews the lease."""
+    network = Network()
+    stub = network.stub()
+    dev = network.dev()
+    network.run_until([network.call(stub)])
+    network.lease_written()
+    dev.crash()
+    calls = [network.call(stub) for _ in range(4)]
+    network.run_until(calls)
+    assert {call.error for call in calls} == {"LiveDevLost"}
+    first, *later = (call.took for call in calls)
+    assert 7.5 < first < 9
+    assert all(3.0 <= took < 3.2 for took in later)
+    new = network.dev(after=[dev])
+    call = network.call(stub)
+    network.run_until([call])
+    assert call.returned
+    assert network.runs[call.number].dev is new
+
+
+def test_a_session_that_renews_its_lease_is_waited_for_to_the_end_each_time() -> None:
+    """It is there, and nothing comes through."""
+    network = Network()
+    stub = network.stub()
+    dev = network.dev()
+    network.run_until([network.call(stub)])
+    network.black_hole(100.0)
+    calls = []
+    for _ in range(3):
+        calls.append(network.call(stub))
+        network.run_until(calls)
+        network.run(LEASE_RENEWED)
+    assert [call.error for call in calls] == ["LiveDevLost"] * 3
+    assert all(7.5 < call.took < 9 for call in calls)
+    assert dev.alive
+
+
+def test_a_session_that_is_heard_again_is_waited_for_again() -> None:
+    network = Network()
+    stub = network.stub(freezes=False, grants_early=False)
+    dev = network.dev()
+    network.run_until([network.call(stub)])
+    network.lease_written()
+    network.black_hole(8.5)
+    lost = network.call(stub)
+    network.run_until([lost])
+    assert lost.error == "LiveDevLost"
+    network.run(1.0)
+    stub.machine.hello("Fn", stub.clock())
+    stub.settle()
+    network.run(0.5)
+    network.black_hole(6.0)
+    call = network.call(stub)
+    network.run_until([call])
+    assert call.returned
+    assert network.runs[call.number].dev is dev
 
 
 def test_dev_is_killed_after_its_claim() -> None:
