@@ -227,6 +227,9 @@ def _make_session(target: Target) -> Session:
         ),
     )
     session.user_agent_extra = "skykite"
+    # Else botocore asks S3's global host for what is in us-east-1. What the user says of S3 goes before.
+    s3 = session.get_config_variable("s3") or {}
+    session.get_component("config_store").set_config_variable("s3", {"us_east_1_regional_endpoint": "regional", **s3})
     return session
 
 

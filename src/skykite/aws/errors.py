@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,10 @@ _SIGN_INS: Final = frozenset(  # by name: the last is younger than the oldest bo
     {"UnauthorizedSSOTokenError", "SSOTokenLoadError", "TokenRetrievalError", "LoginError"}
 )
 _ACTION: Final = re.compile(r"not authorized to perform: (?P<action>[a-z0-9-]+:[A-Za-z*]+)")
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: (?P<status>\d{3}[^'\"()]*)")
+_USER: Final = re.compile(r"//[^/]*@")
+NOT_TRUSTED: Final = "where a company's proxy looks into TLS, AWS_CA_BUNDLE names the file of its certificate authority"
+"""What to do about a certificate."""
 _LOG_IN: Final = (
     "run `aws configure sso` (or `aws configure`) and choose the profile with AWS_PROFILE, "
     "or develop without an account: `kite dev --local`"
@@ -71,7 +76,7 @@ class Call:
     @property
     def action(self) -> str:
         """The IAM action that allows it."""
-        return f"{self.service}:{self.operation}"
+        return f"{self.service}:{self.operation}" if self.operation else self.service
 
 
 def translate(error: Exception, call: Call) -> AwsError:
@@ -117,6 +122,8 @@ def translate(error: Exception, call: Call) -> AwsError:
                 hint=_LOG_IN,
                 blame="user",
             )
+        case exceptions.InvalidConfigError() if "CA bundle" in str(error):
+            return _authorities_unusable("its name is empty")
         case exceptions.ParamValidationError():
             return AwsError(
                 "aws-request-invalid", f"`{call.action}` was called wrongly: {_one_line(error)}", blame="skykite"
@@ -181,16 +188,78 @@ def _answered(error: Exception, call: Call) -> AwsError:
 
 
 def _unreachable(error: Exception, call: Call) -> AwsError:
-    where = call.endpoint_url or f"`{call.service}` in `{call.region}`"
+    where = f"`{call.endpoint_url}`" if call.endpoint_url else f"`{call.service}` in `{call.region}`"
+    causes = _causes(error)
+    proxy = str(getattr(error, "kwargs", {}).get("proxy_url") or "")
+    if proxy:
+        return _stopped_by_proxy(proxy, causes, where)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return AwsError(
+                "aws-unreachable",
+                f"the certificate of {where} is not trusted: {cause.verify_message or _one_line(cause)}",
+                hint=NOT_TRUSTED,
+                blame="user",
+            )
+        if isinstance(cause, FileNotFoundError) or getattr(cause, "library", None) == "X509":
+            return _authorities_unusable(getattr(cause, "strerror", None) or _one_line(cause))
     if call.endpoint_url:
-        where = f"`{where}`"
         hint = "is it still running?"
     else:
         hint = "check the network, the proxy settings, and that the region in `kite.toml` exists and has this service"
     return AwsError("aws-unreachable", f"cannot reach {where}: {_one_line(error)}", hint=hint)
 
 
-def _one_line(error: Exception) -> str:
+def _stopped_by_proxy(proxy: str, causes: list[BaseException], where: str) -> AwsError:
+    """botocore says which proxy, with stars for the password; what is wrong with it is in the causes."""
+    shown = f"`{_USER.sub('//', proxy)}`"
+    words = " ".join(_one_line(cause) for cause in causes)
+    answer = _TUNNEL.search(words)
+    if answer is None:
+        system = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+        return AwsError(
+            "aws-unreachable",
+            f"cannot reach {where}: the proxy {shown} cannot be used: {system or _one_line(causes[-1])}",
+            hint="HTTPS_PROXY names it, as `http://host:port`; NO_PROXY names hosts that need none",
+            blame="user",
+        )
+    status = answer["status"]
+    if status.startswith("407"):
+        hint = password_hint(given=_USER.search(proxy) is not None)
+    else:
+        hint = "the proxy has to let `kite` through to AWS: docs/guides/proxies.md lists the hosts"
+    return AwsError(
+        "aws-unreachable", f"cannot reach {where}: the proxy {shown} answers with {status}", hint=hint, blame="user"
+    )
+
+
+def password_hint(*, given: bool) -> str:
+    """What to do about a proxy that wants a password."""
+    if given:
+        return "it does not know the user and the password that HTTPS_PROXY has for it, or takes none in the URL"
+    return "put `user:password@` before the proxy's host in HTTPS_PROXY"
+
+
+def _authorities_unusable(why: str) -> AwsError:
+    return AwsError(
+        "ca-bundle-unusable",
+        f"the file of certificate authorities that AWS clients shall trust cannot be read: {why}",
+        hint="AWS_CA_BUNDLE, `ca_bundle` in ~/.aws/config or REQUESTS_CA_BUNDLE names it; unset what is not needed",
+        blame="user",
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """From `error` to what began it."""
+    found: list[BaseException] = []
+    step: BaseException | None = error
+    while step is not None and step not in found:
+        found.append(step)
+        step = step.__cause__ or step.__context__
+    return found
+
+
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 

@@ -20,6 +20,7 @@ from typing import Final, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from skykite.aws.errors import NOT_TRUSTED, password_hint
 from skykite.errors import SkykiteError
 from skykite.live.transport import Disconnection, Reason
 
@@ -188,11 +189,8 @@ class _Tunnel(asyncio.Protocol):
 
 
 def refused_by_proxy(proxy: Proxy, answer: str) -> Trouble:
-    wants_password, hint = answer.startswith("407"), None
-    if wants_password and proxy.authorization is not None:
-        hint = "it does not know the user and the password that HTTPS_PROXY has for it, or takes none in the URL"
-    elif wants_password:
-        hint = "put `user:password@` before the proxy's host in HTTPS_PROXY"
+    wants_password = answer.startswith("407")
+    hint = password_hint(given=proxy.authorization is not None) if wants_password else None
     return Trouble("unreachable", f"the proxy `{proxy.shown}` answers with {answer}", hint=hint, lasting=wants_password)
 
 
@@ -204,7 +202,7 @@ def trouble_of(error: Exception, route: Route) -> Trouble:
         return Trouble(
             "unreachable",
             f"the certificate of `{where}`{through} is not trusted: {error.verify_message or error}",
-            hint="where a company's proxy looks into TLS, AWS_CA_BUNDLE names the file of its certificate authority",
+            hint=NOT_TRUSTED,
             lasting=True,
         )
     if isinstance(error, TimeoutError) and not str(error):

@@ -1,8 +1,9 @@
 """The Lambda runtime on this machine: an `Invoker` over a pool of worker processes.
 
-`pool` decides, this does: it starts and ends workers, hands them invocations, keeps time, checks before every dispatch
-that what the worker loaded is what is on disk, and turns what comes back into outcomes and events.
-I/O: processes, sockets and pipes through `launch` and `worker`; `os.stat` through `freshness`.
+`pool` decides, this does: it starts and ends workers, hands them invocations, checks before every dispatch that what
+the worker loaded is what is on disk, and turns what comes back into outcomes and events. `launchers` have what workers
+are started with, `tasks` the time they have, `functions` what is known of the code.
+I/O: processes, sockets and pipes through `launchers` and `worker`; `os.stat` through `freshness`.
 
 Longer than most modules: it is one state, and each method is one thing that happens to it.
 """
@@ -14,10 +15,7 @@ import contextlib
 import math
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -27,12 +25,12 @@ from skykite.model.invocation import FunctionConfig, FunctionKind, Invocation, O
 from skykite.model.names import FunctionId
 from skykite.ports import Clock, EventSink
 from skykite.runtime.calls import Call, Calls, not_found, too_large
-from skykite.runtime.clock import Allowance
 from skykite.runtime.crowding import Crowding
 from skykite.runtime.debugger import DebuggerEndpoint
-from skykite.runtime.environment import function_environment, process_environment
-from skykite.runtime.freshness import Dependencies, Observed
+from skykite.runtime.freshness import Observed
+from skykite.runtime.functions import TRIES, Function
 from skykite.runtime.launcher import Launcher, NotPrepared, Prepared
+from skykite.runtime.launchers import Launchers
 from skykite.runtime.logs import LogText
 from skykite.runtime.messages import (
     Answer,
@@ -43,61 +41,23 @@ from skykite.runtime.messages import (
     Ready,
     Unintelligible,
     WorkerError,
-    configure_frame,
     invoke_frame,
     parse_error,
     parse_message,
     trace_id_of,
 )
-from skykite.runtime.outcomes import Ending, Returned, Stopped, exited, raised, timed_out
+from skykite.runtime.outcomes import Ending, Returned, Stopped, exited, raised
 from skykite.runtime.pool import Decision, Dispatch, Launch, Pool, Retire, WorkerId
-from skykite.runtime.reports import exit_hint
 from skykite.runtime.saved import Reloaded, SavedFiles, load_errors
 from skykite.runtime.starter import Starter
-from skykite.runtime.strays import end_strays
+from skykite.runtime.tasks import Task, Tasks
 from skykite.runtime.worker import Worker
 from skykite_lambda import frames
 
 INIT_LIMIT: Final = 10.0  # seconds, Lambda's; after that the function's own timeout runs too
 ATTACH_LIMIT: Final = 30.0  # seconds a debugger may take besides
-SETTLE: Final = 0.3  # seconds after a save in which a failing import may be half a save; a busy disk takes 0.1
-SETTLE_STEP: Final = 0.01
-TRIES: Final = 5  # workers in a row that found their files changed while loading them
+SETTLE_STEP: Final = 0.01  # seconds between two looks whether a save is complete
 STOP_LIMIT: Final = 0.9  # seconds until workers that were killed must be gone
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Task:
-    """What a worker is busy with: loading its function, or one call."""
-
-    call: Call | None
-    allowance: Allowance
-    timer: asyncio.TimerHandle | None = None
-    timed_out: bool = False
-    hint: str | None = None  # of the worker: which line of the user's ends it
-    failed: bool = False  # the function could not be loaded; what to make of it is being found out
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Failure:
-    """Of the last worker of a function, if that could not load it."""
-
-    dependencies: Dependencies
-    ending: Ending
-    at: float
-
-    def stands(self, since: float) -> bool:
-        """Whether the next worker would fail the same way."""
-        return (self.at >= since or bool(self.dependencies.paths())) and self.dependencies.is_fresh()
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Function:
-    config: FunctionConfig
-    tries: int = 0  # consecutive workers whose files changed while they loaded
-    failed: _Failure | None = None
-    used: bool = False  # some worker has tried to load it
-    loaded: bool = False  # some worker has
 
 
 class Runtime:
@@ -122,23 +82,28 @@ class Runtime:
         """`launchers` start what is not Python. `on_watched` is told when `watched` may answer something else than
         before, `on_observed` of what workers read and load. `explain` may know a better hint for what a function
         raises. `host` is the environment that functions get what a process cannot do without from."""
-        self._interpreter = interpreter
         self._events = events
         self._clock = clock
-        self._debugger = None if debugger is None else debugger.encode()
+        attach = None if debugger is None else debugger.encode()
         self._init_limit = INIT_LIMIT if debugger is None else INIT_LIMIT + ATTACH_LIMIT
         self._pool = Pool(max_workers, processors=os.cpu_count() or 1)
         self._crowding = Crowding(self._pool, most=max_workers, events=events, clock=clock)
-        python = starter or Starter(interpreter, cache=modules_cache, debugger=self._debugger)
-        self._launchers: dict[FunctionKind, Launcher] = {**(launchers or {}), "python": python}
-        self._functions: dict[FunctionId, _Function] = {}
-        self._saved = SavedFiles(self._handler_files)
+        python = starter or Starter(interpreter, cache=modules_cache, debugger=attach)
+        self._launchers = Launchers(
+            {**(launchers or {}), "python": python},
+            interpreter=interpreter,
+            host=host,
+            clock=clock,
+            debugger=attach,
+        )
+        self._functions: dict[FunctionId, Function] = {}
+        self._saved = SavedFiles(self._launchers.handler_files)
         self._on_watched = on_watched
         self._on_observed = on_observed
         self._explain = explain
-        self._host = host
         self._workers: dict[WorkerId, Worker] = {}
-        self._tasks: dict[WorkerId, _Task] = {}  # of workers that load or run
+        self._busy = Tasks(clock)
+        self._tasks = self._busy.all
         self._calls = Calls(events=events, clock=clock)
         self._background: asyncio.TaskGroup | None = None
         self._running: asyncio.Task[None] | None = None
@@ -146,9 +111,6 @@ class Runtime:
         self._stopped = asyncio.Event()
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = math.inf
-        self._moved = asyncio.Event()  # some worker became ready or failed
-        self._home: Path | None = None
-        self._process_environment: dict[str, str] = {}
 
     # The Invoker
 
@@ -176,13 +138,10 @@ class Runtime:
 
     async def start(self) -> None:
         """Be ready to invoke."""
-        self._home = Path(tempfile.mkdtemp(prefix="kite-home-"))
-        self._process_environment = process_environment(self._host, interpreter=self._interpreter, home=self._home)
         started = asyncio.Event()
         self._running = asyncio.create_task(self._run(started), name="runtime")
         await started.wait()
-        for launcher in self._launchers.values():
-            await launcher.start(self._process_environment, self._background_group())
+        await self._launchers.start(self._background_group())
 
     async def _run(self, started: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -211,21 +170,17 @@ class Runtime:
         workers = list(self._workers.values())
         for worker in workers:
             self._end(worker)
-        for launcher in self._launchers.values():
-            launcher.stop()
+        self._launchers.stop()
         self._crowding.stop()
         if self._wake is not None:
             self._wake.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_LIMIT):
-                stopped = (launcher.stopped() for launcher in self._launchers.values())
-                await asyncio.gather(*(worker.ended for worker in workers), *stopped)
+                await asyncio.gather(*(worker.ended for worker in workers), self._launchers.stopped())
         self._stopped.set()
         await self._running
         self._running = None
-        if self._home is not None:
-            end_strays(self._home)
-            shutil.rmtree(self._home, ignore_errors=True)
+        self._launchers.clean()
 
     async def configure(self, functions: Sequence[FunctionConfig]) -> None:
         """Have exactly these functions. Workers of changed ones end after what they do."""
@@ -237,14 +192,13 @@ class Runtime:
             if name in self._functions:
                 self._functions[name].config = config
             else:
-                self._functions[name] = _Function(config=config)
+                self._functions[name] = Function(config=config)
         now = self._clock.monotonic()
         for name in self._functions.keys() - wanted.keys():
             del self._functions[name]
             self._refuse_waiting(name, now)
         self._saved.expect(wanted.values())
-        for kind, launcher in self._launchers.items():
-            launcher.expect([config for config in wanted.values() if config.kind == kind])
+        self._launchers.expect(wanted.values())
         for name in changed:
             self._do(self._pool.outdate(name, now))
         self._on_watched()
@@ -285,20 +239,20 @@ class Runtime:
             wanted = [name for name in affected if self._needs_worker(name, began)]
             for name in wanted:
                 self._do(self._pool.warm(name, self._clock.monotonic()))
-            while any(self._loads(name) for name in affected):
-                self._moved.clear()
-                await self._moved.wait()
+            await self._busy.loaded(affected)
             if not wanted:  # or a request had one loaded, which runs it now
                 break
-        failed = {
-            name: function.failed.ending
-            for name in affected
-            if (function := self._functions.get(name)) is not None and function.failed is not None
-        }
+        tried = {name: function for name in affected if (function := self._functions.get(name)) is not None}
+        news = {name: function for name, function in tried.items() if not function.has_answered(changed)}
+        failed = {name: function.failed for name, function in news.items() if function.failed is not None}
+        for name, failure in failed.items():
+            news[name].told = failure
+        # Of functions that were not tried, those that were tell as much.
+        untried = concerned - affected if news or not tried else frozenset()
         return Reloaded(
             files=changed or frozenset(paths),
-            functions=tuple(sorted(affected | concerned)),
-            failures=load_errors(failed),
+            functions=tuple(sorted(news.keys() | untried)),
+            failures=load_errors({name: failure.ending for name, failure in failed.items()}),
         )
 
     def _stale_idle(self) -> list[WorkerId]:
@@ -323,15 +277,6 @@ class Runtime:
         self._on_observed(worker.config, observed)
         if self._saved.add(worker.config.id, observed):
             self._on_watched()
-
-    def _learn(self, worker: Worker, observed: Observed) -> None:
-        if observed.modules:
-            self._launcher_of(worker.config).learn(observed.modules)
-
-    def _loads(self, function: FunctionId) -> bool:
-        return any(
-            task.call is None and self._workers[worker].config.id == function for worker, task in self._tasks.items()
-        )
 
     # Decisions
 
@@ -378,10 +323,7 @@ class Runtime:
         worker.used = True
         for piece in worker.take_early_output():
             self._calls.log(call, piece)
-        task = self._tasks[worker.id] = _Task(call=call, allowance=Allowance(call.config.timeout_s, now))
-        if worker.untimed:
-            task.allowance.suspend(now)
-        self._arm_timeout(worker, task)
+        self._busy.begin(worker, call, call.config.timeout_s, now)
         self._send(worker, call)
 
     def _send(self, worker: Worker, call: Call) -> None:
@@ -398,61 +340,42 @@ class Runtime:
         config = self._functions[function].config
         worker = Worker(id=id, config=config, nonce=secrets.token_hex(8), started=now, listener=self)
         self._workers[id] = worker
-        task = self._tasks[id] = _Task(call=None, allowance=Allowance(self._init_limit + config.timeout_s, now))
-        self._arm_timeout(worker, task)
+        self._busy.begin(worker, None, self._init_limit + config.timeout_s, now)
         self._background_group().create_task(self._start_process(worker))
 
     async def _start_process(self, worker: Worker) -> None:
         try:
-            launcher = self._launcher_of(worker.config)
-            prepared = await self._prepare(worker, launcher)
+            prepared = await self._prepare(worker)
             if prepared is None:
                 return
-            environment = function_environment(
-                worker.config, self._process_environment, now=self._clock.now(), worker=secrets.token_hex(16)
-            )
-            process = await launcher.launch(worker.config, environment, prepared)
+            launched = await self._launchers.launch(worker, prepared)
         except (SkykiteError, OSError) as error:
             if self._never_started(worker):
                 self._fail_waiting(worker, raised(_start_error(error), unavailable=True))
             return
-        await worker.attach(process, marks_end=launcher.marks_ends)
-        worker.send(
-            configure_frame(
-                worker.config,
-                environment,
-                nonce=worker.nonce,
-                end_mark=launcher.marks_ends,
-                debugger=self._debugger,
-                more=process.configuration,
-            )
-        )
+        await worker.attach(launched.process, marks_end=launched.marks_ends)
+        worker.send(launched.configuration)
 
-    async def _prepare(self, worker: Worker, launcher: Launcher) -> Prepared | None:
+    async def _prepare(self, worker: Worker) -> Prepared | None:
         """What to start, unless nobody wants it any more, or it cannot be made. Raises SkykiteError."""
         task = self._tasks.get(worker.id)
         if task is not None:
-            task.allowance.suspend(worker.started)
-            self._arm_timeout(worker, task)
-        worker.preparing = asyncio.current_task()
+            self._busy.suspend(task, worker.started)
         try:
-            prepared = await launcher.prepare(worker.config)
-        except asyncio.CancelledError:
-            self._never_started(worker)
-            return None
+            prepared = await self._launchers.prepare(worker)
         except NotPrepared as refusal:
             if self._never_started(worker) and task is not None:
                 self._observed(worker, refusal.observed)
                 task.failed = True
                 await self._settle_failure(worker, refusal.error)
             return None
-        finally:
-            worker.preparing = None
+        if prepared is None:
+            self._never_started(worker)
+            return None
         self._observed(worker, prepared.observed)
         if task is not None:
             worker.launched = self._clock.monotonic()
-            task.allowance.resume(worker.launched)
-            self._arm_timeout(worker, task)
+            self._busy.resume(task, worker.launched)
         return prepared
 
     def _never_started(self, worker: Worker) -> bool:
@@ -462,30 +385,13 @@ class Runtime:
             self._workers.pop(worker.id, None)
         return not worker.retired
 
-    def _launcher_of(self, config: FunctionConfig) -> Launcher:
-        launcher = self._launchers.get(config.kind)
-        if launcher is None:
-            raise SkykiteError(
-                "kind-not-local",
-                f"`{config.id}` is of the kind `{config.kind}`, which does not run on this machine",
-                hint="give it `live=False`: then it runs where it is deployed",
-            )
-        return launcher
-
-    def _handler_files(self, config: FunctionConfig) -> frozenset[str]:
-        launcher = self._launchers.get(config.kind)
-        return frozenset() if launcher is None else launcher.handler_files(config)
-
     def _end(self, worker: Worker) -> None:
         """Kill it; nothing more is expected of it."""
         worker.retired = True
-        task = self._tasks.pop(worker.id, None)
-        if task is not None and task.timer is not None:
-            task.timer.cancel()
+        self._busy.end(worker.id)
         worker.kill()
         if worker.ended.done():
             self._workers.pop(worker.id, None)
-        self._moved.set()
 
     # What workers do
 
@@ -497,9 +403,9 @@ class Runtime:
             task = self._tasks.get(worker.id)
             match message:
                 case Answer() if task is not None and task.call is not None:
-                    self._answered(worker, task, task.call, kind, message)
+                    self._answered(worker, task.call, kind, message)
                 case Ready() if task is not None and task.call is None:
-                    self._ready(worker, task, message)
+                    self._ready(worker, message)
                 case InitFailed() if task is not None and task.call is None:
                     self._observed(worker, message.observed)
                     task.failed = True
@@ -511,7 +417,7 @@ class Runtime:
                 case Hello():
                     self._greeted(worker, message)
                 case None:
-                    self._held(worker, task, suspended=kind == frames.SUSPENDED)
+                    self._held(task, suspended=kind == frames.SUSPENDED)
                 case _:
                     raise Unintelligible  # noqa: TRY301  (the same end for all that is not ours)
         except Unintelligible:
@@ -530,40 +436,26 @@ class Runtime:
         elif hello.inspector is not None:
             worker.inspectable_at(hello.inspector)
 
-    def _held(self, worker: Worker, task: _Task | None, *, suspended: bool) -> None:
-        if task is None:
-            return
-        now = self._clock.monotonic()
-        if suspended:
-            task.allowance.suspend(now)
-        else:
-            task.allowance.resume(now)
-        self._arm_timeout(worker, task)
+    def _held(self, task: Task | None, *, suspended: bool) -> None:
+        if task is not None:
+            (self._busy.suspend if suspended else self._busy.resume)(task, self._clock.monotonic())
 
-    def _ready(self, worker: Worker, task: _Task, ready: Ready) -> None:
+    def _ready(self, worker: Worker, ready: Ready) -> None:
         now = self._clock.monotonic()
         self._observed(worker, ready.observed)
         worker.add_looked_up()
-        self._learn(worker, ready.observed)
+        self._launchers.learn(worker.config, ready.observed.modules)
         function = self._functions[worker.config.id]
         if not worker.dependencies.is_fresh() and function.tries < TRIES:
             function.tries += 1
             self._do(self._pool.stale(worker.id, now))
             return
-        function.tries = 0
-        function.failed = None
-        function.loaded = True
+        function.has_loaded()
         if ready.debugged and worker.pid is not None:
             self._events.emit(DebuggerAttached(pid=worker.pid, function=worker.config.id))
         worker.init_ms = (now - worker.launched) * 1000
-        self._done(worker, task)
+        self._busy.end(worker.id)
         self._do(self._pool.ready(worker.id, now))
-
-    def _done(self, worker: Worker, task: _Task) -> None:
-        del self._tasks[worker.id]
-        if task.timer is not None:
-            task.timer.cancel()
-        self._moved.set()
 
     async def _settle_failure(self, worker: Worker, error: WorkerError) -> None:
         """Fail those who wait for this worker, unless it only read a file in the middle of being saved."""
@@ -571,8 +463,7 @@ class Runtime:
         while (
             not worker.retired
             and function is not None
-            and function.tries < TRIES
-            and self._may_be_half_saved(worker, function)
+            and function.may_be_half_saved(worker.dependencies, self._clock.monotonic() - worker.started)
         ):
             if not worker.dependencies.is_fresh():
                 function.tries += 1
@@ -582,23 +473,11 @@ class Runtime:
         if not worker.retired:
             self._fail_waiting(worker, raised(self._explained(worker.config, error), during_init=True))
 
-    def _may_be_half_saved(self, worker: Worker, function: _Function) -> bool:
-        """Whether what could not be loaded may be in the middle of being saved.
-
-        Its files' times alone do not tell: while a disk stalls, a file can be cut to nothing already and still have
-        the time of its last save. So what has loaded before, and not failed on the same files, has a moment, too.
-        """
-        if worker.dependencies.changed_since(SETTLE):
-            return True
-        settled = function.failed is not None and function.failed.dependencies.is_fresh()
-        return function.loaded and not settled and self._clock.monotonic() - worker.started < SETTLE
-
     def _fail_waiting(self, worker: Worker, ending: Ending) -> None:
         """Everybody who has waited for the function since before this worker was started gets its failure."""
         function = self._functions.get(worker.config.id)
         if function is not None:
-            function.tries = 0
-            function.failed = _Failure(dependencies=worker.dependencies, ending=ending, at=self._clock.monotonic())
+            function.has_failed(worker.dependencies, ending, self._clock.monotonic())
             self._on_watched()
         last = worker.drain_output()
         pieces = [*worker.take_early_output(), *last]
@@ -612,17 +491,17 @@ class Runtime:
         self._end(worker)
         self._do(self._pool.gone(worker.id, self._clock.monotonic()))
 
-    def _answered(self, worker: Worker, task: _Task, call: Call, kind: int, answer: Answer) -> None:
+    def _answered(self, worker: Worker, call: Call, kind: int, answer: Answer) -> None:
         ending: Ending = Returned(payload=answer.payload)
         if kind != frames.RESULT:
             ending = raised(self._explained(worker.config, parse_error(answer.payload)))
         now = self._clock.monotonic()
         for piece in worker.drain_output():  # while the task is there: what comes out now is this call's
             self._calls.log(call, piece)
-        self._done(worker, task)
+        self._busy.end(worker.id)
         if answer.observed is not None:
             self._observed(worker, answer.observed)
-            self._learn(worker, answer.observed)
+            self._launchers.learn(worker.config, answer.observed.modules)
         call.memory_mb = -(-answer.memory_kb // 1024) or None
         self._calls.finish(call, ending, now)
         if kind == frames.FATAL:
@@ -659,41 +538,15 @@ class Runtime:
             call = task.call
             for piece in worker.drain_output():
                 self._calls.log(call, piece)
-            self._done(worker, task)
-            self._calls.finish(call, _ended(task, status, call.config))
+            self._busy.end(worker.id)
+            self._calls.finish(call, task.ended(status, call.config))
         elif task is not None and task.failed:
             return  # `_settle_failure` goes on with it
         elif task is not None:
-            self._fail_waiting(worker, _ended(task, status, worker.config))
+            self._fail_waiting(worker, task.ended(status, worker.config))
         worker.retired = True
         self._workers.pop(worker.id, None)
-        self._moved.set()
         self._do(self._pool.gone(worker.id, self._clock.monotonic()))
-
-    # Time
-
-    def _arm_timeout(self, worker: Worker, task: _Task) -> None:
-        if task.timer is not None:
-            task.timer.cancel()
-            task.timer = None
-        ends = task.allowance.ends()
-        if ends is not None:
-            delay = max(0.0, ends - self._clock.monotonic())
-            task.timer = asyncio.get_running_loop().call_later(delay, self._check_timeout, worker, task)
-
-    def _check_timeout(self, worker: Worker, task: _Task) -> None:
-        if task.allowance.used_up(self._clock.monotonic()):
-            task.timed_out = True
-            worker.kill()
-        else:
-            self._arm_timeout(worker, task)
-
-
-def _ended(task: _Task, status: int | None, config: FunctionConfig) -> Ending:
-    """A process has ended in the middle of what it did."""
-    if task.timed_out:
-        return timed_out(config)
-    return exited(status, hint=task.hint or exit_hint(status, config.kind))
 
 
 def _start_error(error: SkykiteError | OSError) -> WorkerError:

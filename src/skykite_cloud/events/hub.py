@@ -26,6 +26,9 @@ class Receiver(Protocol):
     def hear(self, subscription: str, event: str) -> None:
         """`event` is a JSON literal: the published text as a string."""
 
+    def leave(self) -> None:
+        """Its API is no more."""
+
 
 Listener = tuple[Receiver, str]
 
@@ -47,6 +50,17 @@ class Hub:
     def __init__(self) -> None:
         self._callers = Callers()
         self._subscriptions: Subscriptions[Listener] = Subscriptions()
+        self._connected: dict[str, set[Receiver]] = {}  # by API
+
+    def join(self, api: Api, receiver: Receiver) -> None:
+        """It is connected from now on, until it `part`s."""
+        self._connected.setdefault(api.api_id, set()).add(receiver)
+
+    def part(self, api: Api, receiver: Receiver) -> None:
+        there = self._connected.get(api.api_id, set())
+        there.discard(receiver)
+        if not there:
+            self._connected.pop(api.api_id, None)
 
     def connect(self, api: Api, authorization: Mapping[str, str], body: bytes) -> Refusal | None:
         return self._callers.authorize(api, "connect", None, authorization, body)
@@ -60,7 +74,7 @@ class Hub:
             return bad_request("Invalid Channel Format")
         namespace = api.namespace(path[0])
         if namespace is None:
-            return unauthorized(f"no namespace `{path[0]}`")
+            return self._without_namespace(api, path[0])
         refusal = self._callers.authorize(api, "subscribe", namespace, authorization, subscribe_body(str(channel)))
         if refusal is not None:
             return refusal
@@ -69,6 +83,13 @@ class Hub:
             return Refusal(401, "Unauthorized", "You are not authorized to make this call.", "onSubscribe")
         self._subscriptions.add(api.api_id, path, (receiver, subscription))
         return path
+
+    def _without_namespace(self, api: Api, name: str) -> Refusal:
+        """Also if the API was deleted; then everybody who is connected to it has to go."""
+        if not api.exists:
+            for receiver in self._connected.get(api.api_id, ()):
+                receiver.leave()
+        return unauthorized(f"no namespace `{name}`")
 
     def unsubscribe(self, api: Api, path: Path, receiver: Receiver, subscription: str) -> None:
         self._subscriptions.remove(api.api_id, path, (receiver, subscription))
@@ -82,7 +103,7 @@ class Hub:
             return path
         namespace = api.namespace(path[0])
         if namespace is None:
-            return unauthorized(f"no namespace `{path[0]}`")
+            return self._without_namespace(api, path[0])
         assert isinstance(events, list)
         literals = [to_json(event) for event in events]
         if body is None:

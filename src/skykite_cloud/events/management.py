@@ -49,6 +49,11 @@ class Api:
     record: Record
 
     @property
+    def exists(self) -> bool:
+        """Whether it has not been deleted meanwhile."""
+        return _stores()._apis.get_scoped(self.account, self.region, self.api_id) is not None
+
+    @property
     def arn(self) -> str:
         arn: str = self.record["apiArn"]
         return arn

@@ -63,9 +63,11 @@ class Connection:
             return
         timers = [self._loop.call_later(limits.CONNECTION_S, self._close, _GOING_AWAY)]
         self._keep_alive(timers)
+        self._hub.join(self._api, self)
         try:
             await receive()  # websocket.disconnect: all else comes to `_arrived`
         finally:
+            self._hub.part(self._api, self)
             for timer in timers:
                 timer.cancel()
             for subscription, path in self._subscriptions.items():
@@ -81,6 +83,9 @@ class Connection:
             return
         self._losing = False
         self._put(f'{{"id":"{subscription}","type":"data","event":{event}}}')
+
+    def leave(self) -> None:
+        self._loop.call_soon(self._close, _GOING_AWAY)  # what is being answered is answered first
 
     # Frames
 

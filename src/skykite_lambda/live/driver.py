@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Optional, Tuple
 
+from ..wire.failures import unanswered
 from ..wire.outcomes import AskLease, Download, InvocationHead, Outcome, Raised, Upload
 from ..wire.stub import StubMachine
 from .clock import Clock
@@ -143,7 +144,7 @@ class Driver:
                 self._publish(machine)
                 if machine.outcome is not None:
                     self._note(machine.outcome, machine)
-                    return machine.outcome
+                    return self._doubted() if machine.outcome == unanswered() else machine.outcome
                 refused = container.failure()
                 if isinstance(refused, NoLine) and refused.denied and machine.state == "inviting":
                     return self._explained(refused)
@@ -281,6 +282,17 @@ class Driver:
         return (
             f"no `kite dev` is connected to stage `{self._settings.stage}` of `{self._settings.app}`; "
             f"run {self._run_dev}, or {self._deploy} to put the code back"
+        )
+
+    def _doubted(self) -> Raised:
+        """Nobody answered, which says that somebody is there only if the lease says so, too."""
+        lease = self._container.lease
+        if lease is None or lease.alive is not None:
+            return unanswered()
+        return Raised(
+            "LiveUnreachable",
+            f"no `kite dev` of stage `{self._settings.stage}` of `{self._settings.app}` answered, and whether one is "
+            f"connected could not be found out: {lease.why}; run {self._run_dev}",
         )
 
     def _note(self, outcome: Outcome, machine: StubMachine) -> None:

@@ -20,6 +20,7 @@ from .sigv4 import NoCredentials
 KEY_SIZE = 32
 _LIMIT = 64 * 1024
 _ATTEMPT_S = 5.0
+_UNREACHED_S = 10.0  # after which a parameter store that cannot even be asked is given up
 # What another attempt may mend: the parameter store takes 40 requests a second, a burst of cold starts makes more.
 _PASSING = (
     "ThrottlingException",
@@ -43,6 +44,7 @@ def read_key(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> by
     clock, signer, parameter = cloud.clock, cloud.signer, cloud.settings.key_parameter
     backoff = Backoff(0.2, 5.0, cloud.random)
     learned = False
+    reached = clock.elapsed()
     while True:
         offset = signer.offset
         try:
@@ -52,6 +54,7 @@ def read_key(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> by
         except NoCredentials as error:
             raise NoKey(str(error)) from error
         else:
+            reached = clock.elapsed()
             if status == 200:
                 return _decoded(document, parameter)
             code = str(document.get("__type", "")).rpartition("#")[2]
@@ -65,7 +68,7 @@ def read_key(cloud: Cloud, *, deadline: float, cancelled: threading.Event) -> by
             if status < 500 and status != 429 and code not in _PASSING:
                 raise NoKey(reason)
         wait = backoff.next()
-        if clock.elapsed() + wait >= deadline or cancelled.wait(wait):
+        if clock.elapsed() + wait >= min(deadline, reached + _UNREACHED_S) or cancelled.wait(wait):
             raise NoKey(reason)
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import ssl
 
 HEAD_LIMIT = 32 * 1024  # bytes of a response's status line and headers
+_AUTHORITIES = (
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/certs/ca-certificates.crt",
+)  # of the systems Lambda has had
 _LOOPBACK = ("localhost", "::1", "[::1]")
 
 
@@ -131,9 +135,14 @@ class Network:
                 import ssl
 
                 self._tls = ssl.create_default_context()
+                # Files that these variables name may be of the function's own zip, which a stub has not.
                 own = self._environment.get("AWS_CA_BUNDLE")
-                if own and os.path.exists(own):  # it may be a file of the function's own zip
+                if own and os.path.exists(own):
                     self._tls.load_verify_locations(own)
+                systems = self._environment.get("SSL_CERT_FILE")
+                if systems and not os.path.exists(systems):
+                    for path in filter(os.path.exists, (ssl.get_default_verify_paths().openssl_cafile, *_AUTHORITIES)):
+                        self._tls.load_verify_locations(path)
             return self._tls
 
     def remaining(self, deadline: float) -> float:

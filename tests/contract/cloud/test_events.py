@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from kit.embedded_cloud import REGION, RunningCloud, deploy, empty_zip
 from kit.events import PROTOCOL, EventsClient, ask, compact, hear
 from skykite.deploy.bootstrap import bootstrap_template
+from skykite.deploy.eventapi import event_api_outputs, event_api_resources
 from skykite.model.bootstrap import EventApi, parse_event_api
 
 STAGE = "0f" * 16
@@ -113,6 +115,24 @@ def test_a_request_and_its_reply_reach_each_other_and_nobody_else(owner: EventsC
         assert hear(lambda_) == {"type": "data", "id": "replies", "event": EVENT}
         owner.publish(elsewhere, "1")
         assert hear(other)["event"] == "1"
+
+
+def test_who_is_connected_to_an_api_that_was_deleted_has_to_go_when_somebody_uses_it(
+    cloud: RunningCloud, owner: EventsClient
+) -> None:
+    stack = deploy(cloud, "second", event_api_resources(2), Outputs=event_api_outputs(2))
+    second = replace(owner, api=parse_event_api(stack["OutputValues"], region=REGION))
+    with second.connect() as dev, second.connect() as lambda_, owner.connect() as other:
+        ask(dev, second.subscribe_message(REQUESTS, "requests"))
+        cloud.client("appsync").delete_api(apiId=second.api.api_id)
+
+        assert ask(lambda_, second.publish_message(REQUESTS, EVENT))["type"] == "publish_error"
+        for socket in (dev, lambda_):
+            with pytest.raises(ConnectionClosed):
+                hear(socket)
+        assert ask(other, owner.publish_message(REQUESTS, "1"))["type"] == "publish_success"
+    with pytest.raises(InvalidStatus), second.connect():
+        pass
 
 
 def test_who_unsubscribes_hears_nothing_more(owner: EventsClient) -> None:

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
+from kit.internet import running_internet
 from kit.loopback import running_server
-from skykite.aws import AwsError, AwsSession
+from skykite.aws import AwsError, AwsSession, Sts
+from skykite.aws.connection import Caller, Connector, Target
 
 
 def closed_port_session(**options: str) -> AwsSession:
@@ -85,6 +88,88 @@ def test_a_page_of_a_network_between_us_and_aws_is_told_as_that_and_not_as_a_bug
     assert raised.value.message.startswith("what answered `sts:GetCallerIdentity` was not AWS, or was cut short: ")
     assert raised.value.hint is not None
     assert "HTTPS_PROXY" in raised.value.hint
+
+
+def sts_behind(monkeypatch: pytest.MonkeyPatch, proxy: str) -> Sts:
+    """AWS's, which is asked once."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    target = Target(region="eu-west-1", access_key_id="AKIDEXAMPLE", secret_access_key="secret-of-the-test")
+    return Sts(Caller(Connector(target), "sts", attempts=1))
+
+
+@pytest.mark.parametrize(
+    ("user", "hint"),
+    [
+        ("", "put `user:password@` before the proxy's host in HTTPS_PROXY"),
+        ("alice:wrong@", "it does not know the user and the password that HTTPS_PROXY has for it"),
+    ],
+)
+def test_a_proxy_that_wants_another_password_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, user: str, hint: str
+) -> None:
+    with running_internet(1, trustme.CA()) as internet:
+        sts = sts_behind(monkeypatch, f"http://{user}127.0.0.1:{internet.port}")
+        with pytest.raises(AwsError) as raised:
+            sts.identity()
+    assert raised.value.message == (
+        f"cannot reach `sts` in `eu-west-1`: the proxy `http://127.0.0.1:{internet.port}` answers with "
+        "407 Proxy Authentication Required"
+    )
+    assert (raised.value.hint or "").startswith(hint)
+
+
+def test_a_proxy_that_lets_nobody_through_to_aws_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_internet(1, trustme.CA()) as internet:
+        internet.refuses = lambda host: host.startswith("sts.")
+        sts = sts_behind(monkeypatch, internet.url)
+        with pytest.raises(AwsError, match="answers with 403 Forbidden") as raised:
+            sts.identity()
+    assert "docs/guides/proxies.md" in (raised.value.hint or "")
+
+
+def test_a_proxy_that_is_not_there_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    sts = sts_behind(monkeypatch, "http://127.0.0.1:1")
+    with pytest.raises(
+        AwsError, match=r"the proxy `http://127\.0\.0\.1:1` cannot be used: Connection refused"
+    ) as raised:
+        sts.identity()
+    assert "HTTPS_PROXY" in (raised.value.hint or "")
+
+
+def test_a_certificate_of_a_proxys_own_authority_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    with running_internet(1, authority) as internet:
+        sts = sts_behind(monkeypatch, internet.url)
+        monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+        with pytest.raises(AwsError) as raised:
+            sts.identity()
+        assert raised.value.message.startswith("the certificate of `sts` in `eu-west-1` is not trusted: ")
+        assert "AWS_CA_BUNDLE" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize("bundle", ["/nothing/here.pem", "", "no certificates"])
+def test_a_file_of_authorities_that_is_none_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bundle: str
+) -> None:
+    if " " in bundle:
+        (tmp_path / "authorities.pem").write_text(bundle)
+        bundle = str(tmp_path / "authorities.pem")
+    with running_internet(1, trustme.CA()) as internet:
+        monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+        sts = sts_behind(monkeypatch, internet.url)
+        with pytest.raises(AwsError) as raised:
+            sts.identity()
+    assert raised.value.code == "ca-bundle-unusable"
+    assert "AWS_CA_BUNDLE" in (raised.value.hint or "")
+
+
+def test_buckets_are_asked_for_at_their_regions_host_in_the_oldest_region_too() -> None:
+    session = AwsSession(region="us-east-1", access_key_id="AKIDEXAMPLE", secret_access_key="secret-of-the-test")
+    url = session.s3.presign_get("a-bucket", "key", seconds=60)
+    assert url.startswith("https://a-bucket.s3.us-east-1.amazonaws.com/key?")
 
 
 def test_a_session_never_shows_its_secret() -> None:

@@ -64,3 +64,32 @@ def test_a_route_that_leads_nowhere_is_an_error_that_says_so(
     environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
     with pytest.raises(NoKey, match="Connection refused"):
         read(make_cloud(environment, clock), within=0.5)
+
+
+class Skipping(threading.Event):
+    """Nobody cancels, and to wait takes no time but on the clock."""
+
+    def __init__(self, clock: PushedClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.clock.monotonic_ahead += timeout or 0.0
+        return False
+
+
+def test_a_parameter_store_that_cannot_be_reached_is_given_up_long_before_a_busy_one(
+    aws: Aws, cloud: Cloud, environment: dict[str, str], clock: PushedClock
+) -> None:
+    from kit.live import make_cloud
+
+    def seconds(cloud: Cloud) -> float:
+        began = clock.elapsed()
+        with pytest.raises(NoKey):
+            read_key(cloud, deadline=began + 30, cancelled=Skipping(clock))
+        return clock.elapsed() - began
+
+    aws.keys.extend([(400, "ThrottlingException")] * 100)
+    assert seconds(cloud) > 20
+    environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    assert seconds(make_cloud(environment, clock)) < 11

@@ -54,6 +54,15 @@ def test_a_file_of_authorities_that_only_the_real_code_has_is_no_obstacle(author
         connect({"AWS_CA_BUNDLE": "/var/task/company.pem"}, "localhost", port)
 
 
+def test_the_systems_authorities_are_trusted_although_a_variable_names_a_file_that_only_the_real_code_has(
+    authority: trustme.CA, authority_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/var/task/company.pem")  # which OpenSSL itself reads
+    monkeypatch.setattr("skykite_lambda.live.network._AUTHORITIES", ("/nothing/here.pem", authority_file))
+    with running_server(greet, tls=context_for(authority, "localhost")) as (port, _):
+        assert connect({"SSL_CERT_FILE": "/var/task/company.pem"}, "localhost", port) == b"hello"
+
+
 def test_a_certificate_of_another_host_is_refused(authority: trustme.CA, authority_file: str) -> None:
     with (
         running_server(greet, tls=context_for(authority, "elsewhere")) as (port, _),

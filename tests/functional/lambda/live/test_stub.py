@@ -243,6 +243,18 @@ def test_somebody_who_is_there_and_does_not_answer_is_lost_and_the_next_time_soo
         assert longest - 3 < time.monotonic() - started < longest
 
 
+@pytest.mark.slow
+def test_nobody_is_said_to_run_kite_dev_if_the_lease_cannot_be_read(aws: Aws, stub: Stub, clock: PushedClock) -> None:
+    aws.leases.extend([(503, "SlowDown")] * 20)
+    freeze(aws, clock, 11)
+    raised = failure(stub)
+    assert raised.kind == "LiveUnreachable"
+    assert raised.message == (
+        "no `kite dev` of stage `alice` of `notes` answered, and whether one is connected could not be found out: "
+        "the lease cannot be read: 503 SlowDown; run `kite dev --local --bridge --stage alice`"
+    )
+
+
 def test_ctrl_c_in_mid_run_is_told_to_the_caller(aws: Aws, start: Start) -> None:
     async def never(head: InvocationHead, payload: bytes) -> bytes:
         await asyncio.sleep(60)
