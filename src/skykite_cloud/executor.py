@@ -206,8 +206,14 @@ class Executor:
 
 
 def _result(answer: Answer) -> Record:
-    """What MiniStack's callers expect of an executor: parsed, since event sources look into it."""
-    result: Record = {"body": json.loads(answer.payload), "log": answer.log.decode(errors="replace")}
+    """What MiniStack's callers expect of an executor: parsed, since event sources look into it. What a function sends
+    may be no JSON: the bytes that it returns, or what it streams. Then it is text."""
+    body: object
+    try:
+        body = json.loads(answer.payload)
+    except (ValueError, RecursionError):
+        body = answer.payload.decode(errors="replace")
+    result: Record = {"body": body, "log": answer.log.decode(errors="replace")}
     if answer.failed:
         result |= {"error": True, "function_error": "Unhandled"}
     return result

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.exceptions
 import pytest
 
 from kit.http import fetch
@@ -57,6 +59,7 @@ class Left:
             "region_name": variables["AWS_REGION"],
         }
         self.s3: Any = boto3.client("s3", **options)  # type: ignore[call-overload]
+        self.stacks: Any = boto3.client("cloudformation", **options)  # type: ignore[call-overload]
         self._ssm: Any = boto3.client("ssm", **options)  # type: ignore[call-overload]
         self.bucket = f"skykite-bootstrap-000000000000-{variables['AWS_REGION']}"
 
@@ -112,5 +115,30 @@ async def test_a_stage_goes_live_and_back_and_nothing_of_live_is_left(project: P
         await run(project, "remove", "--local", "--yes", *stage)
         assert await asyncio.to_thread(left.all) == set()
         assert not templates.exists()
+    finally:
+        await kite("cloud", "stop", cwd=project)
+
+
+@pytest.mark.timeout(180)
+async def test_what_is_saved_after_somebody_removed_the_stage_does_not_bring_it_back(
+    project: Path, tmp_path: Path
+) -> None:
+    theirs = shutil.copytree(project, tmp_path / "theirs")
+    await run(project, "cloud", "start")
+    try:
+        told = await kite("cloud", "env", "--format", "json", cwd=project)
+        variables = {name: value for name, value in json.loads(told.stdout).items() if value}
+        async with dev(theirs, "--stage", "alice", env=variables, local=False) as session:
+            await session.ready()
+            await run(project, "remove", "--local", "--yes", "--stage", "alice")
+            (theirs / "stacks" / "app.py").write_text(APP.replace('"GET /"', '"GET /more"'))
+            failed = await session.event("reload.failed")
+            assert failed["reason"] == "live-taken-over"
+            assert await asyncio.wait_for(session.process.wait(), 30) == 1
+            errors = [event for event in session.events if event["code"] == "error"]
+            assert [error["context"] for error in errors] == ["what was saved is not deployed", None]
+            assert all(error["message"].startswith("`kite remove` of ") for error in errors)
+        with pytest.raises(botocore.exceptions.ClientError, match="does not exist"):
+            await asyncio.to_thread(Left(variables).stacks.describe_stacks, StackName="alice-words-S")
     finally:
         await kite("cloud", "stop", cwd=project)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from skykite.deploy import Deployed, Deployer, StageFiles
 
 
-_TAKE_BACK: Final = "take it back by starting `kite dev` again, or work on a stage of your own: `--stage NAME`"
+_NOT_DEPLOYED: Final = "what was saved is not deployed"
 
 
 class LivePlace:
@@ -75,7 +75,7 @@ class LivePlace:
         """Deploy the stubs, and run what they pass on."""
         assert self._aws is not None
         assert self._identity is not None
-        self._check_ours()
+        await self._check_ours()
         deployer = self._deployer()
         if self._bridge is None:  # nothing of Live shall be on a stage before the user has agreed to it
             await deployer.agree_to_replace(manifest)
@@ -96,7 +96,8 @@ class LivePlace:
         )
 
         def transform(templates: Mapping[StackName, Mapping[str, Any]]) -> Mapping[StackName, Mapping[str, Any]]:
-            self._check_ours()
+            if not bridge.serving:
+                raise self._taken_over(_NOT_DEPLOYED)
             made = live_templates(templates, live_functions(manifest), stage)
             notices.extend(made.notices)
             self._stage_files().write_live_templates(
@@ -108,15 +109,28 @@ class LivePlace:
         deployed = await deployer.deploy(manifest, assembly, bundles=bundles, transform=transform)
         return await self._serve(deployed_part(manifest, deployed.physical), deployed, bridge, notices)
 
-    def _check_ours(self) -> None:
+    async def _check_ours(self) -> None:
         """A session that was taken over finishes what it runs, and changes nothing of a stage that is another's."""
-        if self._bridge is not None and not self._bridge.serving:
-            stage = self._surroundings.options.stage
-            raise SkykiteError(
+        if self._bridge is not None:
+            await self._bridge.check()
+            if not self._bridge.serving:
+                raise self._taken_over(_NOT_DEPLOYED)
+
+    def _taken_over(self, context: str | None = None) -> SkykiteError:
+        stage, taker = self._surroundings.options.stage, None if self._bridge is None else self._bridge.taker
+        if taker is not None and taker.is_ending:
+            return SkykiteError(
                 "live-taken-over",
-                f"another `kite dev` serves stage `{stage}` now: what was saved is not deployed",
-                hint=_TAKE_BACK,
+                f"{taker.holder} ended this session of stage `{stage}`",
+                context=context,
+                hint="`kite dev` makes the stage live again; to have one of your own: `--stage NAME`",
             )
+        return SkykiteError(
+            "live-taken-over",
+            f"another `kite dev` serves stage `{stage}` now",
+            context=context,
+            hint="take it back by starting `kite dev` again, or work on a stage of your own: `--stage NAME`",
+        )
 
     def templates(self, assembly: Path) -> Path:
         """Those with what Live adds."""
@@ -246,12 +260,7 @@ class LivePlace:
             begun.cancel()
         if self._bridging is not None and self._bridging.done():
             self._bridging.result()
-            stage = self._surroundings.options.stage
-            raise SkykiteError(
-                "live-taken-over",
-                f"another `kite dev` serves stage `{stage}` now",
-                hint=_TAKE_BACK,
-            )
+            raise self._taken_over()
         raise gone.result()
 
     async def refuse(self) -> None:

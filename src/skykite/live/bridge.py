@@ -16,7 +16,7 @@ from typing import Final, Literal, assert_never
 
 from skykite.errors import SkykiteError
 from skykite.live.fronts import Fronts
-from skykite.live.lease import Lease
+from skykite.live.lease import Lease, LeaseDocument
 from skykite.live.payloads import Payloads
 from skykite.live.queue import IN_MEMORY, FairQueue, Waiting
 from skykite.live.saved_events import SavedEvents
@@ -104,6 +104,7 @@ class Bridge:
         self._reconnected_at = float("-inf")  # the last time
         self._stopping = False
         self._told_taken_over = False
+        self.taker: LeaseDocument | None = None  # whose the stage is, once another's lease was seen
         self._complained: dict[str, float] = {}
         self._over = asyncio.Event()
         self._quiet = asyncio.Event()
@@ -124,6 +125,11 @@ class Bridge:
     def serving(self) -> bool:
         """Whether the stage is this session's still."""
         return self._machine.serving
+
+    async def check(self) -> None:
+        """Step down now if somebody has taken the stage, and not only when the lease is renewed the next time."""
+        if self.serving and self._lease is not None and (taker := await self._lease.taker()) is not None:
+            self._taken(taker)
 
     def serve(self, functions: Collection[FunctionId], *, names: Mapping[str, str] | None = None) -> None:
         """These functions, and no others, are run from now on; until the first call, invocations wait. `names` says
@@ -426,7 +432,10 @@ class Bridge:
     # Other sessions
 
     async def _keep_lease(self, lease: Lease) -> None:
-        taker = await lease.keep(on_trouble=self._complain)
+        self._taken(await lease.keep(on_trouble=self._complain))
+
+    def _taken(self, taker: LeaseDocument) -> None:
+        self.taker = taker
         self._machine.step_down(self._now())
         self._tell_taken_over(taker.holder)
         self._pump()

@@ -47,6 +47,11 @@ class LeaseDocument(msgspec.Struct, frozen=True, kw_only=True):
         """For people: `alice@laptop, process 4711`."""
         return f"{self.who or 'somebody'}, process {self.pid}" if self.pid else self.who or "somebody"
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is nobody's: a `kite deploy` or `kite remove` ended the session before."""
+        return not self.session
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseState:
@@ -202,6 +207,18 @@ class Lease:
             # A lease that can neither be seen nor written may be another's: not all who may write it may read it.
             pause = min(self._ttl_s / 12, 5.0) if deleted else 0.0
             deleted = found is None
+
+    async def taker(self) -> LeaseDocument | None:
+        """Whose the stage is, if it is not ours any more. Asked now: who took it is otherwise known within a third of
+        a lease. Raises nothing: what cannot be asked is not known."""
+        try:
+            found = await self.read()
+        except SkykiteError:
+            return None
+        if found is None or found.document.session == self._session:
+            return None
+        self.nudge()
+        return found.document
 
     def nudge(self) -> None:
         """Renew now: this machine has slept, or somebody says the stage is theirs."""

@@ -4,7 +4,8 @@ In: templates whose live functions have the stub's code, and the stage. Out: oth
 
 Added to each live function: the variable that tells its stub where it belongs, and the longest time Lambda gives,
 since the function's own is kept where it runs. Taken from it: its VPC, from where the stub might not reach AWS, and
-its layers and the variables that start code with them, which are for code that runs elsewhere. Added to its role:
+its layers and the variables that start code with them, which are for code that runs elsewhere. A function URL of it
+does not stream: a stub has whole answers, whose status and headers would be part of the text. Added to its role:
 what the stub needs and no more, and the developer among those who may assume it, unless functions run with the
 developer's own credentials. A queue of the app that feeds one hides its messages for as long as a stub may take:
 Lambda takes no mapping otherwise. `kite deploy` deploys the templates without any of it.
@@ -106,6 +107,12 @@ class _Opener:
                 source = Expression(address.stack, properties["EventSourceArn"])
                 for function in self._given.functions(Expression(address.stack, properties.get("FunctionName"))):
                     self._sources.setdefault(function, []).append(source)
+        self._streams: dict[Address, list[Address]] = {}  # the URLs that stream what a function answers
+        for address, url in self._given.of_type("AWS::Lambda::Url"):
+            properties = url.get("Properties", {})
+            if properties.get("InvokeMode", "BUFFERED") != "BUFFERED":
+                for function in self._given.functions(Expression(address.stack, properties.get("TargetFunctionArn"))):
+                    self._streams.setdefault(function, []).append(address)
 
     def open(self, entry: FunctionEntry) -> Notice | None:
         address = Address(entry.stack, entry.logical_id)
@@ -127,6 +134,8 @@ class _Opener:
         )
         _check_size(variables, entry)
         self._open_role(address, entry)
+        for url in self._streams.get(address, ()):
+            self._properties(url)["InvokeMode"] = "BUFFERED"
         for name in ("VpcConfig", "Layers"):
             properties.pop(name, None)
         if why_not is None:

@@ -4,6 +4,7 @@ for `os.stat` of what a worker has read."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from skykite.model.invocation import FunctionConfig
@@ -26,12 +27,16 @@ class Failure:
         """Whether the next worker would fail the same way."""
         return (self.at >= since or bool(self.dependencies.paths())) and self.dependencies.is_fresh()
 
+    def accounts_for(self, changed: frozenset[Path]) -> bool:
+        return changed <= self.dependencies.paths() and self.dependencies.is_fresh()
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Function:
     config: FunctionConfig
     tries: int = 0  # consecutive workers whose files changed while they loaded
     failed: Failure | None = None
+    told: Failure | None = None  # to the user, as what came of a save
     used: bool = False  # some worker has tried to load it
     loaded: bool = False  # some worker has
 
@@ -42,6 +47,11 @@ class Function:
     def has_failed(self, dependencies: Dependencies, ending: Ending, now: float) -> None:
         self.tries = 0
         self.failed = Failure(dependencies=dependencies, ending=ending, at=now)
+
+    def has_answered(self, changed: frozenset[Path]) -> bool:
+        """Whether what was told of it last is about these very files, as they are now."""
+        failed = self.failed
+        return failed is not None and failed is self.told and failed.accounts_for(changed)
 
     def may_be_half_saved(self, dependencies: Dependencies, seconds: float) -> bool:
         """Whether what a worker that was started so long ago could not load may be in the middle of being saved.

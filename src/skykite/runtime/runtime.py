@@ -242,15 +242,17 @@ class Runtime:
             await self._busy.loaded(affected)
             if not wanted:  # or a request had one loaded, which runs it now
                 break
-        failed = {
-            name: function.failed.ending
-            for name in affected
-            if (function := self._functions.get(name)) is not None and function.failed is not None
-        }
+        tried = {name: function for name in affected if (function := self._functions.get(name)) is not None}
+        news = {name: function for name, function in tried.items() if not function.has_answered(changed)}
+        failed = {name: function.failed for name, function in news.items() if function.failed is not None}
+        for name, failure in failed.items():
+            news[name].told = failure
+        # Of functions that were not tried, those that were tell as much.
+        untried = concerned - affected if news or not tried else frozenset()
         return Reloaded(
             files=changed or frozenset(paths),
-            functions=tuple(sorted(affected | concerned)),
-            failures=load_errors(failed),
+            functions=tuple(sorted(news.keys() | untried)),
+            failures=load_errors({name: failure.ending for name, failure in failed.items()}),
         )
 
     def _stale_idle(self) -> list[WorkerId]:

@@ -30,6 +30,16 @@ def test_an_invoke_passes_the_bytes_of_both_sides_untouched(cloud: RunningCloud)
     assert "FunctionError" not in answer
 
 
+def test_what_is_no_json_passes_untouched_too(cloud: RunningCloud) -> None:
+    """As a function that streams sends it, or one that returns bytes."""
+    sent = [b"one\ntwo\n", b"", b"\xff\x00", b"[" * 100_000]
+    cloud.function("streaming", lambda event, _: sent[event])
+    for number, each in enumerate(sent):
+        answer = cloud.client("lambda").invoke(FunctionName="streaming", Payload=str(number).encode())
+        assert (answer["StatusCode"], answer["Payload"].read()) == (200, each)
+        assert "FunctionError" not in answer
+
+
 def test_an_error_comes_back_as_lambdas_error_document(cloud: RunningCloud) -> None:
     def failing(event: Any, _: Invocation) -> Any:
         raise KeyError("no such note")

@@ -20,6 +20,7 @@ from kit.embedded_cloud import ACCOUNT, REGION, RunningCloud, deploy
 from skykite.aws import AwsSession
 from skykite.deploy.bootstrap import bootstrap_template
 from skykite.live.bridge import Bridge
+from skykite.live.cleanup import LiveRemains
 from skykite.live.opening import open_bridge
 from skykite.model.bootstrap import EventApi, bootstrap_bucket, parse_event_api
 from skykite.model.events import BridgeConnected, BridgeTakenOver, Notice
@@ -214,6 +215,26 @@ async def test_a_second_session_takes_the_stage_over_and_both_say_from_whom(clou
             await asyncio.wait_for(ending, 10)
             assert await handle(stub, "second") == "second"
             assert (len(first.functions.invocations), len(second.functions.invocations)) == (1, 1)
+
+
+async def test_a_session_that_a_command_ended_learns_it_when_it_asks_and_not_with_its_next_renewal(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    async with running(cloud, "ended", tmp_path) as here:
+        ending = asyncio.create_task(here.bridge.run())
+        await here.bridge.check()
+        assert here.bridge.serving
+        aws = cloud.session()
+        command = LiveRemains(aws=aws, events=here.events, app=APP, stage="ended", who="`kite remove` of bob")
+        await command.clear(expected=True)
+        aws.close()
+
+        await here.bridge.check()
+        assert not here.bridge.serving
+        assert here.bridge.taker is not None
+        assert here.bridge.taker.is_ending
+        assert [told.by for told in here.events.of(BridgeTakenOver)] == ["`kite remove` of bob"]
+        await asyncio.wait_for(ending, 10)
 
 
 async def test_a_session_that_restarts_on_its_stage_goes_on_with_the_stubs_there_are(

@@ -379,6 +379,37 @@ async def test_what_a_request_is_about_to_load_is_waited_for_before_it_is_told(
     assert await request == 1
 
 
+async def test_a_save_that_what_was_told_of_the_one_before_it_is_about_already_is_not_told_again(
+    project: FunctionProject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Two saves within a moment, as of an editor that formats; the worker for the first one loads the second."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    loading, go_on = elsewhere / "loading", elsewhere / "go-on"
+    project.write("api/__init__.py", "")
+    project.write("api/app.py", "def handler(e, c): return 1")
+    await project.define("api/app.handler")
+    await project.define("api/app.never_called")
+    await project.result("api/app.handler")
+    first = project.write(
+        "api/__init__.py",
+        f"""
+        import os, time
+        open({str(loading)!r}, "w").close()
+        while not os.path.exists({str(go_on)!r}): time.sleep(0.01)
+        """,
+    )
+    telling = asyncio.create_task(project.runtime.files_changed({first}))
+    await eventually(loading.exists)
+    second = project.write("api/app.py", "def handler(")
+    go_on.touch()
+    assert "never closed" in (await telling).failures[0].message
+    assert (await project.runtime.files_changed({second})).functions == ()
+    project.write("api/app.py", "def handler((")
+    reloaded = await project.runtime.files_changed({second})
+    assert reloaded.functions == ("api/app.handler", "api/app.never_called")
+    assert len(reloaded.failures) == 1
+
+
 async def test_handler_saved_before_its_first_invocation_is_tried(project: FunctionProject) -> None:
     project.write("app.py", "def one(e, c): return 1\ndef two(e, c): return 2")
     await project.define("app.one")

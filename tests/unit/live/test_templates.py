@@ -252,6 +252,29 @@ def test_a_queue_that_feeds_a_stub_hides_its_messages_as_long_as_the_stub_may_ta
     assert resources(made)["Function"]["Properties"]["Timeout"] == 900
 
 
+@pytest.mark.parametrize("pointer", [{"Fn::GetAtt": ["Function", "Arn"]}, {"Ref": "Alias"}])
+def test_a_function_url_that_streams_passes_on_whole_answers_while_its_function_is_live(pointer: Any) -> None:
+    alias = {"Type": "AWS::Lambda::Alias", "Properties": {"FunctionName": {"Ref": "Function"}, "Name": "live"}}
+    url = {"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE", "TargetFunctionArn": pointer}}
+    streams = {**url, "Properties": {**url["Properties"], "InvokeMode": "RESPONSE_STREAM"}}
+    deployed = {**streams, "Properties": {**streams["Properties"], "TargetFunctionArn": {"Ref": "Deployed"}}}
+    made = resources(
+        opened(
+            {
+                "Role": role(),
+                "Function": function(),
+                "Alias": alias,
+                "Deployed": function(),
+                "Streams": streams,
+                "Plain": url,
+                "OfDeployed": deployed,
+            }
+        )
+    )
+    assert made["Streams"]["Properties"] == {**streams["Properties"], "InvokeMode": "BUFFERED"}
+    assert (made["Plain"], made["OfDeployed"]) == (url, deployed)
+
+
 def test_a_queue_that_hides_them_longer_stays_as_it_is() -> None:
     made = opened(
         {"Role": role(), "Function": function(), "Orders": queue(VisibilityTimeout=1800), "M": mapping()},
