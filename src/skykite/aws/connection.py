@@ -6,6 +6,7 @@ import gzip
 import ipaddress
 import os
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from skykite.aws.errors import Call, translate
+from skykite.aws.errors import SIGN_IN, Call, translate
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 MAX_THREADS: Final = 16
+_LOOK_EVERY_S: Final = 2.0
 _SERVICES: Final = (
     "apigatewayv2",
     "appsync",
@@ -61,6 +63,7 @@ class Connector:
         self._session: Session | None = None
         self.generation = 0
         """Of the credentials: a client that was made of an older one is to be made again."""
+        self._look_again = 0.0
 
     def client(self, service: str, *, read_timeout: int, attempts: int | None, presigns: bool = False) -> Any:
         """A botocore client. Making one takes tens of milliseconds; using one from many threads is fine."""
@@ -107,6 +110,21 @@ class Connector:
             self._session = session
             self.generation += 1
             return True
+
+    def signed_in_anew(self, *, since: int) -> bool:
+        """Whether there are others than those of that generation; looked for no more than once in two seconds. Never
+        fails: what is wrong with those at hand is known."""
+        from botocore.exceptions import BotoCoreError
+
+        with self._lock:
+            now = time.monotonic()
+            if self.generation != since or now < self._look_again:
+                return self.generation != since
+            self._look_again = now + _LOOK_EVERY_S
+        try:
+            return self.renew()
+        except BotoCoreError:
+            return False
 
     def certificates(self) -> str | None:
         """The file or folder of certificate authorities that the user says to trust, if any."""
@@ -164,17 +182,25 @@ class Caller:
             return self._client
 
     def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Call an operation by AWS's name. Parameters that are `None` are left out."""
+        """Call an operation by AWS's name. Parameters that are `None` are left out. If the credentials have ended, and
+        the user has signed in anew meanwhile, it is called again with the new ones."""
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
         from botocore.parsers import ResponseParserError
 
-        method = getattr(self.client(operation), xform_name(operation))
-        try:
-            answer: dict[str, Any] = method(**{key: value for key, value in parameters.items() if value is not None})
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
-            raise translate(error, self.described(operation)) from error
-        return answer
+        given = {key: value for key, value in parameters.items() if value is not None}
+        again = not any(hasattr(value, "read") for value in given.values())  # a file has been read by then
+        while True:
+            client, generation = self.client(operation), self._generation
+            try:
+                answer: dict[str, Any] = getattr(client, xform_name(operation))(**given)
+            except (BotoCoreError, ClientError, ResponseParserError) as error:
+                failure = translate(error, self.described(operation))
+                if failure.code in SIGN_IN and self._connector.signed_in_anew(since=generation) and again:
+                    again = False
+                    continue
+                raise failure from error
+            return answer
 
     def described(self, operation: str) -> Call:
         """What a complaint says was being done."""

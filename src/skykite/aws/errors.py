@@ -39,6 +39,12 @@ _TUNNEL: Final = re.compile(r"Tunnel connection failed: (?P<status>\d{3}[^'\"()]
 _USER: Final = re.compile(r"//[^/]*@")
 NOT_TRUSTED: Final = "where a company's proxy looks into TLS, AWS_CA_BUNDLE names the file of its certificate authority"
 """What to do about a certificate."""
+SIGN_IN: Final = frozenset({"aws-login-expired", "aws-credentials-rejected", "aws-credentials-broken"})
+"""The codes of failures that signing in anew mends."""
+_SIGN_IN_AGAIN: Final = (
+    "sign in again, for instance with `aws sso login`; a running `kite dev` then goes on by itself, "
+    "any other command is to be repeated"
+)
 _LOG_IN: Final = (
     "run `aws configure sso` (or `aws configure`) and choose the profile with AWS_PROFILE, "
     "or develop without an account: `kite dev --local`"
@@ -151,7 +157,14 @@ def _answered(error: Exception, call: Call) -> AwsError:
         return made(
             "aws-login-expired",
             f"the AWS credentials in use have expired (`{call.action}` answered `{aws_code}`)",
-            "sign in again, for instance with `aws sso login`, and repeat the command",
+            _SIGN_IN_AGAIN,
+            "user",
+        )
+    if aws_code == "400" and call.operation.startswith("Head"):  # which has no room for a reason
+        return made(
+            "aws-login-expired",
+            f"AWS refused `{call.action}` and gave no reason (`400`), as it does when credentials have expired",
+            _SIGN_IN_AGAIN,
             "user",
         )
     if aws_code in _UNKNOWN_KEY:

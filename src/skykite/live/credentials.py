@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from skykite.aws import AwsError, AwsSession, IssuedCredentials
+from skykite.aws.errors import SIGN_IN
 from skykite.errors import SkykiteError
 from skykite.live.sessionpolicy import role_session_name
 from skykite.model.names import FunctionId
@@ -24,7 +25,6 @@ MARGIN_S: Final = 960  # a function may run for 15 minutes
 PATIENCE_S: Final = 30.0  # a new role's trust is not known everywhere at once
 _AT_ONCE: Final = 8  # requests
 _ASKED_AGAIN_S: Final = 60  # how long the developer's credentials are believed
-_SIGN_IN: Final = frozenset({"aws-login-expired", "aws-credentials-rejected", "aws-credentials-broken"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class RoleCredentials:
                 async with self._places:
                     given, life_s = await self._assume(function)
             except AwsError as error:
-                if error.code in _SIGN_IN and not doubted:
+                if error.code in SIGN_IN and not doubted:
                     doubted = True
                     if await _signed_in_anew(self._aws):
                         continue
@@ -135,7 +135,7 @@ class DeveloperCredentials:
         try:
             given = await self._aws.run(self._aws.credentials)
         except AwsError as error:
-            if error.code not in _SIGN_IN or not await _signed_in_anew(self._aws):
+            if error.code not in SIGN_IN or not await _signed_in_anew(self._aws):
                 raise _without(function, error) from error
             given = await self._aws.run(self._aws.credentials)
         again = asked + timedelta(seconds=_ASKED_AGAIN_S)

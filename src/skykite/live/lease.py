@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from skykite.aws import AwsError, AwsSession
+from skykite.aws.errors import SIGN_IN
 from skykite.errors import SkykiteError
 from skykite.ports import Clock
 
@@ -167,10 +168,11 @@ class Lease:
     async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
         """Renew the lease for as long as it is ours. Returns the lease of who took it over.
 
-        `on_trouble` is told, as `live-lease-died`, when it has because it cannot be renewed; it is tried again.
+        `on_trouble` is told, as `live-lease-died`, when it has because it cannot be renewed; it is tried again. That
+        the developer's sign-in has ended it is told at once: there is a minute left to sign in anew.
         """
         assert self._document is not None
-        told = deleted = False
+        told = signed_out = deleted = False
         renewed = self._clock.monotonic()
         pause = self._ttl_s / 3
         while True:
@@ -182,10 +184,14 @@ class Lease:
             self._nudged.clear()
             try:
                 if await self._write(self._document, self._etag):
-                    renewed, pause, told, deleted = self._clock.monotonic(), self._ttl_s / 3, False, False
+                    renewed, pause = self._clock.monotonic(), self._ttl_s / 3
+                    told = signed_out = deleted = False
                     continue
                 found = await self.read()
             except SkykiteError as error:
+                if error.code in SIGN_IN and not signed_out:
+                    signed_out = True
+                    on_trouble(error)
                 if self._clock.monotonic() - renewed >= self._ttl_s and not told:
                     told = True
                     on_trouble(_died(error))

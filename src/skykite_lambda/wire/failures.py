@@ -46,12 +46,12 @@ def lost() -> Raised:
 def outdated(own: int, other: int) -> Raised:
     """The two speak different protocols; which is older decides what to do."""
     if other > own:
-        what, remedy = "older", "run `kite dev` or `kite deploy` again to redeploy the stage"
+        what, remedy = "an older", "run `kite dev` or `kite deploy` again to redeploy the stage"
     else:
-        what, remedy = "newer", "upgrade Skykite there, or redeploy the stage with the version that is there"
+        what, remedy = "a newer", "upgrade Skykite there, or redeploy the stage with the version that is there"
     return Raised(
         "LiveStubOutdated",
-        f"this stage was deployed by an {what} Skykite than the `kite dev` that is connected "
+        f"this stage was deployed by {what} Skykite than the `kite dev` that is connected "
         f"(protocol {own} against {other}); {remedy}",
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import trustme
 
-from kit.internet import running_internet
+from kit.internet import Asked, running_internet
 from kit.loopback import running_server
 from skykite.aws import AwsError, AwsSession, Sts
 from skykite.aws.connection import Caller, Connector, Target
@@ -164,6 +166,76 @@ def test_a_file_of_authorities_that_is_none_is_told_as_that(
             sts.identity()
     assert raised.value.code == "ca-bundle-unusable"
     assert "AWS_CA_BUNDLE" in (raised.value.hint or "")
+
+
+EXPIRED = b"<ErrorResponse><Error><Code>ExpiredToken</Code><Message>it is</Message></Error></ErrorResponse>"
+IDENTITY = (
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/alice</Arn>"
+    b"<UserId>A</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+)
+
+
+@pytest.fixture
+def signed_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Writes the user's credentials file."""
+    path = tmp_path / "credentials"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+
+    def sign_in(key: str) -> None:
+        path.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n")
+
+    return sign_in
+
+
+def test_who_signs_in_anew_is_served_by_the_session_that_was_there_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, signed_in: Callable[[str], None]
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    monkeypatch.setattr("skykite.aws.connection._LOOK_EVERY_S", 0.0)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    signed_in("AKIDOLD")
+
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        return (403, EXPIRED) if "AKIDOLD" in asked.headers["authorization"] else (200, IDENTITY)
+
+    with running_server_of_nothing() as nothing, running_internet(nothing, authority) as internet:
+        internet.answers = answer
+        monkeypatch.setenv("HTTPS_PROXY", internet.url)
+        session = AwsSession(region="eu-west-1")
+        with pytest.raises(AwsError) as raised:
+            session.sts.identity()
+        assert raised.value.code == "aws-login-expired"
+        assert "`kite dev` then goes on by itself" in (raised.value.hint or "")
+        signed_in("AKIDNEW")
+        assert session.sts.identity().account == "123456789012"
+
+
+def test_what_s3_refuses_without_a_reason_has_expired(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, signed_in: Callable[[str], None]
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+    signed_in("AKIDOLD")
+    with running_server(serve) as (port, _):
+        session = AwsSession(region="eu-west-1", endpoint_url=f"http://127.0.0.1:{port}")
+        with pytest.raises(AwsError, match="gave no reason") as raised:
+            session.s3.head("a-bucket", "key")
+    assert raised.value.code == "aws-login-expired"
+
+
+@contextmanager
+def running_server_of_nothing() -> Iterator[int]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    with running_server(serve) as (port, _):
+        yield port
 
 
 def test_buckets_are_asked_for_at_their_regions_host_in_the_oldest_region_too() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from kit.bridge import running_bridge
 from kit.cloud import RealClock
+from kit.loopback import running_server
 from skykite.aws import AwsSession
 from skykite.errors import SkykiteError
 from skykite.live.lease import Lease, LeaseDocument
@@ -207,6 +208,28 @@ async def test_a_bucket_that_is_out_of_reach_is_told_once_when_the_lease_has_die
     (trouble,) = troubles
     assert trouble.code == "live-lease-died"
     assert trouble.message.startswith("invocations do not reach this machine any more, since its lease of the stage ")
+
+
+async def test_a_sign_in_that_has_ended_is_told_while_the_lease_still_lives(stage: Stage) -> None:
+    async def expired(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b"<Error><Code>ExpiredToken</Code><Message>it has</Message></Error>"
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    lease = stage.lease(1, ttl_s=60)
+    await lease.take()
+    troubles: list[SkykiteError] = []
+    with running_server(expired) as (port, _):
+        lease._aws = AwsSession(
+            region="eu-west-1", endpoint_url=f"http://127.0.0.1:{port}", access_key_id="A", secret_access_key="s"
+        )
+        keeping = asyncio.create_task(kept(lease, troubles))
+        async with asyncio.timeout(20):
+            while not troubles:
+                lease.nudge()
+                await asyncio.sleep(0.05)
+        keeping.cancel()
+    assert [trouble.code for trouble in troubles] == ["aws-login-expired"]
 
 
 async def test_a_bucket_that_is_gone_is_told_with_what_brings_it_back(stage: Stage) -> None:

@@ -56,7 +56,10 @@ def test_no_credentials_says_how_to_get_some() -> None:
         (
             answered("ExpiredToken"),
             "aws-login-expired",
-            "sign in again, for instance with `aws sso login`, and repeat the command",
+            (
+                "sign in again, for instance with `aws sso login`; a running `kite dev` then goes on by itself, "
+                "any other command is to be repeated"
+            ),
         ),
         (
             answered("Throttling"),

@@ -822,7 +822,7 @@ def test_a_newer_stub_meets_an_old_session() -> None:
     network.run_until([call])
     assert call.error == "LiveStubOutdated"
     assert "redeploy" in str(call.outcome)
-    assert "newer" in str(call.outcome)
+    assert "deployed by a newer Skykite" in str(call.outcome)
     assert dev.events(Rejected) == [Rejected(stub.machine.session, 2)]
 
 
