@@ -243,9 +243,14 @@ async def _remove(workspace: Workspace, session: AwsSession, events: EventSink, 
     deployer = make_deployer(workspace.project, session, events, asker)
     manifest = read_manifest(workspace) if (workspace.assembly / MANIFEST_FILE).is_file() else None
     remains = live_remains(workspace.project.name, workspace.stage, session, events, command="kite remove")
-    await remains.agree_to_end(await remains.holder(), asker, doing="removing")
+    holder = await remains.holder()
+    await remains.agree_to_end(holder, asker, doing="removing")
     removed = await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
     await remains.clear(expected=removed.was_live)
+    if holder is not None and await deployer.is_live(workspace.project.name, workspace.stage):
+        message = f"{holder.holder}, deployed the stage again meanwhile: it is removed once more"
+        events.emit(Notice(notice="live-came-back", message=message))
+        await deployer.remove(workspace.project.name, workspace.stage, manifest=manifest)
     await _remove_secrets(workspace, session, events)
 
 

@@ -18,7 +18,7 @@ from skykite.cli.loop import run_loop
 from skykite.cli.project import prepare_state
 from skykite.cli.settings import Settings
 from skykite.cli.workspace import Workspace, open_workspace
-from skykite.model.events import ErrorRaised
+from skykite.model.events import ErrorRaised, Notice
 from skykite.model.project import Project
 from skykite.model.synthesis import Synthesis
 from skykite.ports import Asker, Bundles, EventSink
@@ -104,6 +104,15 @@ async def ship(
             tasks.create_task(_report_findings(assembly, root, events))
         deploying = tasks.create_task(deployer.deploy(manifest, assembly, bundles=bundles))
     await remains.clear(expected=deploying.result().was_live)
+    # The session was ended now and not before. What was saved there while we deployed may have brought stubs back.
+    if holder is not None and await deployer.is_live(manifest.app, manifest.stage):
+        events.emit(
+            Notice(
+                notice="live-came-back",
+                message=f"{holder.holder}, deployed its stubs meanwhile: the code is deployed once more",
+            )
+        )
+        await deployer.deploy(manifest, assembly, bundles=bundles)
 
 
 def deploy_synthesis(workspace: Workspace) -> Synthesis:

@@ -188,6 +188,11 @@ class Deployer:
         if notice is not None:
             self._events.emit(notice)
 
+    async def is_live(self, app: AppName, stage: StageName) -> bool:
+        """Whether functions of the stage are stubs, or may be soon: while something else changes one of its stacks."""
+        states = abandoned((), await self._stacks(), app=app, stage=stage)
+        return any(runs_stubs(state) or state.status.endswith("_IN_PROGRESS") for state in states)
+
     async def remove(self, app: AppName, stage: StageName, *, manifest: Manifest | None = None) -> RemovedStacks:
         """Delete every stack of an app's stage, asking first if data would be lost. With a manifest, its construct
         paths and dependencies are used. What the bootstrap stack holds is shared and stays."""

@@ -26,8 +26,11 @@ from aws_cdk import aws_sqs as sqs  # noqa: E402
 
 from skykite import App, Function, Stack  # noqa: E402
 from skykite.aws import AwsSession  # noqa: E402
+from skykite.cli.deploying import ship  # noqa: E402
 from skykite.cloud import CloudAddress  # noqa: E402
 from skykite.deploy import Deployed, Deployer  # noqa: E402
+from skykite.live.cleanup import LiveRemains  # noqa: E402
+from skykite.live.lease import LeaseDocument  # noqa: E402
 from skykite.live.templates import LiveStage, live_templates  # noqa: E402
 from skykite.model.events import DeployPlanned, DeployStack, Notice, ResourceChange  # noqa: E402
 from skykite.model.manifest import AssetEntry, Mode, StackEntry  # noqa: E402
@@ -235,6 +238,46 @@ async def test_kite_deploy_leaves_nothing_of_live(cloud: Cloud) -> None:
 
     assert cloud.everything() == real
     assert "SkykiteLive" not in json.dumps(real)
+
+
+async def test_stubs_that_a_session_deploys_before_it_is_told_to_end_do_not_stay(
+    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    await cloud.deploy("deploy")
+    real = cloud.everything()
+    theirs = write_project(tmp_path_factory.mktemp("theirs"), {})
+    session = Cloud(cloud.address, cloud.session, theirs, cloud.stage)
+    await session.deploy("live")
+    built = build(cloud.project, define, mode="deploy", stage=cloud.stage)
+
+    class Remains(LiveRemains):
+        """Of a session that deploys what was saved in the last moment."""
+
+        async def clear(self, *, expected: bool) -> None:
+            assert expected
+            assert cloud.everything() == real
+            await session.deploy("live")
+            assert cloud.everything() != real
+            await super().clear(expected=expected)
+
+    events = RecordedEvents()
+    await ship(
+        built.manifest,
+        built.directory,
+        session=cloud.session,
+        remains=Remains(aws=cloud.session, events=events, app="notes", stage=cloud.stage, who="`kite deploy` of bob"),
+        holder=LeaseDocument(epoch=9, session="5e", who="ann@desk", pid=7),
+        root=cloud.project,
+        state=cloud.project / ".kite",
+        bundles=BuiltBy(pack),
+        findings=False,
+        events=events,
+        asker=Answers(True),
+    )
+
+    assert cloud.everything() == real
+    (told,) = (notice.message for notice in events.of(Notice) if notice.notice == "live-came-back")
+    assert told.startswith("ann@desk, process 7, deployed its stubs meanwhile")
 
 
 async def test_a_stack_without_live_functions_is_the_same_in_every_mode(cloud: Cloud) -> None:
