@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import shutil
 import time
 from pathlib import Path
 
+import pytest
+
 from kit.dap import Editor, editor
 from kit.http import Answer, fetch
-from kit.kite import alive, clean_environment, descendants, kite
+from kit.kite import alive, clean_environment, descendants, dev, kite
 
 STACK = """
 from skykite import Api, App, Stack
@@ -160,6 +164,49 @@ async def test_a_breakpoint_holds_an_invocation_that_came_over_the_bridge_past_i
         assert (await request).json()["text"] == "Hello, Ann"
         await window.press_stop()
         await window.sees("stopped", 10)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_breakpoints_that_are_held_outlive_a_save_and_a_take_over(tmp_path: Path) -> None:
+    """Each of the three is tested by itself; together: old code, new code, and another session's, at the same time."""
+    made = await kite("init", "hello", "--template", "hello", cwd=tmp_path)
+    assert made.code == 0, made.stderr
+    ours = tmp_path / "hello"
+    (ours / "stacks/app.py").write_text(STACK)
+    for name, text in (("hello", HANDLER.format(word="Hello")), ("bye", HANDLER.format(word="Bye")), ("words", WORDS)):
+        (ours / f"functions/{name}.py").write_text(text)
+    theirs = shutil.copytree(ours, tmp_path / "theirs")
+    (theirs / "functions/hello.py").write_text(HANDLER.format(word="Theirs"))
+    hello = ours / "functions/hello.py"
+    started = await kite("cloud", "start", cwd=ours)
+    assert started.code == 0, started.stderr
+    try:
+        told = await kite("cloud", "env", "--format", "json", cwd=ours)
+        variables = {name: value for name, value in json.loads(told.stdout).items() if value}
+        async with editor(ours, environment=clean_environment()) as window:
+            await window.set_breakpoints(hello, 7)
+            await window.run(
+                "kite dev --local", {"args": ["dev", "--local", "--bridge", "--stage", "ann", "--output", "plain"]}
+            )
+            url = await endpoint(window)
+            before = ask(url, "/?name=Ann")
+            old = await window.stopped()
+            hello.write_text(HANDLER.format(word="Saved"))
+            after = ask(url, "/?name=Ben")
+            new = await window.stopped()
+            async with dev(theirs, "--stage", "ann", env=variables, local=False) as second:
+                await second.ready()
+                await window.sees("taken over by", 30)
+                assert (await ask(url, "/?name=Cy")).json()["text"] == "Theirs, Cy"
+                await held_for(2 * TIMEOUT_S)
+                await new.resume()
+                assert (await after).json()["text"] == "Saved, Ben"
+                await old.resume()
+                assert (await before).json()["text"] == "Hello, Ann"
+                await window.sees("stopped", 30)
+    finally:
+        assert (await kite("cloud", "stop", cwd=ours)).code == 0
 
 
 def ask(url: str, path: str) -> asyncio.Task[Answer]:
