@@ -43,7 +43,7 @@ SIGN_IN: Final = frozenset({"aws-login-expired", "aws-credentials-rejected", "aw
 """The codes of failures that signing in anew mends."""
 _SIGN_IN_AGAIN: Final = (
     "sign in again, for instance with `aws sso login`; a running `kite dev` then goes on by itself, "
-    "any other command is to be repeated"
+    "any other command, and a save that could not be applied, is to be repeated"
 )
 _LOG_IN: Final = (
     "run `aws configure sso` (or `aws configure`) and choose the profile with AWS_PROFILE, "

@@ -28,6 +28,7 @@ from skykite.model.events import (
     BridgeTakenOver,
     ErrorRaised,
     InvocationDropped,
+    Notice,
 )
 from skykite.model.invocation import Failed, Invocation, Outcome, Succeeded, Trigger
 from skykite.model.names import FunctionId, RequestId
@@ -432,7 +433,7 @@ class Bridge:
     # Other sessions
 
     async def _keep_lease(self, lease: Lease) -> None:
-        self._taken(await lease.keep(on_trouble=self._complain))
+        self._taken(await lease.keep(on_trouble=self._complain, on_mended=self._lease_mended))
 
     def _taken(self, taker: LeaseDocument) -> None:
         self.taker = taker
@@ -454,6 +455,10 @@ class Bridge:
             self._events.emit(BridgeTakenOver(by=by, running=len(self._running) + len(self._queue)))
 
     # Complaints
+
+    def _lease_mended(self) -> None:
+        self._complained.pop("live-lease-died", None)
+        self._events.emit(Notice(notice="live-lease-lives", message="invocations reach this machine again"))
 
     def _complain(self, error: SkykiteError) -> None:
         """Once a minute for each kind: what fails for one invocation fails for the next hundred too."""

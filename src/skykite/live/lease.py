@@ -165,11 +165,14 @@ class Lease:
             return int(self._clock.now().timestamp())
         return before.document.epoch + 1
 
-    async def keep(self, *, on_trouble: Callable[[SkykiteError], None]) -> LeaseDocument:
+    async def keep(
+        self, *, on_trouble: Callable[[SkykiteError], None], on_mended: Callable[[], None] = lambda: None
+    ) -> LeaseDocument:
         """Renew the lease for as long as it is ours. Returns the lease of who took it over.
 
         `on_trouble` is told, as `live-lease-died`, when it has because it cannot be renewed; it is tried again. That
-        the developer's sign-in has ended it is told at once: there is a minute left to sign in anew.
+        the developer's sign-in has ended it is told at once: there is a minute left to sign in anew. `on_mended` is
+        told when a lease that has died lives again.
         """
         assert self._document is not None
         told = signed_out = deleted = False
@@ -184,6 +187,8 @@ class Lease:
             self._nudged.clear()
             try:
                 if await self._write(self._document, self._etag):
+                    if told:
+                        on_mended()
                     renewed, pause = self._clock.monotonic(), self._ttl_s / 3
                     told = signed_out = deleted = False
                     continue

@@ -17,7 +17,7 @@ from skykite.aws import AwsSession
 from skykite.errors import SkykiteError
 from skykite.live.lease import Lease, LeaseDocument
 from skykite.live.transport import Disconnection
-from skykite.model.events import BridgeTakenOver, ErrorRaised
+from skykite.model.events import BridgeTakenOver, ErrorRaised, Notice
 from skykite_lambda import wire
 from skykite_lambda.live import lease as stub_lease
 from skykite_lambda.live.http import Response
@@ -293,7 +293,7 @@ async def test_a_session_that_hears_no_frame_learns_from_its_lease_that_another_
     assert stage.stored()["open"] is True
 
 
-async def test_a_lease_that_dies_is_told_once_and_the_session_goes_on(stage: Stage, nowhere: AwsSession) -> None:
+async def test_a_lease_that_dies_and_one_that_lives_again_are_told_once_each(stage: Stage, nowhere: AwsSession) -> None:
     lease = stage.lease(1, ttl_s=1)
     await lease.take()
     lease._aws = nowhere
@@ -302,6 +302,9 @@ async def test_a_lease_that_dies_is_told_once_and_the_session_goes_on(stage: Sta
         told = await running.events.wait(ErrorRaised)
         assert told.error == "live-lease-died"
         assert await running.stub().returned("still here") == "still here"
-        keeping.cancel()
         lease._aws = stage.aws
+        lease.nudge()
+        mended = await running.events.wait(Notice)
+        assert mended.message == "invocations reach this machine again"
+        keeping.cancel()
     assert len(running.events.of(ErrorRaised)) == 1

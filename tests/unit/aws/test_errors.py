@@ -58,7 +58,7 @@ def test_no_credentials_says_how_to_get_some() -> None:
             "aws-login-expired",
             (
                 "sign in again, for instance with `aws sso login`; a running `kite dev` then goes on by itself, "
-                "any other command is to be repeated"
+                "any other command, and a save that could not be applied, is to be repeated"
             ),
         ),
         (
