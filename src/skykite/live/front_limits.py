@@ -39,10 +39,13 @@ class _Event(msgspec.Struct):
     context: _Context = msgspec.field(default_factory=_Context, name="requestContext")
 
 
+_DECODE: Final = msgspec.json.Decoder(_Event).decode
+
+
 def front_limit(payload: bytes) -> FrontLimit | None:
     """Of the API that sent this event; None if it is none, or waits as long as it takes."""
     try:
-        event = msgspec.json.decode(payload, type=_Event)
+        event = _DECODE(payload)
     except (msgspec.MsgspecError, RecursionError):
         return None
     context = event.context

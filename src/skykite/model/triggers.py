@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/lambda-services.html
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -46,6 +47,9 @@ class _Event(msgspec.Struct):
     trigger_source: str = msgspec.field(default="", name="triggerSource")
 
 
+_DECODE: Final = msgspec.json.Decoder(_Event).decode
+
+
 def trigger_of(payload: bytes, *, invoked: bool, names: Mapping[str, str]) -> Trigger:
     """What to call the cause of an invocation. `invoked` says that somebody called Lambda's Invoke with this payload,
     so its shape proves nothing. `names` says what to call a resource of that physical name."""
@@ -61,7 +65,7 @@ def _trigger_of(payload: bytes, invoked: bool, names: Mapping[str, str]) -> Trig
     if invoked:
         return Trigger(kind="invoke")
     try:
-        event = msgspec.json.decode(payload, type=_Event)
+        event = _DECODE(payload)
     except (msgspec.MsgspecError, RecursionError):
         return Trigger(kind="event")
     if event.records:

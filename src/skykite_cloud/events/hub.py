@@ -5,7 +5,6 @@ No I/O: a listener is handed text, and sends it when it can.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from skykite_cloud.events.handlers import on_subscribe
 from skykite_cloud.events.management import Api
 from skykite_cloud.events.refusals import Refusal, bad_request, unauthorized
 from skykite_cloud.events.signatures import publish_body, subscribe_body, to_json
+from skykite_cloud.events.texts import read_json
 
 
 class Receiver(Protocol):
@@ -152,7 +152,7 @@ def _problem(event: str) -> str | None:
     if len(event.encode()) > limits.EVENT_BYTES:
         return f"The event is larger than {limits.EVENT_BYTES // 1024} KB"
     try:
-        json.loads(event)
+        read_json(event)
     except (ValueError, RecursionError):
         return "The event is not valid JSON"
     return None

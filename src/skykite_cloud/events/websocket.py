@@ -22,6 +22,7 @@ from skykite_cloud.events.hub import Hub
 from skykite_cloud.events.management import Api
 from skykite_cloud.events.refusals import Refusal
 from skykite_cloud.events.signatures import CONNECT_BODY
+from skykite_cloud.events.texts import read_json
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -171,7 +172,7 @@ class Connection:
 
     def _receive(self, text: str) -> None:
         try:
-            message = json.loads(text)
+            message = read_json(text)
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):

@@ -66,6 +66,7 @@ class Signer:
         self.offset = 0.0  # seconds that the servers' clock is ahead of ours
         self._keys: Dict[str, Tuple[str, str, bytes]] = {}  # by service: secret, day, signing key
         self._last: Optional[_Prepared] = None
+        self._moment = 0, ""  # the last second, and how it is written
 
     def learn(self, server_time: Optional[float], offset: float) -> bool:
         """Take a server's word for what time it is. Whether a signature made with `offset` failed because of that."""
@@ -85,7 +86,11 @@ class Signer:
         `target` is path and query as they are sent, percent-encoded where that is needed. Raises NoCredentials.
         """
         credentials = self._credentials()
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._clock.time() + self.offset))
+        second, moment = self._moment
+        now = int(self._clock.time() + self.offset)
+        if now != second:
+            moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+            self._moment = now, moment
         digest = hashlib.sha256(body).hexdigest()
         given = (service, method, host, target, headers, credentials.token)
         prepared = self._last

@@ -87,6 +87,8 @@ class Frames:
                 return Frame(opcode, payload)
             if (opcode == _CONTINUATION) == (self._opcode is None):
                 raise Violation(1002, "a fragment out of order")
+            if final and opcode != _CONTINUATION:  # as nearly all are
+                return Frame(opcode, payload)
             if opcode != _CONTINUATION:
                 self._opcode = opcode
             self._message += payload

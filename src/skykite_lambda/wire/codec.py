@@ -41,11 +41,32 @@ class Reader:
         except struct.error:
             raise Malformed from None
 
+    def chunk(self) -> bytes:
+        """A length, and so many bytes."""
+        start = self.position + _LENGTH.size
+        try:
+            end = start + _LENGTH.unpack_from(self.data, self.position)[0]
+        except struct.error:
+            raise Malformed from None
+        if end > len(self.data):
+            raise Malformed
+        self.position = end
+        return self.data[start:end]
+
     def text(self) -> str:
         try:
-            return self.take(self.number(_LENGTH)).decode()
+            return self.chunk().decode()
         except UnicodeDecodeError:
             raise Malformed from None
+
+    def flag(self) -> bool:
+        found = self.data[self.position : self.position + 1]
+        self.position += 1
+        if found == b"\0":
+            return False
+        if found != b"\1":
+            raise Malformed
+        return True
 
     @property
     def at_end(self) -> bool:
@@ -85,13 +106,6 @@ def _write_id(value: bytes, parts: List[bytes]) -> None:
     parts.append(value)
 
 
-def _read_flag(reader: Reader) -> bool:
-    found = reader.take(1)
-    if found not in (b"\0", b"\1"):
-        raise Malformed
-    return found == b"\1"
-
-
 def optional(field: Field) -> Field:
     """A value, or None."""
 
@@ -101,7 +115,7 @@ def optional(field: Field) -> Field:
             field.write(value, parts)
 
     def read(reader: Reader) -> Optional[Any]:
-        return field.read(reader) if _read_flag(reader) else None
+        return field.read(reader) if reader.flag() else None
 
     return Field(field.name + ", or nothing", write, read)
 
@@ -134,9 +148,9 @@ def both(one: Field, other: Field) -> Field:
 
 
 ID = Field("id", _write_id, lambda reader: reader.take(16))
-FLAG = Field("flag", lambda value, parts: parts.append(b"\1" if value else b"\0"), _read_flag)
+FLAG = Field("flag", lambda value, parts: parts.append(b"\1" if value else b"\0"), Reader.flag)
 U8 = _number("u8", "B")
 U32 = _number("u32", "I")
 U64 = _number("u64", "Q")
 TEXT = Field("text", _write_text, Reader.text)
-BYTES = Field("bytes", _write_bytes, lambda reader: reader.take(reader.number(_LENGTH)))
+BYTES = Field("bytes", _write_bytes, Reader.chunk)

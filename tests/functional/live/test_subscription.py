@@ -166,7 +166,7 @@ async def test_leaving_a_service_that_reads_nothing_any_more_hands_back_what_was
     async with server(subscribed(read_nothing)) as route, asyncio.timeout(5):
         opened = await connect(route)
         answers: asyncio.Queue[object] = asyncio.Queue()
-        opened.publish(messages.compact({"events": ["x" * 20_000_000]}), {}, answers.put_nowait)
+        opened.publish(messages.publish_body("requests", ["x" * 20_000_000]), {}, answers.put_nowait)
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         inherited = opened.connection_lost
 
