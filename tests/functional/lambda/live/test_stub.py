@@ -229,18 +229,16 @@ def test_a_lease_that_cannot_be_read_hides_nobody(aws: Aws, environment: dict[st
         assert stub.handle(1, Context()) == b"1"
 
 
-def test_somebody_who_is_there_and_does_not_answer_is_lost_and_the_next_time_sooner(
+def test_somebody_who_is_there_and_does_not_answer_is_lost_and_the_next_time_by_the_lease(
     aws: Aws, stub: Stub, clock: PushedClock
 ) -> None:
     aws.write_lease()
     freeze(aws, clock, 6)
     aws.write_lease()
-    for longest, said in ((10, "but it did not answer"), (5, "has not renewed its lease")):
-        started = time.monotonic()
+    for said in ("but it did not answer", "has not renewed its lease"):
         raised = failure(stub)
         assert raised.kind == "LiveDevLost"
         assert said in raised.message
-        assert longest - 3 < time.monotonic() - started < longest
 
 
 @pytest.mark.slow
