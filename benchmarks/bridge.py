@@ -6,9 +6,10 @@
 with the variables and the role it was deployed with, so that what is measured is the way over the Event API (publish,
 subscribe, both directions, verified signatures) and the worker, without the embedded cloud's own Lambda.
 A WebSocket may publish 25 times a second, and an invocation does so two or three times. So invocations come in two
-rhythms, with the same targets: eight in a row and then a rest; and one every 130 ms, where most of the time goes into
-waking four processes whose processor slept or did other work meanwhile. How much that is on a machine shows a relay of
-WebSockets that does nothing else: the same kilobyte in the same rhythm, to a process that sends it back.
+rhythms, with the same targets. Eight in a row and then a rest: that is back to back, as such figures are usually taken.
+And one every 130 ms, which is harder: four processes begin anew with nothing of theirs in the processor's caches. How
+much that is on a machine, and at an hour, shows a relay of WebSockets that does nothing else: the same kilobyte in the
+same rhythm, to a process that sends it back.
 """
 
 from __future__ import annotations
