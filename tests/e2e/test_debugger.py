@@ -53,6 +53,17 @@ def greet(word, name):
 TIMEOUT_S = 1
 
 
+async def greeting_project(folder: Path) -> Path:
+    """Two functions that say their word to somebody, and the module that they share."""
+    made = await kite("init", "hello", "--template", "hello", cwd=folder)
+    assert made.code == 0, made.stderr
+    project = folder / "hello"
+    (project / "stacks/app.py").write_text(STACK)
+    for name, text in (("hello", HANDLER.format(word="Hello")), ("bye", HANDLER.format(word="Bye")), ("words", WORDS)):
+        (project / f"functions/{name}.py").write_text(text)
+    return project
+
+
 async def held_for(seconds: float) -> None:
     """A person who looks at variables; there is no event to wait for, time itself is what is tested."""
     await asyncio.sleep(seconds)
@@ -61,16 +72,8 @@ async def held_for(seconds: float) -> None:
 async def test_f5_stops_at_breakpoints_past_the_timeout_after_saves_and_in_two_functions_at_once(
     tmp_path: Path,
 ) -> None:
-    made = await kite("init", "hello", "--template", "hello", cwd=tmp_path)
-    assert made.code == 0, made.stderr
-    project = tmp_path / "hello"
-    stack, hello, bye, words = (
-        project / name for name in ("stacks/app.py", "functions/hello.py", "functions/bye.py", "functions/words.py")
-    )
-    stack.write_text(STACK)
-    hello.write_text(HANDLER.format(word="Hello"))
-    bye.write_text(HANDLER.format(word="Bye"))
-    words.write_text(WORDS)
+    project = await greeting_project(tmp_path)
+    hello, bye, words = (project / f"functions/{name}.py" for name in ("hello", "bye", "words"))
 
     async with editor(project, environment=clean_environment({"LOGNAME": "root"})) as window:
         await window.set_breakpoints(hello, 7)
@@ -143,13 +146,8 @@ async def test_f5_stops_at_breakpoints_past_the_timeout_after_saves_and_in_two_f
 
 
 async def test_a_breakpoint_holds_an_invocation_that_came_over_the_bridge_past_its_timeout(tmp_path: Path) -> None:
-    made = await kite("init", "hello", "--template", "hello", cwd=tmp_path)
-    assert made.code == 0, made.stderr
-    project = tmp_path / "hello"
+    project = await greeting_project(tmp_path)
     hello = project / "functions/hello.py"
-    (project / "stacks/app.py").write_text(STACK)
-    for name, text in (("hello", HANDLER.format(word="Hello")), ("bye", HANDLER.format(word="Bye")), ("words", WORDS)):
-        (project / f"functions/{name}.py").write_text(text)
     async with editor(project, environment=clean_environment()) as window:
         await window.set_breakpoints(hello, 7)
         await window.run(
@@ -170,12 +168,7 @@ async def test_a_breakpoint_holds_an_invocation_that_came_over_the_bridge_past_i
 @pytest.mark.timeout(180)
 async def test_breakpoints_that_are_held_outlive_a_save_and_a_take_over(tmp_path: Path) -> None:
     """Each of the three is tested by itself; together: old code, new code, and another session's, at the same time."""
-    made = await kite("init", "hello", "--template", "hello", cwd=tmp_path)
-    assert made.code == 0, made.stderr
-    ours = tmp_path / "hello"
-    (ours / "stacks/app.py").write_text(STACK)
-    for name, text in (("hello", HANDLER.format(word="Hello")), ("bye", HANDLER.format(word="Bye")), ("words", WORDS)):
-        (ours / f"functions/{name}.py").write_text(text)
+    ours = await greeting_project(tmp_path)
     theirs = shutil.copytree(ours, tmp_path / "theirs")
     (theirs / "functions/hello.py").write_text(HANDLER.format(word="Theirs"))
     hello = ours / "functions/hello.py"

@@ -11,8 +11,10 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skykite.dev.inotify import Inotify
+if TYPE_CHECKING:
+    from skykite.dev.inotify import Inotify
 
 _DEBOUNCE_MS = 50  # an editor's save is several operations
 _STEP_MS = 10
@@ -32,6 +34,8 @@ def watch(directories: Directories, moved: asyncio.Event) -> AsyncIterator[froze
 
 async def by_inotify(directories: Directories, moved: asyncio.Event) -> AsyncIterator[frozenset[Path]]:
     """Linux alone has it."""
+    from skykite.dev.inotify import Inotify
+
     try:
         inotify = Inotify()
     except OSError:  # there are no more of them to be had: it has to do without
